@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A growable byte buffer with one owner: append at the end, consume at the front.
+ * Allocation failure ends the process: a worker without memory is replaced, not nursed.
+ */
+#ifndef BASE_BUF_H
+#define BASE_BUF_H
+
+#include "base/base.h"
+
+struct buf {
+	uint8_t *p;	/* owned; NULL while empty */
+	size_t len;	/* bytes held, from p */
+	size_t cap;
+};
+
+#define BUF_INIT ((struct buf){NULL, 0, 0})
+
+void buf_done(struct buf *b);			      /* frees and empties */
+void buf_clear(struct buf *b);			      /* empties, keeps the memory */
+uint8_t *buf_reserve(struct buf *b, size_t more);     /* room for MORE bytes at the end; buf_commit adds them */
+void buf_commit(struct buf *b, size_t added);
+void buf_add(struct buf *b, const void *bytes, size_t len);
+void buf_add_str(struct buf *b, struct str s);
+void buf_add_cstr(struct buf *b, const char *s);
+void buf_add_char(struct buf *b, char c);
+void buf_add_i64(struct buf *b, int64_t v);	      /* decimal */
+void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void buf_consume(struct buf *b, size_t len);	      /* drops LEN bytes at the front; frees when empty */
+struct str buf_str(const struct buf *b);	      /* borrowed until the next change */
+
+/* malloc and calloc that end the process instead of returning NULL. */
+void *xmalloc(size_t size);
+void *xcalloc(size_t n, size_t size);
+void *xrealloc(void *p, size_t size);
+char *xstrndup(const char *s, size_t len);
+
+#endif

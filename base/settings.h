@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Settings: declared in settings.def, read from file, environment and command line, checked, printed.
+ * Everything here is generated from that table; nobody else parses the file.
+ */
+#ifndef BASE_SETTINGS_H
+#define BASE_SETTINGS_H
+
+#include "base/base.h"
+#include "base/buf.h"
+
+enum setting_type {
+	SETTING_BOOL,	  /* bool: on, off (also yes/no, true/false, 1/0) */
+	SETTING_INT,	  /* int64_t: plain number */
+	SETTING_SIZE,	  /* int64_t bytes: 64k, 16M, 1G */
+	SETTING_DURATION, /* int64_t milliseconds: 500ms, 10s, 5m, 1h, 7d; a bare number is in seconds */
+	SETTING_STRING,	  /* char *, owned, never NULL */
+	SETTING_LIST,	  /* char *, owned: items separated by commas or blanks, kept as written */
+	SETTING_ENUM,	  /* int64_t index into the choices, which UNIT lists as a|b|c */
+};
+
+enum setting_apply {
+	SETTING_LIVE,	 /* a reload applies it */
+	SETTING_RESTART, /* a reload keeps the old value and says so */
+};
+
+enum setting_flag {
+	SETTING_PLAIN,
+	SETTING_SECRET, /* masked wherever settings are printed */
+};
+
+/* The values, one field "section_name" per row of settings.def. */
+struct settings {
+#define SETTING_BOOL_FIELD bool
+#define SETTING_INT_FIELD int64_t
+#define SETTING_SIZE_FIELD int64_t
+#define SETTING_DURATION_FIELD int64_t
+#define SETTING_STRING_FIELD char *
+#define SETTING_LIST_FIELD char *
+#define SETTING_ENUM_FIELD int64_t
+#define X(section, name, type, def, min, max, unit, apply, flag, help)                             \
+	SETTING_##type##_FIELD section##_##name;
+#include "base/settings.def"
+#undef X
+};
+
+struct setting_info {
+	const char *section, *name;
+	enum setting_type type;
+	const char *def; /* default, as written in the file */
+	int64_t min, max; /* numbers: range; strings and lists: length in bytes */
+	const char *unit; /* for people; SETTING_ENUM: the choices */
+	enum setting_apply apply;
+	enum setting_flag flag;
+	const char *help;
+};
+
+/* The table, ended by a NULL section. */
+extern const struct setting_info setting_table[];
+
+/* All defaults. Free with settings_free. */
+struct settings *settings_new(void);
+struct settings *settings_copy(const struct settings *s);
+void settings_free(struct settings **s); /* NULL allowed; clears secrets and the pointer */
+
+/*
+ * Reads FILE over S. Every fault adds a line "FILE:LINE: text that names the setting" to *RET_FAULTS (an
+ * unknown key suggests the nearest known one). Returns 0, -ERR_NOENT (no file), -ERR_IO, -ERR_INVAL.
+ */
+int settings_read_file(struct settings *s, const char *file, struct buf *ret_faults) MUST_CHECK;
+
+/* PORT, DATABASE_URL, SECRET_KEY over S. Faults as above. */
+int settings_read_env(struct settings *s, struct buf *ret_faults) MUST_CHECK;
+
+/* One "section.key=value" over S, for the command line and for the control channel. */
+int settings_assign(struct settings *s, struct str assignment, struct buf *ret_faults) MUST_CHECK;
+
+/* Checks that need more than one setting. Faults as above. Returns 0 or -ERR_INVAL. */
+int settings_check(const struct settings *s, struct buf *ret_faults) MUST_CHECK;
+
+/* "section.key=value" lines of all settings; secrets as *** unless WITH_SECRETS. */
+void settings_print(const struct settings *s, bool with_secrets, struct buf *ret);
+
+/*
+ * What a reload from OLD to NEW does: each changed key is appended as a line "applied section.key" or
+ * "restart section.key"; values that need a restart are put back to OLD's in NEW.
+ */
+void settings_diff(const struct settings *old, struct settings *new, struct buf *ret);
+
+/* The table as JSON, as an mdoc list or as a sample file. FORMAT is "json", "mdoc" or "conf". */
+int settings_describe(const char *format, struct buf *ret) MUST_CHECK;
+
+/*
+ * Walks a LIST value: *POS starts at 0; false at the end. Items are borrowed from VALUE.
+ */
+bool settings_list_next(const char *value, size_t *pos, struct str *ret_item);
+
+#endif
