@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Client connections: the only code that touches client sockets. Reads, queues, writes, closes.
+ * What the bytes mean is decided in http_conn.c and ws_conn.c.
+ */
+#ifndef WORKER_CONN_H
+#define WORKER_CONN_H
+
+#include <ev.h>
+
+#include "base/base.h"
+#include "base/blob.h"
+#include "base/buf.h"
+#include "base/list.h"
+#include "proto/ws.h"
+#include "worker/worker.h"
+
+struct http_in;
+struct outq;
+struct sub;
+
+enum conn_state {
+	CONN_HTTP,	/* reads requests */
+	CONN_WS,	/* reads frames */
+	CONN_WS_CLOSING, /* our close frame is out, waits for the peer's */
+	CONN_LINGER,	/* everything said: flushes, then closes */
+	CONN_DEAD,	/* on the closing list: no callbacks, freed by the sweep */
+};
+
+enum dialect {
+	DIALECT_NONE,
+	DIALECT_RAW,	/* S1: /ws/chat/{room} */
+	DIALECT_NATIVE, /* roomd.v1 */
+	DIALECT_COUNT,
+};
+
+/* How a connection ended: decides the grace of its user's presence. */
+enum conn_end { CONN_END_LOST, CONN_END_CLEAN };
+
+/* The one deadline that a connection waits for; each has its own setting, kept in order of time. */
+enum conn_wait {
+	WAIT_NONE,
+	WAIT_HEADER,	/* http.header_timeout */
+	WAIT_BODY,	/* http.body_timeout */
+	WAIT_KEEPALIVE, /* http.keepalive_timeout */
+	WAIT_HELLO,	/* websocket.hello_timeout */
+	WAIT_PING,	/* websocket.ping_interval: silence */
+	WAIT_PONG,	/* websocket.ping_timeout */
+	WAIT_CLOSE,	/* websocket.close_timeout */
+	WAIT_COUNT,
+};
+
+/*
+ * Everything known of a connection is in here or hangs from here: nothing in callbacks or statics, so
+ * that it can be written out and read back elsewhere.
+ */
+struct conn {
+	ev_io io;		/* io.data is the struct worker */
+	uint64_t id;		/* never reused in this process */
+	struct list work;	/* in conns_dirty, closing, or none */
+	struct list wait_node;	/* in the queue of its conn_wait */
+	uint32_t wait_since;	/* milliseconds of the worker's clock, wraps */
+	uint8_t state, dialect, wait, end;
+	bool helloed, blocked /* waits for an answer: parse nothing more */, peer_eof, in_loop;
+	uint8_t op_pending;	/* requests whose answers are under way */
+	struct ws_in ws;
+	struct http_in *http;	/* owned; NULL outside CONN_HTTP or between requests */
+	struct buf *in;		/* owned; bytes read and not yet understood, NULL when none */
+	struct buf *reply;	/* owned; frames for this connection alone, flushed at the end of the turn */
+	struct outq *out;	/* owned; what the socket did not take, NULL when none */
+	struct sub *subs;	/* owned list through sub.next_of_conn */
+	uint32_t n_subs;
+	uint32_t requests;	/* on this connection so far */
+	int64_t user;		/* 0 before hello */
+	int64_t room;		/* DIALECT_RAW: the conversation of the path */
+	char *name;		/* owned; display name, NULL before hello */
+};
+
+static inline struct worker *conn_worker(const struct conn *c)
+{
+	return c->io.data;
+}
+
+/* Takes over an accepted socket; starts as CONN_HTTP. Returns NULL when the limit is reached (fd untouched). */
+struct conn *conn_open(struct worker *wk, int fd);
+
+/* The connection with this id, or NULL when it has gone: how asynchronous answers find their way back. */
+struct conn *conn_find(struct worker *wk, uint64_t id);
+
+/* Bytes to send with the next flush of this turn, after everything queued before. */
+struct buf *conn_reply(struct conn *c);
+
+/*
+ * Sends LEN bytes at P now if the socket takes them, else queues the rest: *BLOB is made from them on
+ * first need so that all receivers share it. The caller drops *BLOB afterwards. Closes a connection
+ * whose queue passes deliver.queue_max.
+ */
+void conn_send_shared(struct conn *c, const uint8_t *p, size_t len, struct blob **blob);
+
+/* Writes out replies of all connections that have some. Called once a turn. */
+void conn_flush_all(struct worker *wk);
+
+/* Flushes one connection's replies at once. */
+void conn_flush(struct conn *c);
+
+/*
+ * No more input is read; what is queued is sent, then the socket closes. END says how the link ended
+ * for presence.
+ */
+void conn_finish(struct conn *c, enum conn_end end);
+
+/* Ends the connection at once; its memory goes with the next sweep. Safe inside its own callback. */
+void conn_kill(struct conn *c, enum conn_end end);
+
+/* Frees what conn_kill left. Called once a turn. */
+void conn_sweep(struct worker *wk);
+
+/* Starts or restarts (same WAIT: refreshes) the one deadline of a connection. */
+void conn_wait(struct conn *c, enum conn_wait wait);
+
+/* Stops and resumes reading from the socket: backpressure while an answer is under way. */
+void conn_block(struct conn *c);
+void conn_unblock(struct conn *c); /* also runs what had been read meanwhile, at the next turn */
+
+/* Calls ON_CONN for every living connection. */
+void conn_each(struct worker *wk, void (*on_conn)(struct conn *c, void *arg), void *arg);
+
+/* Looks at the deadlines; called from the second timer and after settings changed. */
+void conn_check_waits(struct worker *wk);
+
+/*
+ * The two protocols on top. Each consumes what it can from DATA and says how much in the return value;
+ * the rest is kept and shown again, with more, at the next read. They may end the connection.
+ */
+size_t http_conn_input(struct conn *c, uint8_t *data, size_t len);
+size_t ws_conn_input(struct conn *c, uint8_t *data, size_t len);
+
+/* What to do when a deadline passes: 408 and close, ping, close 4408, … */
+void http_conn_timeout(struct conn *c, enum conn_wait wait);
+void ws_conn_timeout(struct conn *c, enum conn_wait wait);
+
+/* Says good-bye in the connection's protocol (drain): 1001 or Connection: close. */
+void http_conn_drain(struct conn *c);
+void ws_conn_drain(struct conn *c);
+
+/* Frees protocol state: called by the sweep. */
+void http_conn_done(struct conn *c);
+
+#endif

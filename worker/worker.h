@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The face of worker/: one process that accepts, speaks every dialect, persists and delivers.
+ * The master (daemon/) makes everything that must exist before the fork and hands it over in worker_boot.
+ */
+#ifndef WORKER_WORKER_H
+#define WORKER_WORKER_H
+
+#include <ev.h>
+
+#include "base/base.h"
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/settings.h"
+#include "shm/metrics.h"
+
+struct conn;
+struct dbio;
+struct persist;
+struct room;
+struct shm;
+struct site;
+struct slab;
+struct timeouts;
+
+/* Exit codes that the master understands; any other non-zero code is an ordinary crash. */
+enum worker_exit {
+	WORKER_EXIT_OK = 0,
+	WORKER_EXIT_FATAL = 70, /* starting again cannot help: the master stops the node */
+	WORKER_EXIT_SHM = 71,	/* a lost precondition in shared memory: start again */
+	WORKER_EXIT_ORPHAN = 72, /* the master is gone */
+};
+
+/* What the master hands to a worker; all of it lives as long as the process. */
+struct worker_boot {
+	struct settings *settings; /* the worker's own from here on */
+	struct shm *shm;
+	int slot;
+	uint32_t generation;
+	int n_slots;
+	const int *wake_fds; /* eventfd of each slot */
+	int n_listen;
+	const int *listen_fds; /* non-blocking, listening */
+	int control_fd;	       /* SOCK_SEQPACKET to the master */
+	int lifeline_fd;       /* reads EOF when the master is gone */
+	const struct site *site;
+};
+
+struct worker {
+	const struct worker_boot *boot;
+	struct settings *settings; /* owned; replaced by a reload */
+	struct ev_loop *loop;	   /* owned */
+	struct shm *shm;	   /* borrowed */
+	const struct site *site;   /* borrowed */
+	int slot;
+	bool draining;
+	int exit_code;
+
+	uint8_t *rbuf; /* owned: one read buffer for every connection */
+	size_t rbuf_cap;
+
+	struct slab *conn_slab, *sub_slab; /* owned */
+	struct map conns;		   /* connection id -> struct conn */
+	uint64_t next_conn_id;
+	uint32_t n_conns;
+	struct list closing;	/* struct conn.work: freed by the sweep */
+	struct list conns_dirty; /* struct conn.work: have unsent replies */
+	struct timeouts *timeouts; /* owned: conn_timeout.c */
+
+	struct map rooms;	 /* conversation id -> struct room */
+	struct list rooms_dirty; /* struct room.dirty: have frames to flush */
+	struct list rooms_held;	 /* struct room.dirty: wait out their hold-off */
+	struct list rosters;	 /* struct room.roster_node: owe a user list */
+
+	struct dbio *writer, *reader; /* owned */
+	struct persist *persist;      /* owned */
+	struct ringpump *ringpump;    /* owned */
+	struct strmap guests;	      /* lower-case guest name -> struct guest, a bounded cache */
+
+	ev_prepare prepare; /* runs worker_turn before the loop may sleep */
+	ev_idle busy;	    /* active while a turn left work behind */
+	ev_io *listen_io;   /* owned: boot->n_listen watchers */
+	ev_io control_io, lifeline_io;
+	ev_timer second; /* heartbeat and slow sweeps */
+	ev_timer soon;	 /* the nearest deadline of held rooms and rosters */
+	ev_timer stop;	 /* end of a drain */
+
+	char date[32];	     /* HTTP Date of this second */
+	uint64_t *metrics;   /* this slot's block in shared memory */
+};
+
+/*
+ * The life of a worker process, from the fork to its end. Returns the process's exit code: one of
+ * enum worker_exit.
+ */
+int worker_main(const struct worker_boot *boot);
+
+/* Ends the loop with CODE after this turn; every connection is closed without ceremony. */
+void worker_stop(struct worker *wk, enum worker_exit code);
+
+/* Stops accepting and says good-bye to every connection; the loop ends when the last is gone. */
+void worker_drain(struct worker *wk);
+
+/* Makes the loop turn once more without sleeping: somebody left work for worker_turn. */
+void worker_kick(struct worker *wk);
+
+/* Adds N to one of this worker's metrics (shm/metrics.def). */
+#define worker_count(wk, metric, n) metric_add((wk)->shm, (wk)->slot, (metric), (n))
+
+#endif
