@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* glibc makes it a macro, which cannot be poisoned */
+#undef alloca
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf gets atoi atol atoll strtok alloca
 
 #endif

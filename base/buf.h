@@ -25,6 +25,7 @@ void buf_add_str(struct buf *b, struct str s);
 void buf_add_cstr(struct buf *b, const char *s);
 void buf_add_char(struct buf *b, char c);
 void buf_add_i64(struct buf *b, int64_t v);	      /* decimal */
+void buf_add_json(struct buf *b, struct str s);	      /* a quoted JSON string; bytes that are no UTF-8 become U+FFFD */
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void buf_consume(struct buf *b, size_t len);	      /* drops LEN bytes at the front; frees when empty */
 struct str buf_str(const struct buf *b);	      /* borrowed until the next change */
