@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One client request, decoded: the same structure whatever dialect it came in.
+ * Which operations exist is ops.def's; whether this caller may do it is worker's.
+ */
+#ifndef PROTO_CMD_H
+#define PROTO_CMD_H
+
+#include "base/base.h"
+#include "base/ids.h"
+#include "proto/errors.h"
+#include "proto/events.h"
+
+/*
+ * The request's own id as raw JSON text (number or string with its quotes), to be echoed as "re".
+ * Owned by value, so that it can outlive the frame while the database works.
+ */
+#define CMD_ID_MAX 64
+struct cmd_id {
+	uint8_t len; /* 0: the request had none and gets no "re" */
+	char text[CMD_ID_MAX];
+};
+
+/* The client's key of a message, in bytes as written. */
+#define CMD_KEY_MAX 128
+
+/*
+ * Strings are borrowed from the json_doc that was decoded: copy what outlives it. Numbers that the
+ * request left out are 0 and empty strings have len 0, unless a has_ flag says more.
+ */
+struct cmd {
+	enum cmd_op op;
+	struct cmd_id id;
+	int64_t conv;		/* conversation; 0 in S1, whose socket knows its room */
+	int64_t rev;		/* sub, resume: last seen; 0: from now */
+	bool has_rev;
+	struct str name;	/* hello: guest name, trimmed and checked by the name rules */
+	struct str token;	/* hello: credentials; empty when none */
+	struct str client;	/* hello: what the client calls itself */
+	struct str resume;	/* hello: cursor of an earlier session */
+	struct str content;	/* send: text, checked by the message rules */
+	struct str key;		/* send: client_msg_id or client_id as written */
+	bool has_key;
+	struct uuid key_uuid;	/* the key when it is a UUID, else its hash; zero without key */
+	int64_t reply_to_rev;	/* send: message answered, 0: none; its conversation is CONV */
+	bool on;		/* typing */
+	int64_t before, after;	/* history: revs, exclusive; 0: not given */
+	int64_t limit;		/* history: 0: the surface's default */
+};
+
+/* What the settings allow. By value from the caller. */
+struct cmd_limits {
+	uint32_t depth_max;   /* nesting of JSON, websocket.json_depth_max */
+	uint32_t name_max;    /* characters, chat.name_max */
+	uint32_t desc_max;    /* characters, chat.description_max */
+	uint32_t message_max; /* characters, chat.message_max */
+	uint32_t batch_max;   /* requests in one native frame */
+};
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * roomd.v1: the frames of /ws, the message bodies of /api/v1 and RFC 9457 problem documents.
+ * Encoders append JSON text; framing it for a socket or a response is the caller's.
+ */
+#ifndef PROTO_DIALECT_NATIVE_H
+#define PROTO_DIALECT_NATIVE_H
+
+#include "base/base.h"
+#include "base/buf.h"
+#include "proto/cmd.h"
+#include "proto/event.h"
+#include "proto/json.h"
+
+/* The subprotocol's name in Sec-WebSocket-Protocol. */
+#define NATIVE_SUBPROTOCOL "roomd.v1"
+
+/*
+ * Parses one text frame: an object, or an array of 1 to lim->batch_max objects. Returns 0, or
+ * -ERR_INVAL with E_BAD_JSON or E_BAD_FRAME in *RET_FAULT. Free the document with json_doc_free
+ * after its last command.
+ */
+int native_parse(struct str frame, const struct cmd_limits *lim, struct json_doc **ret_doc,
+		 struct fault *ret_fault) MUST_CHECK;
+
+/* How many requests the document holds. */
+size_t native_count(const struct json_doc *doc);
+
+/*
+ * Decodes request I. Returns 0, or -ERR_INVAL with *RET_FAULT (E_UNKNOWN_OP, E_INVALID,
+ * E_BAD_NAME); ret->id is set in both cases, so that the error can be answered with "re". Strings
+ * of *RET borrow from DOC.
+ */
+int native_cmd(const struct json_doc *doc, size_t i, const struct cmd_limits *lim, struct cmd *ret,
+	       struct fault *ret_fault) MUST_CHECK;
+
+/* Answers. RE may be NULL or empty: then "re" is left out. ------------------------- */
+
+struct native_welcome {
+	struct str session;
+	int64_t user;
+	struct str user_name;
+	bool guest;
+	int64_t ping_ms;
+	const struct cmd_limits *limits;
+	uint32_t frame_max; /* bytes */
+	struct str cursor;  /* empty: none */
+	bool resumed;
+};
+void native_add_welcome(struct buf *b, const struct cmd_id *re, const struct native_welcome *w);
+
+struct native_live {
+	int64_t conv, rev, seq, unread, members;
+	struct str name; /* of the conversation; empty: left out */
+};
+void native_add_live(struct buf *b, const struct cmd_id *re, const struct native_live *l);
+
+/* {"op":"gap","re","c","first"}: events before rev FIRST are not replayed. */
+void native_add_gap(struct buf *b, const struct cmd_id *re, int64_t conv, int64_t first);
+
+/* {"op":"ok","re"}: done, nothing more to say (unsub, typing). */
+void native_add_ok(struct buf *b, const struct cmd_id *re);
+
+/*
+ * {"op":"ok","re","message":{"id","uid","seq","rev","created_at"},"duplicate"}: the answer to send.
+ */
+void native_add_sent(struct buf *b, const struct cmd_id *re, const struct event *e, bool duplicate);
+
+/* {"op":"ok","re","messages":PAGE}: PAGE is a JSON array as the database built it. */
+void native_add_history(struct buf *b, const struct cmd_id *re, int64_t conv, struct str page);
+
+/* {"op":"pong","re"}. */
+void native_add_pong(struct buf *b, const struct cmd_id *re);
+
+/*
+ * {"op":"err","re","code","message","field"?,"c"?,"retry_after"?}; CONV 0 and RETRY_MS 0 are left
+ * out.
+ */
+void native_add_err(struct buf *b, const struct cmd_id *re, const struct fault *f, int64_t conv,
+		    int64_t retry_ms);
+
+/* Events ------------------------------------------------------------------------ */
+
+/*
+ * The frame of a ring event: {"op":"ev","c","rev","t","d"} for durable ones; for presence
+ * {"op":"eph","c","t", "d":[{"u","name","s":"online"|"offline"}]}. Returns false and appends
+ * nothing for typing and roster, which carry no set.
+ */
+bool native_add_event(struct buf *b, const struct event *e);
+
+/*
+ * The object "d" of message.new:
+ * {"id","uid","seq","rev","sender","content","client_msg_id","reply_to","created_at"}.
+ */
+void native_add_message(struct buf *b, const struct event *e);
+
+/* Gives the next user, false after the last. */
+typedef bool (*native_user_fn)(void *arg, int64_t *ret_user, struct str *ret_name);
+
+/* {"op":"eph","c","t":"typing","d":{"users":[7],"names":["Alice"]}}: the whole set. */
+void native_add_typing(struct buf *b, int64_t conv, native_user_fn next, void *arg);
+
+/* {"op":"eph","c","t":"roster","d":{"users":[{"id","name"}]}}: who is here. */
+void native_add_roster(struct buf *b, int64_t conv, native_user_fn next, void *arg);
+
+/* {"op":"behind","c","rev"}. */
+void native_add_behind(struct buf *b, int64_t conv, int64_t rev);
+
+/* {"op":"goaway","in","reason"}; REASON is an error code or a word such as "upgrade". */
+void native_add_goaway(struct buf *b, int64_t in_ms, const char *reason);
+
+/* REST ------------------------------------------------------------------------ */
+
+/*
+ * The body of POST /api/v1/conversations/{id}/messages: {"content","client_msg_id"?,"reply_to"?} as
+ * OP_SEND for conversation CONV. IDEMPOTENCY_KEY is that header's value (p NULL: none); the body's
+ * key wins. Strings borrow from *RET_DOC and from IDEMPOTENCY_KEY. Returns 0 or -ERR_INVAL with
+ * *RET_FAULT.
+ */
+int native_decode_message(struct str body, int64_t conv, struct str idempotency_key,
+			  const struct cmd_limits *lim, struct json_doc **ret_doc, struct cmd *ret,
+			  struct fault *ret_fault) MUST_CHECK;
+
+/* The body of POST /api/v1/conversations. */
+struct conversation_form {
+	struct str kind; /* "room" when left out */
+	struct str name, description;
+};
+int native_decode_conversation(struct str body, const struct cmd_limits *lim,
+			       struct json_doc **ret_doc, struct conversation_form *ret,
+			       struct fault *ret_fault) MUST_CHECK;
+
+/*
+ * RFC 9457:
+ * {"type":"about:blank","title","status","detail","code","field"?,"request_id"?,"retry_after"?}.
+ * REQUEST_ID may be NULL, RETRY_MS 0.
+ */
+void problem_add(struct buf *b, const struct fault *f, const char *request_id, int64_t retry_ms);
+
+#endif
