@@ -57,12 +57,13 @@ enum conn_wait {
 struct conn {
 	ev_io io;		/* io.data is the struct worker */
 	uint64_t id;		/* never reused in this process */
-	struct list work;	/* in conns_dirty, closing, or none */
+	struct list work;	/* in closing or conns_ready, or none */
+	struct list dirty;	/* in conns_dirty, or none */
 	struct list wait_node;	/* in the queue of its conn_wait */
 	uint32_t wait_since;	/* milliseconds of the worker's clock, wraps */
 	uint8_t state, dialect, wait, end;
-	bool helloed, blocked /* waits for an answer: parse nothing more */, peer_eof, in_loop;
-	uint8_t op_pending;	/* requests whose answers are under way */
+	bool is_blocked; /* waits for an answer: parse nothing more */
+	bool is_helloed; /* WebSocket: knows who it is */
 	struct ws_in ws;
 	struct http_in *http;	/* owned; NULL outside CONN_HTTP or between requests */
 	struct buf *in;		/* owned; bytes read and not yet understood, NULL when none */

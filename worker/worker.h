@@ -18,7 +18,7 @@
 struct conn;
 struct dbio;
 struct persist;
-struct room;
+struct ringpump;
 struct shm;
 struct site;
 struct slab;
@@ -65,13 +65,15 @@ struct worker {
 	uint64_t next_conn_id;
 	uint32_t n_conns;
 	struct list closing;	/* struct conn.work: freed by the sweep */
-	struct list conns_dirty; /* struct conn.work: have unsent replies */
+	struct list conns_dirty; /* struct conn.dirty: have unsent replies */
+	struct list conns_ready; /* struct conn.work: unblocked, have bytes to look at again */
+	struct list outqs;	 /* struct outq.node: sockets that are full */
+	struct buf *spare;	 /* owned: a reply buffer kept for reuse, or NULL */
 	struct timeouts *timeouts; /* owned: conn_timeout.c */
 
-	struct map rooms;	 /* conversation id -> struct room */
-	struct list rooms_dirty; /* struct room.dirty: have frames to flush */
-	struct list rooms_held;	 /* struct room.dirty: wait out their hold-off */
-	struct list rosters;	 /* struct room.roster_node: owe a user list */
+	struct map chans;	 /* conversation id -> struct chan */
+	struct list chans_dirty; /* struct chan.dirty: have frames to flush */
+	struct list chans_due;	 /* struct chan.due: owe a roster or a typing set, or hold early events */
 
 	struct dbio *writer, *reader; /* owned */
 	struct persist *persist;      /* owned */
@@ -83,7 +85,7 @@ struct worker {
 	ev_io *listen_io;   /* owned: boot->n_listen watchers */
 	ev_io control_io, lifeline_io;
 	ev_timer second; /* heartbeat and slow sweeps */
-	ev_timer soon;	 /* the nearest deadline of held rooms and rosters */
+	ev_timer soon;	 /* the nearest deadline of the channels */
 	ev_timer stop;	 /* end of a drain */
 
 	char date[32];	     /* HTTP Date of this second */

@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reads, queues, writes and closes client sockets; nothing else touches them.
+ * Bytes go to http_conn.c or ws_conn.c, deadlines are kept by conn_timeout.c.
+ */
+#include "worker/conn.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/slab.h"
+#include "worker/chan.h"
+#include "worker/conn_out.h"
+#include "worker/conn_timeout.h"
+#include "worker/ws_conn.h"
+
+#define SPARE_CAP_MAX (64 * 1024) /* a reply buffer above this is not kept for reuse */
+
+static void on_conn_io(EV_P_ ev_io *w, int revents);
+
+static void set_events(struct conn *c, int events)
+{
+	struct worker *wk = conn_worker(c);
+
+	if (c->io.events == events && ev_is_active(&c->io))
+		return;
+	ev_io_stop(wk->loop, &c->io);
+	ev_io_set(&c->io, c->io.fd, events);
+	if (events)
+		ev_io_start(wk->loop, &c->io);
+}
+
+/* Which readiness matters now: input unless blocked, output while bytes wait. */
+static void update_events(struct conn *c)
+{
+	if (c->state == CONN_DEAD)
+		return;
+	set_events(c, (c->is_blocked ? 0 : EV_READ) | (c->out ? EV_WRITE : 0));
+}
+
+struct conn *conn_open(struct worker *wk, int fd)
+{
+	struct conn *c;
+
+	if (wk->n_conns >= wk->settings->server_max_connections)
+		return NULL;
+	c = slab_get(wk->conn_slab);
+	c->id = ++wk->next_conn_id;
+	c->io.data = wk;
+	c->state = CONN_HTTP;
+	c->end = CONN_END_LOST;
+	list_init(&c->work);
+	list_init(&c->dirty);
+	list_init(&c->wait_node);
+	map_put(&wk->conns, c->id, c);
+	wk->n_conns++;
+	ev_io_init(&c->io, on_conn_io, fd, EV_READ);
+	ev_io_start(wk->loop, &c->io);
+	worker_count(wk, M_CONNECTIONS_ACCEPTED, 1);
+	return c;
+}
+
+struct conn *conn_find(struct worker *wk, uint64_t id)
+{
+	struct conn *c = map_get(&wk->conns, id);
+
+	return c && c->state != CONN_DEAD ? c : NULL;
+}
+
+/* ---- Output ---- */
+
+struct buf *conn_reply(struct conn *c)
+{
+	struct worker *wk = conn_worker(c);
+
+	if (!c->reply) {
+		c->reply = wk->spare ? wk->spare : xcalloc(1, sizeof(*c->reply));
+		wk->spare = NULL;
+	}
+	if (c->state != CONN_DEAD && list_empty(&c->dirty))
+		list_append(&wk->conns_dirty, &c->dirty);
+	return c->reply;
+}
+
+static void reply_done(struct conn *c)
+{
+	struct worker *wk = conn_worker(c);
+
+	if (!c->reply)
+		return;
+	if (!wk->spare && c->reply->cap <= SPARE_CAP_MAX) {
+		buf_clear(c->reply);
+		wk->spare = c->reply;
+	} else {
+		buf_done(c->reply);
+		free(c->reply);
+	}
+	c->reply = NULL;
+}
+
+static void queue_blob(struct conn *c, struct blob *blob, size_t off)
+{
+	struct worker *wk = conn_worker(c);
+
+	if (!c->out) {
+		c->out = outq_new(c, clock_mono_ms());
+		list_append(&wk->outqs, &c->out->node);
+		chan_mark_queued(c, true);
+		update_events(c);
+	}
+	outq_add(c->out, blob, off);
+}
+
+/* A reader that does not keep up: it gets whole frames, then 4480, and may resume. */
+static void cut_off(struct conn *c)
+{
+	struct buf bye = BUF_INIT;
+	struct blob *blob;
+
+	if (c->state != CONN_WS) {
+		conn_kill(c, CONN_END_LOST);
+		return;
+	}
+	worker_count(conn_worker(c), M_SLOW_CLOSES, 1);
+	outq_cut(c->out);
+	ws_conn_close_frame(&bye, E_TOO_SLOW);
+	blob = blob_new(bye.p, bye.len);
+	outq_add(c->out, blob, 0);
+	blob_unref(&blob);
+	buf_done(&bye);
+	conn_finish(c, CONN_END_LOST);
+}
+
+static void check_queue(struct conn *c)
+{
+	if (c->out && c->state == CONN_WS &&
+	    (int64_t)c->out->bytes > conn_worker(c)->settings->deliver_queue_max)
+		cut_off(c);
+}
+
+/* One send; returns the bytes taken, 0 when the socket is full, or -1 when the link is broken. */
+static ssize_t send_now(struct conn *c, const uint8_t *p, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = send(c->io.fd, p, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	worker_count(conn_worker(c), M_SENDS, 1);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return 0;
+	return n;
+}
+
+void conn_send_shared(struct conn *c, const uint8_t *p, size_t len, struct blob **blob)
+{
+	ssize_t sent = 0;
+
+	if (c->state == CONN_DEAD || c->state == CONN_LINGER)
+		return;
+	if (c->reply && c->reply->len)
+		conn_flush(c);
+	if (!c->out)
+		sent = send_now(c, p, len);
+	if (sent < 0) {
+		conn_kill(c, CONN_END_LOST);
+		return;
+	}
+	if ((size_t)sent == len)
+		return;
+	if (!*blob)
+		*blob = blob_new(p, len);
+	queue_blob(c, *blob, (size_t)sent);
+	check_queue(c);
+}
+
+void conn_flush(struct conn *c)
+{
+	struct buf *reply = c->reply;
+	struct blob *blob = NULL;
+	ssize_t sent = 0;
+
+	list_remove(&c->dirty);
+	if (!reply || c->state == CONN_DEAD)
+		return;
+	if (!c->out && reply->len)
+		sent = send_now(c, reply->p, reply->len);
+	if (sent < 0) {
+		conn_kill(c, CONN_END_LOST);
+		return;
+	}
+	if ((size_t)sent < reply->len) {
+		blob = blob_new(reply->p + sent, reply->len - (size_t)sent);
+		queue_blob(c, blob, 0);
+		blob_unref(&blob);
+	}
+	reply_done(c);
+	check_queue(c);
+}
+
+static void drained(struct conn *c)
+{
+	if (c->state == CONN_LINGER)
+		shutdown(c->io.fd, SHUT_WR);
+}
+
+void conn_flush_all(struct worker *wk)
+{
+	struct list *node;
+
+	while ((node = list_first(&wk->conns_dirty))) {
+		struct conn *c = list_entry(node, struct conn, dirty);
+
+		conn_flush(c);
+		if (!c->out)
+			drained(c);
+	}
+}
+
+static void on_writable(struct conn *c)
+{
+	uint64_t calls = 0;
+	int r = outq_write(c->out, c->io.fd, clock_mono_ms(), &calls);
+
+	worker_count(conn_worker(c), M_SENDS, calls);
+	if (r == -ERR_AGAIN)
+		return;
+	if (r < 0) {
+		conn_kill(c, CONN_END_LOST);
+		return;
+	}
+	outq_free(&c->out);
+	chan_mark_queued(c, false);
+	update_events(c);
+	drained(c);
+}
+
+/* ---- Input ---- */
+
+static size_t dispatch_input(struct conn *c, uint8_t *data, size_t len)
+{
+	switch (c->state) {
+	case CONN_HTTP:
+		return http_conn_input(c, data, len);
+	case CONN_WS:
+	case CONN_WS_CLOSING:
+		return ws_conn_input(c, data, len);
+	default:
+		return len;
+	}
+}
+
+/* Shows DATA to the protocols until none of them wants more of it; keeps the rest. */
+static void feed(struct conn *c, uint8_t *data, size_t len)
+{
+	size_t used = 0;
+
+	while (used < len && !c->is_blocked && c->state != CONN_DEAD) {
+		uint8_t state = c->state;
+		size_t n = dispatch_input(c, data + used, len - used);
+
+		used += n;
+		if (n == 0 && state == c->state)
+			break;
+	}
+	if (c->in)
+		buf_clear(c->in);
+	if (used == len || c->state == CONN_DEAD) {
+		if (c->in)
+			buf_done(c->in);
+		free(c->in);
+		c->in = NULL;
+		return;
+	}
+	if (!c->in)
+		c->in = xcalloc(1, sizeof(*c->in));
+	buf_add(c->in, data + used, len - used);
+}
+
+static void on_eof(struct conn *c)
+{
+	conn_kill(c, c->state == CONN_LINGER ? (enum conn_end)c->end : CONN_END_LOST);
+}
+
+/* Room for the bytes kept from earlier reads and a good read more. */
+static void rbuf_fit(struct worker *wk, size_t kept)
+{
+	size_t want = kept + WORKER_READ_MIN;
+
+	if (want <= wk->rbuf_cap)
+		return;
+	wk->rbuf = xrealloc(wk->rbuf, want);
+	wk->rbuf_cap = want;
+}
+
+static void on_readable(struct conn *c)
+{
+	struct worker *wk = conn_worker(c);
+	size_t kept = c->in ? c->in->len : 0;
+	ssize_t n;
+
+	rbuf_fit(wk, kept);
+	n = read(c->io.fd, wk->rbuf + kept, wk->rbuf_cap - kept);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		on_eof(c);
+		return;
+	}
+	worker_count(wk, M_BYTES_IN, (uint64_t)n);
+	if (c->state == CONN_LINGER)
+		return;
+	if (kept)
+		memcpy(wk->rbuf, c->in->p, kept);
+	feed(c, wk->rbuf, kept + (size_t)n);
+}
+
+static void on_conn_io(EV_P_ ev_io *w, int revents)
+{
+	struct conn *c = container_of(w, struct conn, io);
+
+	(void)loop;
+	if (revents & EV_WRITE && c->out)
+		on_writable(c);
+	if (revents & EV_READ && c->state != CONN_DEAD && !c->is_blocked)
+		on_readable(c);
+}
+
+void conn_block(struct conn *c)
+{
+	c->is_blocked = true;
+	update_events(c);
+}
+
+void conn_unblock(struct conn *c)
+{
+	struct worker *wk = conn_worker(c);
+
+	if (!c->is_blocked || c->state == CONN_DEAD)
+		return;
+	c->is_blocked = false;
+	update_events(c);
+	if (c->in && list_empty(&c->work)) {
+		list_append(&wk->conns_ready, &c->work);
+		worker_kick(wk);
+	}
+}
+
+void conn_resume_ready(struct worker *wk)
+{
+	struct list *node;
+	int budget = 256;
+
+	while (budget-- > 0 && (node = list_first(&wk->conns_ready))) {
+		struct conn *c = list_entry(node, struct conn, work);
+		size_t len = c->in ? c->in->len : 0;
+
+		list_remove(node);
+		if (!len || c->is_blocked)
+			continue;
+		rbuf_fit(wk, len);
+		memcpy(wk->rbuf, c->in->p, len);
+		feed(c, wk->rbuf, len);
+	}
+	if (!list_empty(&wk->conns_ready))
+		worker_kick(wk);
+}
+
+/* ---- The end ---- */
+
+void conn_finish(struct conn *c, enum conn_end end)
+{
+	if (c->state == CONN_DEAD || c->state == CONN_LINGER)
+		return;
+	chan_leave_all(c, end);
+	c->end = end;
+	c->state = CONN_LINGER;
+	c->is_blocked = false;
+	conn_wait(c, WAIT_CLOSE);
+	update_events(c);
+	conn_reply(c); /* puts it on the list whose flush ends in drained() */
+}
+
+void conn_kill(struct conn *c, enum conn_end end)
+{
+	struct worker *wk = conn_worker(c);
+
+	if (c->state == CONN_DEAD)
+		return;
+	if (c->state != CONN_LINGER)
+		c->end = end;
+	c->state = CONN_DEAD;
+	chan_mute(c);
+	ev_io_stop(wk->loop, &c->io);
+	conn_wait(c, WAIT_NONE);
+	list_remove(&c->dirty);
+	list_remove(&c->work);
+	list_append(&wk->closing, &c->work);
+}
+
+static void conn_free(struct conn *c)
+{
+	struct worker *wk = conn_worker(c);
+
+	chan_leave_all(c, c->end);
+	http_conn_done(c);
+	ws_conn_done(c);
+	ws_in_done(&c->ws);
+	outq_free(&c->out);
+	reply_done(c);
+	if (c->in)
+		buf_done(c->in);
+	free(c->in);
+	free(c->name);
+	list_remove(&c->work);
+	list_remove(&c->dirty);
+	map_del(&wk->conns, c->id);
+	wk->n_conns--;
+	close(c->io.fd);
+	slab_put(wk->conn_slab, c);
+	worker_count(wk, M_CONNECTIONS_CLOSED, 1);
+}
+
+void conn_sweep(struct worker *wk)
+{
+	struct list *node;
+
+	while ((node = list_first(&wk->closing)))
+		conn_free(list_entry(node, struct conn, work));
+}
+
+void conn_each(struct worker *wk, void (*on_conn)(struct conn *c, void *arg), void *arg)
+{
+	uint32_t pos = 0;
+	uint64_t id;
+	void *c;
+
+	while (map_next(&wk->conns, &pos, &id, &c))
+		if (((struct conn *)c)->state != CONN_DEAD)
+			on_conn(c, arg);
+}
+
+void conn_check_slow(struct worker *wk)
+{
+	uint64_t now = clock_mono_ms();
+	struct list *node, *tmp;
+
+	list_each_safe(node, tmp, &wk->outqs) {
+		struct outq *q = list_entry(node, struct outq, node);
+
+		if (q->conn->state != CONN_WS && q->conn->state != CONN_HTTP)
+			continue;
+		if (now - q->since_ms >= (uint64_t)wk->settings->deliver_behind_timeout)
+			cut_off(q->conn);
+	}
+}

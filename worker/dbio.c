@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Watchers and timers for the database connections of this worker, and one log line per change of state.
+ * Reconnecting, queueing and pipelining are sql/db's.
+ */
+#include "worker/dbio.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "shm/metrics.h"
+
+struct dbio {
+	struct worker *wk;
+	const char *role; /* static: "writer", "reader", "shared" */
+	struct db *db;	  /* owned */
+	ev_io io;
+	ev_timer timer;
+	struct log_rate rate;
+};
+
+static void on_db_io(EV_P_ ev_io *w, int revents)
+{
+	struct dbio *d = w->data;
+
+	(void)loop;
+	if (revents & EV_WRITE)
+		db_on_writable(d->db);
+	if (revents & EV_READ)
+		db_on_readable(d->db);
+}
+
+static void on_db_timer(EV_P_ ev_timer *w, int revents)
+{
+	struct dbio *d = w->data;
+
+	(void)loop;
+	(void)revents;
+	db_on_timer(d->db);
+}
+
+static void watch(void *arg, int fd, bool want_read, bool want_write)
+{
+	struct dbio *d = arg;
+
+	ev_io_stop(d->wk->loop, &d->io);
+	if (fd < 0 || !(want_read || want_write))
+		return;
+	ev_io_set(&d->io, fd, (want_read ? EV_READ : 0) | (want_write ? EV_WRITE : 0));
+	ev_io_start(d->wk->loop, &d->io);
+}
+
+static void set_timer(void *arg, int64_t delay_ms)
+{
+	struct dbio *d = arg;
+
+	ev_timer_stop(d->wk->loop, &d->timer);
+	if (delay_ms < 0)
+		return;
+	ev_now_update(d->wk->loop);
+	ev_timer_set(&d->timer, (double)delay_ms / 1000.0, 0.);
+	ev_timer_start(d->wk->loop, &d->timer);
+}
+
+static void on_state(void *arg, enum db_state state, const char *text)
+{
+	struct dbio *d = arg;
+	uint64_t suppressed;
+
+	switch (state) {
+	case DB_STATE_CONNECTED:
+		log_info("database connected", LF_STR("connection", d->role));
+		break;
+	case DB_STATE_LOST:
+		worker_count(d->wk, M_DB_LOST, 1);
+		if (log_rate_pass(&d->rate, 10000, &suppressed))
+			log_warn("database connection lost", LF_STR("connection", d->role),
+				 LF_STR("reason", text), LF_INT("suppressed", suppressed));
+		break;
+	case DB_STATE_SCHEMA:
+		log_error("database schema does not fit this version: run the migrations",
+			  LF_STR("reason", text));
+		break;
+	}
+}
+
+static struct dbio *dbio_open(struct worker *wk, const char *role)
+{
+	const struct settings *s = wk->settings;
+	const struct db_config cfg = {
+		.url = s->database_url,
+		.application_name = "roomd",
+		.is_prepared = s->database_prepared,
+		.is_writer = true,
+		.connect_timeout_ms = s->database_connect_timeout,
+		.retry_min_ms = s->database_retry_min,
+		.retry_max_ms = s->database_retry_max,
+		.queue_max = (uint32_t)s->persist_queue_max,
+	};
+	const struct db_hooks hooks = {watch, set_timer, on_state};
+	struct dbio *d = xcalloc(1, sizeof(*d));
+
+	d->wk = wk;
+	d->role = role;
+	ev_init(&d->io, on_db_io);
+	ev_init(&d->timer, on_db_timer);
+	d->io.data = d->timer.data = d;
+	d->db = db_new(&cfg, &hooks, d);
+	db_start(d->db);
+	return d;
+}
+
+static void dbio_close(struct dbio **d)
+{
+	if (!*d)
+		return;
+	db_free(&(*d)->db);
+	ev_io_stop((*d)->wk->loop, &(*d)->io);
+	ev_timer_stop((*d)->wk->loop, &(*d)->timer);
+	free(*d);
+	*d = NULL;
+}
+
+void dbio_open_all(struct worker *wk)
+{
+	int64_t share = wk->settings->database_max_connections / wk->boot->n_slots;
+
+	if (share < 2) {
+		wk->writer = wk->reader = dbio_open(wk, "shared");
+		return;
+	}
+	wk->writer = dbio_open(wk, "writer");
+	wk->reader = dbio_open(wk, "reader");
+}
+
+void dbio_close_all(struct worker *wk)
+{
+	if (wk->reader == wk->writer)
+		wk->reader = NULL;
+	dbio_close(&wk->writer);
+	dbio_close(&wk->reader);
+}
+
+struct db *dbio_writer(struct worker *wk)
+{
+	return wk->writer->db;
+}
+
+struct db *dbio_reader(struct worker *wk)
+{
+	return wk->reader->db;
+}
+
+void dbio_reload(struct worker *wk)
+{
+	const struct db_config cfg = {
+		.connect_timeout_ms = wk->settings->database_connect_timeout,
+		.retry_min_ms = wk->settings->database_retry_min,
+		.retry_max_ms = wk->settings->database_retry_max,
+	};
+
+	db_set_timeouts(wk->writer->db, &cfg);
+	if (wk->reader != wk->writer)
+		db_set_timeouts(wk->reader->db, &cfg);
+}
+
+uint64_t dbio_deadline(const struct worker *wk)
+{
+	return clock_mono_ms() + (uint64_t)wk->settings->persist_wait_max;
+}

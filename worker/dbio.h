@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Puts the database connections of sql/db on the event loop: watchers, timers, state changes.
+ * What is asked of the database is the business of whoever submits.
+ */
+#ifndef WORKER_DBIO_H
+#define WORKER_DBIO_H
+
+#include "base/base.h"
+#include "sql/db.h"
+#include "worker/worker.h"
+
+/*
+ * Opens this worker's share of database.max_connections: one for the batch writer and one for all else, or one
+ * for both when the share is one.
+ */
+void dbio_open_all(struct worker *wk);
+void dbio_close_all(struct worker *wk);
+
+struct db *dbio_writer(struct worker *wk);
+struct db *dbio_reader(struct worker *wk);
+
+/* New timeouts after a reload. */
+void dbio_reload(struct worker *wk);
+
+/* Monotonic time by which a query of this moment must have been sent: persist.wait_max from now. */
+uint64_t dbio_deadline(const struct worker *wk);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Puts canonical events into the ring, for this worker's members as for all others.
+ * Reading them back and delivering is ringpump.c's and deliver.c's.
+ */
+#ifndef WORKER_FANOUT_H
+#define WORKER_FANOUT_H
+
+#include "base/base.h"
+#include "proto/event.h"
+#include "worker/worker.h"
+
+/* Publishes N events in order under one taking of the ring's lock and wakes who sleeps. */
+void fanout_publish(struct worker *wk, const struct event *events, size_t n);
+
+/* A user's first connection to a conversation came (or the last went). */
+void fanout_presence(struct worker *wk, int64_t conv, int64_t user, struct str name, bool on,
+		     enum presence_reason reason);
+
+/* The set of typing users of a conversation changed. */
+void fanout_typing(struct worker *wk, int64_t conv, int64_t user, bool on);
+
+/* The conversation was closed with this event of its log. */
+void fanout_conversation_closed(struct worker *wk, int64_t conv, int64_t rev, int64_t seq, int64_t at_ms);
+
+/*
+ * Announces what the log of CONV holds beyond what this node has published: after a crash, or when it is
+ * unknown whether an earlier announcement was made. Receivers drop what they had.
+ */
+void fanout_republish(struct worker *wk, int64_t conv);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Gathers sends into batches, commits them, then acknowledges and announces. The only way of a message into the
+ * log.
+ */
+#ifndef WORKER_PERSIST_H
+#define WORKER_PERSIST_H
+
+#include "base/base.h"
+#include "base/ids.h"
+#include "proto/errors.h"
+#include "proto/event.h"
+#include "worker/worker.h"
+
+/* What became of a send; EVENT is complete when error is E_NONE. Borrowed during the call. */
+struct persist_result {
+	enum proto_error error;
+	bool is_duplicate;
+	const struct event *event;
+};
+
+typedef void persist_done_fn(struct worker *wk, void *arg, const struct persist_result *res);
+
+void persist_open(struct worker *wk);
+
+/* Sends that wait are given up without an answer. */
+void persist_close(struct worker *wk);
+
+/*
+ * Queues a message: EVENT has conv, actor, actor_name, content, client_msg_id (zero: given here), client_id,
+ * reply_to_rev; all copied. DONE is called exactly once, after the commit or when it is certain that it will
+ * not be answered in time; never from inside this call. Returns 0, or -ERR_FULL when persist.queue_max is
+ * reached.
+ */
+int persist_send(struct worker *wk, const struct event *event, persist_done_fn *done, void *arg) MUST_CHECK;
+
+/* Sends the next batch if none is under way. Called once a turn. */
+void persist_flush(struct worker *wk);
+
+/* Gives up what has waited longer than persist.wait_max. Called each second. */
+void persist_expire(struct worker *wk);
+
+/* True when nothing waits and nothing is in flight. */
+bool persist_is_idle(const struct worker *wk);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A WebSocket connection: frames in both dialects, pings, the closing handshake.
+ * What commands do is in on_*.c; how bytes reach the socket is conn.c's.
+ */
+#ifndef WORKER_WS_CONN_H
+#define WORKER_WS_CONN_H
+
+#include "base/base.h"
+#include "base/buf.h"
+#include "proto/cmd.h"
+#include "proto/errors.h"
+#include "worker/conn.h"
+
+/*
+ * Turns a connection whose 101 answer is queued into a WebSocket of that dialect. ROOM_ID: DIALECT_RAW's
+ * conversation, 0 when the path named none that exists.
+ */
+void ws_conn_start(struct conn *c, enum dialect dialect, int64_t room_id);
+
+/* Starts the closing handshake with the close code of ERROR (RFC 6455 section 7.1.2). */
+void ws_conn_close(struct conn *c, enum proto_error error);
+void ws_conn_close_code(struct conn *c, uint16_t code, const char *reason);
+
+/* Appends a close frame with the code and text of ERROR. */
+void ws_conn_close_frame(struct buf *b, enum proto_error error);
+
+/*
+ * An error in the connection's dialect; closes when the error has a close code. RE and KEY may be NULL; CONV 0
+ * is left out.
+ */
+void ws_conn_fault(struct conn *c, const struct fault *f, const struct cmd_id *re,
+		   const struct cmd_id *key, int64_t conv);
+void ws_conn_error(struct conn *c, enum proto_error error, const struct cmd_id *re,
+		   const struct cmd_id *key, int64_t conv);
+
+/* The limits that the settings in force put on commands. */
+struct cmd_limits worker_cmd_limits(const struct worker *wk);
+
+/* Retry time in milliseconds, with jitter, for refusals that pass. */
+int64_t worker_retry_ms(const struct worker *wk);
+
+/* Frees protocol state: called by the sweep. */
+void ws_conn_done(struct conn *c);
+
+#endif
