@@ -2,6 +2,7 @@
 /*
  * One line per event with named fields, to the journal, to JSON lines or to a terminal.
  * Never blocks, never prints message text or secrets; who calls decides what an event is.
+ * For the main thread of a process: other threads hand their results to it.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -33,7 +34,10 @@ struct log_field {
 #define LF_STR(name, value) ((struct log_field){(name), (value) ? (value) : "", 0})
 #define LF_INT(name, value) ((struct log_field){(name), NULL, (int64_t)(value)})
 
-/* Sets sink and level for this process. Returns 0 or -ERR_IO. */
+/*
+ * Sets sink and level for this process and those it forks.
+ * Returns 0, or -ERR_IO when SINK is the journal and there is none.
+ */
 int log_init(enum log_sink sink, enum log_level level) MUST_CHECK;
 
 void log_set_level(enum log_level level);
