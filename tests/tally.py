@@ -9,7 +9,7 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-# "ok 3 - name # SKIP why"; node indents subtests, of which a suite's own line is not a case
+# "ok 3 - name # SKIP why", in cmocka "not ok 3 # SKIP name"; node indents the tests of a suite and sums them up in a line after
 TAP_LINE = re.compile(r'^(?P<indent> *)(?P<not>not )?ok (?P<number>\d+)(?: -)? ?(?P<name>.*)$')
 
 
@@ -48,23 +48,24 @@ def count_junit(tally, path):
 
 
 def parse_tap(lines):
-    """Yields (name, ok, skip reason or None, the lines that belong to it) of each leaf test."""
-    pending, skipping_suite = [], False
-    results = []
+    """Lists (name, ok, skip reason or None, the lines that belong to it) of each leaf test."""
+    leaves, children, detail = [], [], []
     for line in lines:
         match = TAP_LINE.match(line)
         if not match:
-            pending.append(line)
-            if results and results[-1][3] is pending and re.match(r"^ *type: 'suite'", line):
-                results.pop()  # the line of a suite sums up the lines before it
+            detail.append(line)
             continue
-        name, _, directive = match['name'].partition(' # ')
-        is_skip = directive.upper().startswith('SKIP')
-        pending = []
-        results.append((name.strip(), not match['not'], directive[4:].strip() if is_skip else None,
-                        pending))
-    del skipping_suite
-    return results
+        name, *skip = re.split(r'(?:^|\s)# ?SKIP\b', match['name'], maxsplit=1, flags=re.I)
+        detail = []
+        test = (name.strip() or ''.join(skip).strip(), not match['not'], skip[0].strip() if skip else None, detail)
+        indent = len(match['indent'])
+        inside = [child for depth, child in children if depth > indent]
+        children = [pair for pair in children if pair[0] <= indent]
+        children.append((indent, test))
+        # a suite's line sums up the lines before it and counts only where it failed on its own
+        if not inside or (match['not'] and all(ok or skip is not None for _, ok, skip, _ in inside)):
+            leaves.append(test)
+    return leaves
 
 
 def count_tap_lines(tally, prefix, lines):
