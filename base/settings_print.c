@@ -79,23 +79,47 @@ static void add_domain(size_t i, struct buf *ret)
 	}
 }
 
-/* roff reads a leading dot or quote as a request, and a backslash as an escape. */
-static void add_roff(struct buf *ret, const char *text)
+/* Length of the first line when TEXT is broken at blanks to at most WIDTH bytes. */
+static size_t wrap_at(const char *text, size_t width)
 {
-	if (*text == '.' || *text == '\'')
+	size_t len = strlen(text), at = width;
+
+	if (len <= width)
+		return len;
+	while (at > 0 && text[at] != ' ')
+		at--;
+	return at ? at : len;
+}
+
+/* roff reads a leading dot or quote as a request, and a backslash as an escape. */
+static void add_roff(struct buf *ret, struct str text)
+{
+	if (text.len > 0 && (text.p[0] == '.' || text.p[0] == '\''))
 		buf_add_cstr(ret, "\\&");
-	for (; *text; text++) {
-		if (*text == '\\')
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.p[i] == '\\')
 			buf_add_cstr(ret, "\\e");
-		else if (*text == '-')
+		else if (text.p[i] == '-')
 			buf_add_cstr(ret, "\\-");
 		else
-			buf_add_char(ret, *text);
-		/* one sentence a line */
-		if (*text == '.' && text[1] == ' ') {
-			buf_add_char(ret, '\n');
-			text++;
-		}
+			buf_add_char(ret, text.p[i]);
+	}
+}
+
+/* TEXT on lines of its own: a new line for each sentence, and before column 78. */
+static void add_roff_lines(struct buf *ret, const char *text)
+{
+	const char *stop;
+	size_t take;
+
+	for (; *text; text += strspn(text, " ")) {
+		take = wrap_at(text, 76);
+		stop = memmem(text, take, ". ", 2);
+		if (stop)
+			take = (size_t)(stop - text) + 1;
+		add_roff(ret, (struct str){text, take});
+		buf_add_char(ret, '\n');
+		text += take;
 	}
 }
 
@@ -110,43 +134,30 @@ static void describe_mdoc(struct buf *ret)
 
 	for (size_t i = 0; i < setting_count; i++, info++) {
 		if (starts_section(i))
-			buf_printf(ret, "%s.Ss [%s]\n.Bl -tag -width Ds\n", i ? ".El\n" : "",
+			buf_printf(ret, "%s.Ss Section %s\n.Bl -tag -width Ds\n", i ? ".El\n" : "",
 				   info->section);
 		buf_printf(ret, ".It Cm %s\n", info->name);
-		add_roff(ret, info->help);
-		buf_add_cstr(ret, "\nValue: ");
+		add_roff_lines(ret, info->help);
+		buf_add_cstr(ret, "Value: ");
 		add_domain(i, ret);
-		buf_add_cstr(ret, ".\nDefault: ");
-		if (*info->def) {
-			buf_add_cstr(ret, "\n.Ql ");
-			add_roff(ret, info->def);
-			buf_add_cstr(ret, " .\n");
-		} else {
-			buf_add_cstr(ret, "empty.\n");
-		}
+		buf_add_cstr(ret, *info->def ? ".\nDefault:\n.Ql " : ".\nDefault: empty");
+		add_roff(ret, str_of(info->def));
+		buf_add_cstr(ret, *info->def ? " .\n" : ".\n");
 		if (info->apply == SETTING_RESTART)
 			buf_add_cstr(ret, "A change needs a restart.\n");
 	}
 	buf_add_cstr(ret, ".El\n");
 }
 
-/* HELP as comment lines of at most 100 columns. */
+/* TEXT as comment lines of at most 100 columns. */
 static void add_comment(struct buf *ret, const char *text)
 {
-	size_t width = 98, len = strlen(text), take;
+	size_t take;
 
-	while (len > 0) {
-		take = MIN(len, width);
-		while (take < len && take > 0 && text[take] != ' ')
-			take--;
-		take = take ? take : MIN(len, width);
+	for (; *text; text += strspn(text, " ")) {
+		take = wrap_at(text, 98);
 		buf_printf(ret, "# %.*s\n", (int)take, text);
 		text += take;
-		len -= take;
-		while (len > 0 && *text == ' ') {
-			text++;
-			len--;
-		}
 	}
 }
 

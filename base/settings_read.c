@@ -22,6 +22,7 @@ extern bool ini_use_stack __attribute__((weak));
 extern bool ini_allow_multiline __attribute__((weak));
 extern bool ini_allow_no_value __attribute__((weak));
 extern int ini_max_line __attribute__((weak));
+extern int ini_initial_alloc __attribute__((weak));
 #pragma GCC diagnostic pop
 
 struct reading {
@@ -113,9 +114,10 @@ static int on_value(void *user, const char *section, const char *name, const cha
 
 static void configure_inih(void)
 {
-	if (&ini_use_stack && &ini_max_line) {
+	if (&ini_use_stack && &ini_max_line && &ini_initial_alloc) {
 		ini_use_stack = false;
 		ini_max_line = FILE_LINE_MAX;
+		ini_initial_alloc = FILE_LINE_MAX;
 	}
 	if (&ini_allow_multiline)
 		ini_allow_multiline = false;
