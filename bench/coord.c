@@ -117,7 +117,7 @@ static void run_init(struct run *r)
 	r->done = share(pubs * cf->inflight, sizeof(*r->done));
 	r->completed = share(pubs, sizeof(*r->completed));
 	if (cf->mode == MODE_ORDER)
-		r->order = share((size_t)total_of(cf) * cf->messages, sizeof(*r->order));
+		r->order = share(total_of(cf) * cells_of(cf), sizeof(*r->order));
 	if (getrandom(&r->nonce, sizeof(r->nonce), 0) != sizeof(r->nonce))
 		r->nonce = stamp_now();
 	for (unsigned i = 0; i < cf->procs; i++)
@@ -250,7 +250,10 @@ static void measure_load(struct run *r, struct outcome *out)
 	out->is_stalled = !hold_watched(r, r->conf->duration_ns);
 	look(r, &out->end);
 	set_stage(r, STAGE_DRAIN);
-	drain(r, 0, 3 * SEC_NS);
+	if (r->conf->mode == MODE_CONNECT)
+		hold(r, SEC_NS / 2); /* lets the handshakes under way come to their end */
+	else
+		drain(r, 0, 3 * SEC_NS);
 	look(r, &out->last);
 }
 
@@ -272,7 +275,7 @@ static void compare_one(const struct run *r, const uint64_t *list, const uint64_
 	bool is_same = true;
 
 	memset(seen, 0, all);
-	while (n < cf->messages && list[n] != UINT64_MAX) {
+	while (n < cells_of(cf) && list[n] != UINT64_MAX) {
 		uint32_t pub = (uint32_t)(list[n] >> 32) % cf->publishers;
 		uint32_t number = (uint32_t)list[n];
 
@@ -291,7 +294,7 @@ static void measure_order(struct run *r, struct outcome *out)
 	const struct conf *cf = r->conf;
 	struct order_result *res = &out->order;
 	unsigned all = cf->messages / cf->publishers * cf->publishers;
-	size_t cells = (size_t)total_of(cf) * cf->messages;
+	size_t cells = total_of(cf) * cells_of(cf);
 	uint8_t *seen = calloc(1, cf->messages + 1);
 	uint64_t before;
 
@@ -304,11 +307,11 @@ static void measure_order(struct run *r, struct outcome *out)
 	hold(r, SEC_NS / 2); /* for messages that come twice */
 	look(r, &out->last);
 	for (unsigned room = 0; room < cf->rooms && seen; room++) {
-		const uint64_t *first = r->order + (size_t)room * cf->members * cf->messages;
+		const uint64_t *first = r->order + room * cf->members * cells_of(cf);
 
 		before = res->missing + res->twice + res->out_of_order;
 		for (unsigned m = 0; m < cf->members; m++)
-			compare_one(r, first + (size_t)m * cf->messages, first, seen, res);
+			compare_one(r, first + m * cells_of(cf), first, seen, res);
 		res->rooms_equal += res->missing + res->twice + res->out_of_order == before;
 	}
 	if (out->last.totals.deliveries > res->expected && !res->twice)
@@ -360,13 +363,16 @@ int coord_run(struct conf *cf, struct outcome *ret_outcome)
 
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
-	if (rooms_make(cf) < 0)
+	if (rooms_make(cf) < 0) {
+		rooms_remove(cf);
 		return -1;
+	}
 	run_init(&r);
 	look_memory(cf, &out.server_before, &out.db_before, &out.slab_before_kb);
 	if (start_all(&r) < 0) {
 		fprintf(stderr, "roombench: fork: %s\n", strerror(errno));
 		stop_all(&r);
+		rooms_remove(cf);
 		return -1;
 	}
 	measure(&r, &out);

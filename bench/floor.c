@@ -50,7 +50,7 @@ static struct conn **conns;        /* by descriptor */
 static bool *is_behind;            /* by descriptor: has unsent output */
 static size_t conns_max;
 static struct room *rooms[BUCKETS], *dirty;
-static uint8_t *in;
+static uint8_t in[FRAME_LEN_MAX + FRAME_HEAD_MAX + READ_LEN]; /* mostly never touched */
 static int epoll_fd;
 static bool is_joining;
 
@@ -435,9 +435,8 @@ int main(int argc, char **argv)
 	conns_max = limit.rlim_cur;
 	conns = calloc(conns_max, sizeof(*conns));
 	is_behind = calloc(conns_max, sizeof(*is_behind));
-	in = malloc(FRAME_LEN_MAX + FRAME_HEAD_MAX + READ_LEN);
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (!conns || !is_behind || !in || epoll_fd < 0)
+	if (!conns || !is_behind || epoll_fd < 0)
 		abort();
 	serve(listen_on(host, port));
 }

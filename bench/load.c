@@ -131,8 +131,8 @@ static void on_stamp(struct gen *g, struct link *l, const struct stamp *s)
 	bump(&g->own->deliveries, 1);
 	if (g->stage == STAGE_MEASURE)
 		hist_record(&g->own->delivery, g->now - s->ns);
-	if (cf->mode == MODE_ORDER && l->count < cf->messages)
-		g->order[(size_t)l->id * cf->messages + l->count] = (uint64_t)s->pub << 32 | s->n;
+	if (cf->mode == MODE_ORDER && l->count < cells_of(cf))
+		g->order[l->id * cells_of(cf) + l->count] = (uint64_t)s->pub << 32 | s->n;
 	l->count++;
 	if (l->pub && l->pub->id == s->pub && cf->dialect != DIALECT_NATIVE)
 		on_ack(g, l->pub, s->n);

@@ -29,7 +29,7 @@ static const char usage_text[] =
 "  --procs N              generator processes [as many as the descriptor limit asks for]\n"
 "  --sources N            loopback source addresses [8]\n"
 "  --payload N            bytes of text in a message [128]\n"
-"  --inflight K           messages of a publisher that not every receiver has yet [1]\n"
+"  --inflight K           messages of a publisher that not every receiver has yet [1; order: 4]\n"
 "  --warmup S --duration S --settle S --timeout S      seconds [1 5 1 30]\n"
 "  --window N             handshakes under way at once, per process [64]\n"
 "  --server-pid PID       measure this process and its descendants\n"
@@ -225,6 +225,8 @@ static void complete_conf(struct conf *cf, unsigned conns)
 		cf->publishers = cf->members;
 	else if (!cf->publishers)
 		cf->publishers = 1;
+	if (!cf->inflight)
+		cf->inflight = cf->mode == MODE_ORDER ? 4 : 1;
 	if (!cf->rate)
 		cf->rate = 10;
 	if (!cf->messages)
@@ -257,7 +259,7 @@ static void check_conf(struct conf *cf)
 int main(int argc, char **argv)
 {
 	static struct outcome out;
-	struct conf cf = {.inflight = 1, .payload = 128, .window = 64, .sources = 8,
+	struct conf cf = {.payload = 128, .window = 64, .sources = 8,
 			  .warmup_ns = SEC_NS, .duration_ns = 5 * SEC_NS, .settle_ns = SEC_NS,
 			  .timeout_ns = 30 * SEC_NS};
 	unsigned conns = 0;

@@ -96,6 +96,12 @@ static inline unsigned owner_of(const struct conf *cf, unsigned room, unsigned m
 	return (cf->rooms >= cf->procs ? room : room + member) % cf->procs;
 }
 
+/* Messages that order mode records of each socket: all, and some that came twice. */
+static inline size_t cells_of(const struct conf *cf)
+{
+	return (size_t)cf->messages + 64;
+}
+
 static inline unsigned total_of(const struct conf *cf)
 {
 	return cf->rooms * cf->members;

@@ -215,7 +215,7 @@ void rooms_remove(struct conf *cf)
 	struct http h = {.conf = cf, .fd = -1};
 	char path[ROOM_ID_MAX + 32];
 
-	for (unsigned i = 0; i < cf->rooms && !cf->keep_rooms; i++) {
+	for (unsigned i = 0; cf->room && i < cf->rooms && !cf->keep_rooms; i++) {
 		if (!cf->room[i].is_ours)
 			continue;
 		snprintf(path, sizeof(path), "/api/chat/rooms/%s", cf->room[i].id);
@@ -225,4 +225,6 @@ void rooms_remove(struct conf *cf)
 	if (h.fd >= 0)
 		close(h.fd);
 	free(h.answer);
+	free(cf->room);
+	cf->room = NULL;
 }

@@ -6,11 +6,11 @@
 
 #include "bench/roombench.h"
 
-/* Fills conf->room: one POST each, or the room of that name if there is one already. For floor
+/* Allocates conf->room: one POST each, or the room of that name if there is one already. For floor
  * the names are enough. Returns 0, or -1 after printing why not. */
 int rooms_make(struct conf *cf);
 
-/* Deletes the rooms that this run made. Failures are ignored. */
+/* Deletes the rooms that this run made, failures ignored, and frees conf->room. */
 void rooms_remove(struct conf *cf);
 
 #endif
