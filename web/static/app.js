@@ -24,6 +24,7 @@ const MAX_NODES = 460; // elements in the whole document that scrolling aims to 
 const LIST_STEP = 25; // rooms and people shown before "show more"
 const LOG_HEAD = 56; // .log padding above the first and below the last message (style.css)
 const LOG_FOOT = 8;
+const SLOW_SEND_MS = 1_500; // only then a pending line says so in words
 const SEND_BURST = 8; // stays below the server's 10 sends/s, so a flushed outbox keeps its order
 const SEND_PER_S = 8;
 
@@ -126,6 +127,8 @@ const state = {
 // The open room, or null. Late answers compare it with the one they were asked for.
 let session = null;
 const ui = {};
+const wide = matchMedia('(min-width: 1080px)'); // as in style.css: room for the people panel
+const pointer = matchMedia('(hover: hover)'); // else focus would raise an on-screen keyboard
 
 function newSession(room, username) {
   return {
@@ -289,8 +292,10 @@ function selectRoom(id) {
   else askName(room);
 }
 
+/** Asks for a name: to join the room, or without one just to change it. */
 function askName(room, error = '') {
-  ui.joinTitle.textContent = `Join ${room.name}`;
+  ui.joinTitle.textContent = room ? `Join ${room.name}` : 'Change your name';
+  ui.joinSubmit.textContent = room ? 'Join the room' : 'Use this name';
   ui.joinName.value = state.username ?? recall(browser, 'roomd.name') ?? '';
   ui.joinError.textContent = error;
   ui.joinDialog.room = room;
@@ -302,11 +307,8 @@ function askName(room, error = '') {
 
 function join(room, username) {
   endSession();
-  state.username = username;
-  remember(browser, 'roomd.name', username);
-  remember(tab, 'roomd.name', username);
-  remember(tab, 'roomd.room', String(room.id));
   session = newSession(room, username);
+  useName(username);
   state.reconnectAttempts = 0;
   resetLog();
   for (const item of state.outbox) if (isMine(item)) placeItem(revive(item));
@@ -315,10 +317,18 @@ function join(room, username) {
   connect();
 }
 
+/** The name as the server writes it; the next visit begins with it. */
+function useName(username) {
+  state.username = username;
+  if (session) session.username = username;
+  remember(browser, 'roomd.name', username);
+  remember(tab, 'roomd.name', username);
+  renderMe();
+}
+
 /** Goes out by the user's will: the others are told by the server, the page shows the welcome. */
 function leave() {
   endSession();
-  remember(tab, 'roomd.room', null);
   showWelcome();
   loadRooms();
 }
@@ -382,7 +392,7 @@ function drop(link) {
 const onFrame = {
   connected(frame, link) {
     timer(link, 'connect', null);
-    link.username = frame.username ?? link.username;
+    useName(frame.username ?? link.username);
     link.floor = Number(frame.rev) || 0;
     link.joined = true;
     state.reconnectAttempts = 0;
@@ -541,6 +551,7 @@ function send(content = ui.input.value) {
   typing(false);
   log.pinned = true;
   placeItem(revive(item));
+  setTimeout(scheduleDraw, SLOW_SEND_MS + 50);
   flush();
   return item;
 }
@@ -735,7 +746,7 @@ function addSystem(frame) {
   if (verb && frame.username && last?.kind === 'system' && last.event === frame.event && at - last.at < GROUP_MS) {
     if (!last.names.includes(frame.username)) last.names.push(frame.username);
     last.content = joinedNames(last.names, verb);
-    last.node = null;
+    last.key = '';
     scheduleDraw();
     return;
   }
@@ -852,6 +863,11 @@ function measureTops() {
   return log.tops[n];
 }
 
+function forgetHeights() {
+  for (const item of log.items) item.height = 0;
+  log.clean = 0;
+}
+
 function indexAt(y) {
   let lo = 0;
   let hi = log.items.length - 1;
@@ -870,7 +886,9 @@ function grouping(i) {
   const newday = !before || dayOf(before.at) !== dayOf(item.at);
   const head = item.kind === 'message' && (newday || before.kind !== 'message'
     || before.username !== item.username || item.at - before.at > GROUP_MS);
-  return { newday, head, key: `${newday}${head}${item.state}${item.reason ?? ''}` };
+  const late = item.state === 'refused'
+    || (item.state && (state.connection !== 'online' || Date.now() - item.at > SLOW_SEND_MS));
+  return { newday, head, late, key: `${newday}${head}${late}${item.state}${item.reason ?? ''}` };
 }
 
 /** Elements an item needs; close enough to keep the document within MAX_NODES. */
@@ -957,6 +975,7 @@ function holdPosition(height) {
   const total = measureTops();
   const want = log.pinned ? ui.messages.scrollHeight : LOG_HEAD + anchorTop(total, height);
   if (log.pinned || (log.anchor && Math.abs(want - ui.messages.scrollTop) > 1)) ui.messages.scrollTop = want;
+  ui.older.style.top = `${Math.max(0, height - total - LOG_HEAD - LOG_FOOT)}px`;
 }
 
 function noteScroll() {
@@ -991,7 +1010,7 @@ function fillSystem(node, item, { newday }) {
   node.replaceChildren(...(newday ? [dayNode(item)] : []), el('span', {}, item.content));
 }
 
-function fillMessage(node, item, { newday, head }) {
+function fillMessage(node, item, { newday, head, late }) {
   const own = sameName(item.username, session.username);
   const flags = { own, head, newday, pending: item.state && item.state !== 'refused', refused: item.state === 'refused' };
   const classes = Object.keys(flags).filter((name) => flags[name]);
@@ -1003,7 +1022,7 @@ function fillMessage(node, item, { newday, head }) {
   node.replaceChildren(el('p', { className: 'text', dir: 'auto' }, ...linkify(item.content)));
   if (head) node.prepend(metaNode(item, own));
   if (newday) node.prepend(dayNode(item));
-  if (item.state) node.append(stateNode(item));
+  if (late) node.append(stateNode(item));
 }
 
 function metaNode(item, own) {
@@ -1012,10 +1031,10 @@ function metaNode(item, own) {
 }
 
 function stateNode(item) {
-  if (item.state !== 'refused') return el('div', { className: 'state' }, 'Sending…');
-  return el('div', { className: 'state' }, `Not sent: ${item.reason}`,
+  if (item.state !== 'refused') return el('div', { className: 'state' }, item.state === 'sent' ? 'Sending…' : 'Will be sent');
+  return el('div', { className: 'state' }, `Not sent: ${item.reason}`, el('span', { className: 'pair' },
     el('button', { type: 'button', className: 'link', data: { act: 'retry' } }, 'Retry'),
-    el('button', { type: 'button', className: 'link', data: { act: 'discard' } }, 'Discard'));
+    el('button', { type: 'button', className: 'link', data: { act: 'discard' } }, 'Discard')));
 }
 
 /** Text with its web addresses as links; only http and https, and never as markup. */
@@ -1131,26 +1150,28 @@ function setConnection(value, text = '') {
   const wasOpen = !ui.input.disabled;
   ui.input.disabled = !open;
   ui.input.placeholder = open ? `Write to ${session.room.name}` : 'Connecting…';
-  if (open && !wasOpen && !document.querySelector('dialog[open]')) ui.input.focus();
+  if (open && !wasOpen && pointer.matches && !document.querySelector('dialog[open]')) ui.input.focus();
   renderComposer();
   state.stopText = text;
   renderBanner();
+  scheduleDraw();
 }
 
 /** What the user should know of a lost connection; a first quick retry passes unmentioned. */
 function renderBanner() {
   const link = session;
-  const lost = { waiting: 1, offline: 1, stopped: 1, connecting: 1 }[state.connection];
-  const quiet = !link || !lost || (state.connection !== 'stopped' && state.reconnectAttempts < 1);
+  const up = state.connection === 'online' || state.connection === 'idle';
+  const quiet = !link || up || (state.connection !== 'stopped' && state.reconnectAttempts < 1);
   ui.link.hidden = quiet;
   if (quiet) return;
   const left = Math.max(0, Math.ceil(((link.retryAt ?? 0) - Date.now()) / 1000));
   const kept = link.joined ? ' What you write is kept and sent then.' : '';
+  const lost = link.joined ? 'Connection lost.' : 'No connection yet.';
   const texts = {
     stopped: state.stopText,
     offline: `The server cannot be reached. Next try in ${left} s.${kept}`,
-    waiting: `Connection lost. Try ${state.reconnectAttempts + 1} of ${MAX_ATTEMPTS} in ${left} s.${kept}`,
-    connecting: `Connection lost. Trying again…${kept}`,
+    waiting: `${lost} Try ${state.reconnectAttempts + 1} of ${MAX_ATTEMPTS} in ${left} s.${kept}`,
+    connecting: `${lost} Trying again…${kept}`,
   };
   ui.link.classList.toggle('bad', state.connection === 'offline' || state.connection === 'stopped');
   setText(ui.linkText, texts[state.connection]);
@@ -1228,8 +1249,6 @@ function say(text) {
   }, 500);
 }
 
-const wide = matchMedia('(min-width: 1080px)');
-
 function showPeople(open) {
   ui.people.hidden = !open;
   ui.peopleToggle.setAttribute('aria-expanded', String(open));
@@ -1276,7 +1295,7 @@ const UI_NAMES = {
   input: 'input', joinDialog: 'join-dialog', joinError: 'join-error', joinForm: 'join-form', joinName: 'join-name',
   joinTitle: 'join-title', jump: 'jump', leave: 'leave', link: 'link', log: 'log', main: 'main', me: 'me', meName: 'me-name',
   menu: 'menu', messages: 'messages', newRoom: 'new-room', notice: 'notice', older: 'older', people: 'people',
-  peopleCount: 'people-count', peopleToggle: 'people-toggle', rename: 'rename', roomAbout: 'room-about', roomName: 'room-name',
+  peopleClose: 'people-close', peopleCount: 'people-count', peopleToggle: 'people-toggle', rename: 'rename', roomAbout: 'room-about', roomName: 'room-name',
   rooms: 'rooms', roomsNote: 'rooms-note', roomTile: 'room-tile', scrim: 'scrim', send: 'send', status: 'status',
   theme: 'theme', typing: 'typing', users: 'users', welcome: 'welcome', welcomeList: 'welcome-list', welcomeNew: 'welcome-new',
 };
@@ -1286,6 +1305,7 @@ function bindUi() {
   ui.noticeText = ui.notice.querySelector('p');
   ui.linkText = ui.link.querySelector('p');
   ui.linkButton = ui.link.querySelector('button');
+  ui.joinSubmit = ui.joinForm.querySelector('[type=submit]');
 }
 
 function bindLists() {
@@ -1315,9 +1335,10 @@ function bindLists() {
     renderMessages();
     ui.input.focus();
   });
-  new ResizeObserver(() => {
-    for (const item of log.items) item.height = 0;
-    log.clean = 0;
+  let width = 0;
+  new ResizeObserver(([{ contentRect }]) => {
+    if (contentRect.width !== width) forgetHeights();
+    width = contentRect.width;
     scheduleDraw();
   }).observe(ui.messages);
 }
@@ -1385,7 +1406,8 @@ function bindDialogs() {
     const name = ui.joinName.value.trim();
     if (!name) throw new Error('Please enter a name.');
     ui.joinDialog.close();
-    join(ui.joinDialog.room, name);
+    if (ui.joinDialog.room) join(ui.joinDialog.room, name);
+    else useName(name);
   });
   bindDialog(ui.deleteDialog, ui.deleteForm, ui.deleteError, async () => {
     await deleteRoom(ui.deleteDialog.room.id);
@@ -1398,8 +1420,7 @@ function bindFrame() {
   ui.leave.addEventListener('click', leave);
   ui.rename.addEventListener('click', () => {
     openDrawer(null);
-    if (session) askName(session.room);
-    else state.username = null, remember(tab, 'roomd.name', null), renderMe();
+    askName(session?.room ?? null);
   });
   ui.filter.addEventListener('input', renderRooms);
   ui.linkButton.addEventListener('click', retryNow);
@@ -1417,7 +1438,7 @@ function bindFrame() {
     state.peopleOpen = ui.people.hidden;
     showPeople(ui.people.hidden);
   });
-  ui.scrim.addEventListener('click', () => openDrawer(null));
+  for (const button of [ui.scrim, ui.peopleClose]) button.addEventListener('click', () => openDrawer(null));
   document.addEventListener('keydown', (event) => {
     if (event.key === 'Escape' && !ui.scrim.hidden) {
       const back = ui.people.hidden ? ui.menu : ui.peopleToggle;
