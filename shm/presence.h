@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Members: connections per (slot, room, user), the truth from which counts, targets and rosters
+ * are derived. Telling clients who came and went is worker/'s business, from what these functions
+ * return.
+ */
+#ifndef SHM_PRESENCE_H
+#define SHM_PRESENCE_H
+
+#include "shm/shm.h"
+
+/*
+ * One connection more of USER in CONV at slot ME. NAME (1 to SHM_NAME_MAX bytes, copied) counts
+ * when the user is not connected to this node yet. From its return on, every event published to
+ * the room has this slot as a target. *RET_IS_FIRST: nobody on this node, lingering ones
+ * included, had the user in the room before ("joined"). Returns 0, -ERR_INVAL (id or name),
+ * -ERR_FULL (a table), -ERR_CLOSED (room_close), -ERR_TIMEOUT.
+ */
+int member_attach(struct shm *shm, unsigned me, int64_t conv, int64_t user, struct str name,
+		  bool *ret_is_first) MUST_CHECK;
+
+/*
+ * One connection less. The last one of this slot makes the record linger until GRACE_UNTIL_MS
+ * (clock_mono_ms; a time that has passed means the next member_expire): the user stays in
+ * rosters, the slot is no target any more. Attaching again anywhere before that makes the
+ * departure unseen. *RET_IS_LAST: it was this slot's last connection of the user to the room.
+ * Typing marks are not touched. Returns 0, -ERR_NOENT (nothing attached), -ERR_TIMEOUT.
+ */
+int member_detach(struct shm *shm, unsigned me, int64_t conv, int64_t user, uint64_t grace_until_ms,
+		  bool *ret_is_last) MUST_CHECK;
+
+/*
+ * Removes lingering records of slot ME whose grace ended by NOW and calls ON_LEFT for each user
+ * that is thereby in the room no more (no record of any slot, live or lingering). NAME is
+ * borrowed for the call. At most BUDGET records; call again at once when *RET_IS_MORE. Returns
+ * the number removed, or -ERR_TIMEOUT.
+ */
+int member_expire(struct shm *shm, unsigned me, uint64_t now, unsigned budget,
+		  void (*on_left)(void *arg, int64_t conv, int64_t user, struct str name),
+		  void *arg, bool *ret_is_more) MUST_CHECK;
+
+/* Number of lingering records of slot ME: while it is 0 no timer is needed. */
+uint32_t member_lingering(struct shm *shm, unsigned me);
+
+/*
+ * Whether any slot has USER in CONV; live connections only, or lingering ones too. Returns 0 or
+ * -ERR_TIMEOUT.
+ */
+int member_is_present(struct shm *shm, unsigned me, int64_t conv, int64_t user, bool with_lingering,
+		      bool *ret) MUST_CHECK;
+
+/*
+ * The distinct users of a room, each once, lingering ones included, in no order; NAME is borrowed
+ * for the call. The calls come after the lock was released, from a copy. Returns the number of
+ * users (0 when the room is unknown), or -ERR_TIMEOUT.
+ */
+int roster_read(struct shm *shm, unsigned me, int64_t conv,
+		void (*on_user)(void *arg, int64_t user, struct str name), void *arg) MUST_CHECK;
+
+/*
+ * The part of recover_slot for members and typing: every record of DEAD_SLOT becomes a lingering
+ * one of slot ME until GRACE_UNTIL_MS, its typing marks go (ON_TYPING, may be NULL, for each room
+ * that lost one), its bits and counts are cleared. May be repeated, also after a death in the
+ * middle of it. Call recover_slot, not this. Returns the number of records converted, or
+ * -ERR_TIMEOUT.
+ */
+int presence_drop_slot(struct shm *shm, unsigned me, unsigned dead_slot, uint64_t grace_until_ms,
+		       void (*on_typing)(void *arg, int64_t conv), void *arg) MUST_CHECK;
+
+#endif
