@@ -9,7 +9,7 @@
 
 static const struct event_info events[] = {
 #define X(name, id, native, raw, class, perm, rate)                                                \
-	{EV_##name, #name, native, raw, EVENT_##class, PERM_##perm, RATE_##rate},
+	{EVT_##name, #name, native, raw, EVENT_##class, PERM_##perm, RATE_##rate},
 #include "proto/events.def"
 #undef X
 };

@@ -33,8 +33,8 @@ enum event_class {
 };
 
 enum event_type {
-	EV_NONE,
-#define X(name, id, native, raw, class, perm, rate) EV_##name = (id),
+	EVT_NONE,
+#define X(name, id, native, raw, class, perm, rate) EVT_##name = (id),
 #include "proto/events.def"
 #undef X
 };
