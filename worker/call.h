@@ -13,6 +13,7 @@
 #include "proto/http.h"
 #include "worker/worker.h"
 
+struct conn;
 struct route;
 
 enum call_shape {
@@ -24,29 +25,51 @@ enum call_shape {
 struct call {
 	struct worker *wk;
 	uint64_t conn_id;
-	const struct route *route;
+	const struct route *route;	/* NULL when the path is unknown or the request was refused */
 	const struct http_request *req; /* valid only until the handler returns */
 	bool head_only, keep_alive;
+	uint8_t minor;	    /* of the request's HTTP/1.x */
 	uint8_t shape;	    /* enum call_shape */
+	bool *ret_answered; /* while the handler runs: set by the answer; NULL later */
 	int64_t path_id[2]; /* numbers taken from the path's {…} parts */
-	struct uuid path_uuid[2]; /* where the part was a UUID, path_id is 0 then */
+	struct uuid path_uuid[2]; /* where the part was a UUID; both are 0 for anything else */
+	char *cors;		  /* owned; header lines for the request's origin, or NULL */
 	char request_id[UUID_TEXT_LEN + 1];
-	uint64_t started_ns;
 	void *state; /* a handler's own; freed by it */
 };
 
 /* A handler: answers CALL now, or later exactly once. */
 typedef void (*call_handler)(struct call *call);
 
+/* A call for the present request of C; REQ may be NULL (refused before it was complete). */
+struct call *call_new(struct conn *c, const struct http_request *req);
+
 /*
- * Each of these answers and frees CALL; BODY is copied. TYPE is the media type. HEADERS is NULL or complete
- * lines "Name: value\r\n".
+ * Each of these answers and frees CALL; BODY is copied. TYPE is the media type, NULL for none. HEADERS is NULL
+ * or complete lines "Name: value\r\n".
  */
 void call_answer(struct call *call, int status, const char *type, const char *headers, struct str body);
 void call_json(struct call *call, int status, struct str body);
+
+/* As an error of CALL's shape; DETAIL replaces the text of the table, unless NULL. */
 void call_error(struct call *call, enum proto_error error, const char *detail);
 
-/* The request turns into a WebSocket: the handler has queued the 101 itself; only frees CALL. */
+/* As call_error with the whole fault and further HEADERS. */
+void call_fault(struct call *call, const struct fault *fault, const char *headers);
+
+/*
+ * What a failed query is to the client: -ERR_UNAVAILABLE and -ERR_FULL 503, -ERR_NOENT no such room,
+ * -ERR_EXISTS a duplicate, -ERR_INVAL invalid, anything else 500 and a line in the log.
+ */
+void call_db_error(struct call *call, int err);
+
+/* The living connection of CALL if it still waits for an answer in HTTP, else NULL. */
+struct conn *call_conn(struct call *call);
+
+/* Appends the fields that every answer of CALL has, the ones of the 101 included. */
+void call_add_fields(const struct call *call, struct buf *fields);
+
+/* The request turned into a WebSocket: the handler has queued the 101 itself; only frees CALL. */
 void call_done(struct call *call);
 
 #endif

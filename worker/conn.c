@@ -14,8 +14,10 @@
 #include "worker/chan.h"
 #include "worker/conn_out.h"
 #include "worker/conn_timeout.h"
+#include "worker/http_conn.h"
 #include "worker/ws_conn.h"
 
+#define READ_MIN (64 * 1024)	  /* room for one read beside what was kept */
 #define SPARE_CAP_MAX (64 * 1024) /* a reply buffer above this is not kept for reuse */
 
 static void on_conn_io(EV_P_ ev_io *w, int revents);
@@ -58,7 +60,7 @@ struct conn *conn_open(struct worker *wk, int fd)
 	wk->n_conns++;
 	ev_io_init(&c->io, on_conn_io, fd, EV_READ);
 	ev_io_start(wk->loop, &c->io);
-	worker_count(wk, M_CONNECTIONS_ACCEPTED, 1);
+	worker_count(wk, M_ACCEPTED, 1);
 	return c;
 }
 
@@ -123,7 +125,7 @@ static void cut_off(struct conn *c)
 		conn_kill(c, CONN_END_LOST);
 		return;
 	}
-	worker_count(conn_worker(c), M_SLOW_CLOSES, 1);
+	worker_count(conn_worker(c), M_CLOSED_SLOW, 1);
 	outq_cut(c->out);
 	ws_conn_close_frame(&bye, E_TOO_SLOW);
 	blob = blob_new(bye.p, bye.len);
@@ -154,25 +156,13 @@ static ssize_t send_now(struct conn *c, const uint8_t *p, size_t len)
 	return n;
 }
 
-void conn_send_shared(struct conn *c, const uint8_t *p, size_t len, struct blob **blob)
+void conn_queue_shared(struct conn *c, const uint8_t *p, size_t len, size_t off, struct blob **blob)
 {
-	ssize_t sent = 0;
-
 	if (c->state == CONN_DEAD || c->state == CONN_LINGER)
-		return;
-	if (c->reply && c->reply->len)
-		conn_flush(c);
-	if (!c->out)
-		sent = send_now(c, p, len);
-	if (sent < 0) {
-		conn_kill(c, CONN_END_LOST);
-		return;
-	}
-	if ((size_t)sent == len)
 		return;
 	if (!*blob)
 		*blob = blob_new(p, len);
-	queue_blob(c, *blob, (size_t)sent);
+	queue_blob(c, *blob, off);
 	check_queue(c);
 }
 
@@ -204,6 +194,8 @@ static void drained(struct conn *c)
 {
 	if (c->state == CONN_LINGER)
 		shutdown(c->io.fd, SHUT_WR);
+	else if (c->state == CONN_HTTP)
+		http_conn_drained(c);
 }
 
 void conn_flush_all(struct worker *wk)
@@ -224,7 +216,7 @@ static void on_writable(struct conn *c)
 	uint64_t calls = 0;
 	int r = outq_write(c->out, c->io.fd, clock_mono_ms(), &calls);
 
-	worker_count(conn_worker(c), M_SENDS, calls);
+	worker_count(conn_worker(c), M_SENDS, (int64_t)calls);
 	if (r == -ERR_AGAIN)
 		return;
 	if (r < 0) {
@@ -287,7 +279,7 @@ static void on_eof(struct conn *c)
 /* Room for the bytes kept from earlier reads and a good read more. */
 static void rbuf_fit(struct worker *wk, size_t kept)
 {
-	size_t want = kept + WORKER_READ_MIN;
+	size_t want = kept + READ_MIN;
 
 	if (want <= wk->rbuf_cap)
 		return;
@@ -309,7 +301,7 @@ static void on_readable(struct conn *c)
 		on_eof(c);
 		return;
 	}
-	worker_count(wk, M_BYTES_IN, (uint64_t)n);
+	worker_count(wk, M_BYTES_IN, n);
 	if (c->state == CONN_LINGER)
 		return;
 	if (kept)
@@ -420,7 +412,6 @@ static void conn_free(struct conn *c)
 	wk->n_conns--;
 	close(c->io.fd);
 	slab_put(wk->conn_slab, c);
-	worker_count(wk, M_CONNECTIONS_CLOSED, 1);
 }
 
 void conn_sweep(struct worker *wk)

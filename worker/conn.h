@@ -92,11 +92,12 @@ struct conn *conn_find(struct worker *wk, uint64_t id);
 struct buf *conn_reply(struct conn *c);
 
 /*
- * Sends LEN bytes at P now if the socket takes them, else queues the rest: *BLOB is made from them on
- * first need so that all receivers share it. The caller drops *BLOB afterwards. Closes a connection
- * whose queue passes deliver.queue_max.
+ * Queues what a caller's own send did not take: LEN bytes at P from OFF on. *BLOB is made from
+ * them at the first need, so that all receivers share it; the caller drops it afterwards. A connection whose
+ * queue passes deliver.queue_max is closed.
  */
-void conn_send_shared(struct conn *c, const uint8_t *p, size_t len, struct blob **blob);
+void conn_queue_shared(struct conn *c, const uint8_t *p, size_t len, size_t off,
+		       struct blob **blob);
 
 /* Writes out replies of all connections that have some. Called once a turn. */
 void conn_flush_all(struct worker *wk);
@@ -122,6 +123,12 @@ void conn_wait(struct conn *c, enum conn_wait wait);
 /* Stops and resumes reading from the socket: backpressure while an answer is under way. */
 void conn_block(struct conn *c);
 void conn_unblock(struct conn *c); /* also runs what had been read meanwhile, at the next turn */
+
+/* Shows connections that were unblocked the bytes they had already sent. Called once a turn. */
+void conn_resume_ready(struct worker *wk);
+
+/* Cuts off readers that took nothing for deliver.behind_timeout. Called each second. */
+void conn_check_slow(struct worker *wk);
 
 /* Calls ON_CONN for every living connection. */
 void conn_each(struct worker *wk, void (*on_conn)(struct conn *c, void *arg), void *arg);

@@ -71,7 +71,7 @@ static void on_state(void *arg, enum db_state state, const char *text)
 		log_info("database connected", LF_STR("connection", d->role));
 		break;
 	case DB_STATE_LOST:
-		worker_count(d->wk, M_DB_LOST, 1);
+		worker_count(d->wk, M_DB_RECONNECTS, 1);
 		if (log_rate_pass(&d->rate, 10000, &suppressed))
 			log_warn("database connection lost", LF_STR("connection", d->role),
 				 LF_STR("reason", text), LF_INT("suppressed", suppressed));

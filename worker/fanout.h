@@ -10,11 +10,14 @@
 #include "proto/event.h"
 #include "worker/worker.h"
 
-/* Publishes N events in order under one taking of the ring's lock and wakes who sleeps. */
-void fanout_publish(struct worker *wk, const struct event *events, size_t n);
+/*
+ * Publishes N events in order under one taking of the ring's lock and wakes who sleeps. Returns the ring
+ * position behind them: who has read so far has seen them.
+ */
+uint64_t fanout_publish(struct worker *wk, const struct event *events, size_t n);
 
 /* A user's first connection to a conversation came (or the last went). */
-void fanout_presence(struct worker *wk, int64_t conv, int64_t user, struct str name, bool on,
+uint64_t fanout_presence(struct worker *wk, int64_t conv, int64_t user, struct str name, bool on,
 		     enum presence_reason reason);
 
 /* The set of typing users of a conversation changed. */
@@ -22,6 +25,9 @@ void fanout_typing(struct worker *wk, int64_t conv, int64_t user, bool on);
 
 /* The conversation was closed with this event of its log. */
 void fanout_conversation_closed(struct worker *wk, int64_t conv, int64_t rev, int64_t seq, int64_t at_ms);
+
+/* Announces event REV of CONV unless this node has done so: a repeated send cannot tell. */
+void fanout_ensure(struct worker *wk, int64_t conv, int64_t rev);
 
 /*
  * Announces what the log of CONV holds beyond what this node has published: after a crash, or when it is

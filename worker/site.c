@@ -6,13 +6,15 @@
 #include "worker/site.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <openssl/evp.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "proto/http_field.h"
 
 #define HASH_LEN 32
 
@@ -46,23 +48,6 @@ const char *site_media_type(const char *name)
 		if (strcmp(dot + 1, media_types[i].extension) == 0)
 			return media_types[i].type;
 	return "application/octet-stream";
-}
-
-void site_http_date(int64_t seconds, char ret[32])
-{
-	/* Not strftime: the names of days and months must not follow a locale. */
-	static const char days[] = "SunMonTueWedThuFriSat";
-	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	time_t t = (time_t)seconds;
-	struct tm tm;
-
-	if (!gmtime_r(&t, &tm) || tm.tm_year > 9999 - 1900 || tm.tm_year < 0) {
-		t = 0;
-		gmtime_r(&t, &tm);
-	}
-	snprintf(ret, 32, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", days + 3 * tm.tm_wday,
-		 tm.tm_mday, months + 3 * tm.tm_mon, tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
-		 tm.tm_sec);
 }
 
 static void asset_free(struct asset *a)
@@ -207,6 +192,7 @@ static int site_add(struct site *site, struct asset *a)
 {
 	int r = asset_seal(a);
 
+	http_date_format(a->modified, a->last_modified);
 	if (r < 0)
 		return r;
 	site->n_files++;
@@ -229,7 +215,6 @@ static struct asset *asset_read(int dir_fd, const char *name, const char *path, 
 		asset_free(a);
 		return NULL;
 	}
-	site_http_date(a->modified, a->last_modified);
 	return a;
 }
 
@@ -275,7 +260,8 @@ static int site_read_dir(struct site *site, int dir_fd, const char *prefix, int 
 		if (e->d_name[0] == '.' || has_suffix(e->d_name, ".gz") ||
 		    fstatat(dir_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
-		if (snprintf(path, sizeof(path), "%s%s", prefix, e->d_name) >= (int)sizeof(path) - 1) {
+		if (snprintf(path, sizeof(path), "%s%s%s", prefix, e->d_name,
+			     S_ISDIR(st.st_mode) ? "/" : "") >= (int)sizeof(path)) {
 			r = -ERR_TOOBIG;
 		} else if (S_ISREG(st.st_mode) && strcmp(path, "/index.html") != 0) {
 			r = site_read_file(site, dir_fd, e->d_name, path);
@@ -283,7 +269,6 @@ static int site_read_dir(struct site *site, int dir_fd, const char *prefix, int 
 			int fd = openat(dir_fd, e->d_name,
 					O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
-			strcat_slash(path, sizeof(path));
 			r = fd < 0 ? -ERR_IO : site_read_dir(site, fd, path, depth - 1);
 		}
 	}
@@ -305,8 +290,11 @@ static void page_add_versions(const struct site *site, struct asset *page)
 			break;
 		buf_add(&out, p, (size_t)(close - p));
 		a = site_find(site, (struct str){at + 1, (size_t)(close - at - 1)});
-		if (a)
+		if (a) {
 			buf_printf(&out, "?v=%s", a->version);
+			/* The page changes with the files that it links to. */
+			page->modified = MAX(page->modified, a->modified);
+		}
 		p = close;
 	}
 	buf_add(&out, p, (size_t)(end - p));

@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "base/map.h"
+#include "proto/http_field.h"
 
 #define SITE_FILE_MAX (4u << 20)   /* bytes of one file */
 #define SITE_TOTAL_MAX (64u << 20) /* bytes of all files */
@@ -28,7 +29,7 @@ struct asset {
 	const char *type; /* static; media type */
 	bool is_html;
 	int64_t modified;	/* seconds since 1970 */
-	char last_modified[32]; /* the same as an HTTP date */
+	char last_modified[HTTP_DATE_LEN + 1];
 	char version[SITE_VERSION_LEN + 1];
 	struct variant plain, gzip;
 };
@@ -54,8 +55,5 @@ const struct asset *site_find(const struct site *site, struct str path);
 
 /* Media type for a file name, by its extension alone. Static, never NULL. */
 const char *site_media_type(const char *name);
-
-/* Writes an HTTP date (RFC 9110 section 5.6.7) and a NUL for seconds since 1970. */
-void site_http_date(int64_t seconds, char ret[32]);
 
 #endif

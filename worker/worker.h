@@ -74,6 +74,8 @@ struct worker {
 	struct map chans;	 /* conversation id -> struct chan */
 	struct list chans_dirty; /* struct chan.dirty: have frames to flush */
 	struct list chans_due;	 /* struct chan.due: owe a roster or a typing set, or hold early events */
+	struct list entering;	 /* struct sub.node: wait to read their own arrival in the ring */
+	uint64_t next_serial;	 /* for channels and subscriptions */
 
 	struct dbio *writer, *reader; /* owned */
 	struct persist *persist;      /* owned */
@@ -86,10 +88,11 @@ struct worker {
 	ev_io control_io, lifeline_io;
 	ev_timer second; /* heartbeat and slow sweeps */
 	ev_timer soon;	 /* the nearest deadline of the channels */
+	ev_timer tick;	 /* runs while lingering members or typing marks may expire */
 	ev_timer stop;	 /* end of a drain */
 
-	char date[32];	     /* HTTP Date of this second */
-	uint64_t *metrics;   /* this slot's block in shared memory */
+	uint64_t typing_until_ms; /* the latest end of a typing mark of this worker */
+	char date[32]; /* HTTP Date of this second */
 };
 
 /*
@@ -107,7 +110,13 @@ void worker_drain(struct worker *wk);
 /* Makes the loop turn once more without sleeping: somebody left work for worker_turn. */
 void worker_kick(struct worker *wk);
 
+/* Makes the loop turn again after MS milliseconds at the latest. */
+void worker_wake_in(struct worker *wk, uint64_t ms);
+
+/* Members or typing marks may expire: look at them often until there are none. */
+void worker_tick_on(struct worker *wk);
+
 /* Adds N to one of this worker's metrics (shm/metrics.def). */
-#define worker_count(wk, metric, n) metric_add((wk)->shm, (wk)->slot, (metric), (n))
+#define worker_count(wk, metric, n) metric_add((wk)->shm, (unsigned)(wk)->slot, (metric), (n))
 
 #endif

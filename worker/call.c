@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Answers: status, fields that all have, errors in the form that the address promises.
+ * What a request means is decided in the handlers; what follows on the connection in http_conn.c.
+ */
+#include "worker/call.h"
+
+#include "base/log.h"
+#include "proto/dialect_native.h"
+#include "proto/dialect_raw.h"
+#include "worker/conn.h"
+#include "worker/http_conn.h"
+#include "worker/origin.h"
+#include "worker/ws_conn.h"
+
+/* The choices of server.mode in the order of settings.def. */
+enum { MODE_PRODUCTION, MODE_DEVELOPMENT };
+
+#define JSON_TYPE "application/json"
+#define PROBLEM_TYPE "application/problem+json"
+#define HTML_TYPE "text/html; charset=utf-8"
+
+/* A page may load from here only, and nobody may frame it; ws: and wss: because 'self' leaves them out. */
+#define PAGE_POLICY                                                                                \
+	"Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "       \
+	"img-src 'self' data:; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'self'; " \
+	"frame-ancestors 'none'\r\n"                                                               \
+	"Cross-Origin-Opener-Policy: same-origin\r\n"
+
+struct call *call_new(struct conn *c, const struct http_request *req)
+{
+	struct worker *wk = conn_worker(c);
+	struct call *call = xcalloc(1, sizeof(*call));
+	struct uuid id = uuid_v7();
+
+	call->wk = wk;
+	call->conn_id = c->id;
+	call->req = req;
+	call->shape = CALL_SHAPE_PROBLEM;
+	call->minor = 1;
+	uuid_format(&id, call->request_id);
+	if (!req)
+		return call;
+	call->minor = req->minor;
+	call->head_only = req->method == HTTP_HEAD;
+	/* Bytes behind an upgrade that was not taken up have no meaning. */
+	call->keep_alive = req->keep_alive && !req->upgrade &&
+			   c->requests < wk->settings->http_keepalive_requests;
+	call->cors = origin_cors(wk->settings, req);
+	return call;
+}
+
+struct conn *call_conn(struct call *call)
+{
+	struct conn *c = conn_find(call->wk, call->conn_id);
+
+	return c && c->state == CONN_HTTP ? c : NULL;
+}
+
+void call_done(struct call *call)
+{
+	if (call->ret_answered)
+		*call->ret_answered = true;
+	free(call->cors);
+	free(call);
+}
+
+void call_add_fields(const struct call *call, struct buf *fields)
+{
+	struct worker *wk = call->wk;
+
+	buf_add_cstr(fields, "X-Content-Type-Options: nosniff\r\n"
+			     "Referrer-Policy: no-referrer\r\n");
+	buf_printf(fields, "X-Request-Id: %s\r\n", call->request_id);
+	if (wk->settings->server_mode == MODE_DEVELOPMENT)
+		buf_printf(fields, "X-Roomd-Worker: %d\r\n", wk->slot);
+	if (call->cors)
+		buf_add_cstr(fields, call->cors);
+}
+
+/* Types that a browser shows as a document, in which scripts could run. */
+static bool is_document(const char *type)
+{
+	return type && (strncmp(type, "text/html", 9) == 0 || strcmp(type, "image/svg+xml") == 0);
+}
+
+static bool has_no_body(int status)
+{
+	return status < 200 || status == 204 || status == 304;
+}
+
+void call_answer(struct call *call, int status, const char *type, const char *headers, struct str body)
+{
+	struct conn *c = call_conn(call);
+	struct buf fields = BUF_INIT;
+	bool keep_alive = call->keep_alive && !call->wk->draining;
+	struct http_head head = {
+		.status = status,
+		.date = call->wk->date,
+		.type = type,
+		.length = has_no_body(status) ? -1 : (int64_t)body.len,
+		.keep_alive = keep_alive,
+		.minor = call->minor,
+	};
+
+	if (!c)
+		goto out;
+	call_add_fields(call, &fields);
+	if (is_document(type))
+		buf_add_cstr(&fields, PAGE_POLICY);
+	if (headers)
+		buf_add_cstr(&fields, headers);
+	head.fields = buf_str(&fields);
+	http_add_head(conn_reply(c), &head);
+	if (!call->head_only && !has_no_body(status))
+		buf_add_str(conn_reply(c), body);
+	buf_done(&fields);
+	http_conn_answered(c, keep_alive);
+out:
+	call_done(call);
+}
+
+void call_json(struct call *call, int status, struct str body)
+{
+	call_answer(call, status, JSON_TYPE, "Cache-Control: no-store\r\n", body);
+}
+
+/* A page of our own words only. */
+static void add_error_page(struct buf *b, int status, const struct fault *f)
+{
+	const char *title = http_status_text(status);
+
+	buf_printf(b,
+		   "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
+		   "<meta name=\"viewport\" content=\"width=device-width\">\n"
+		   "<title>%d %s</title>\n<h1>%s</h1>\n<p>%s</p>\n"
+		   "<p><a href=\"/\">To the start</a></p>\n",
+		   status, title, title, f->text);
+}
+
+/* Refusals that pass have a time to come back, with jitter so that not all come back at once. */
+static int64_t retry_ms_of(const struct call *call, enum proto_error error)
+{
+	switch (error) {
+	case E_UNAVAILABLE:
+	case E_OVERLOADED:
+	case E_RESTARTING:
+	case E_RATE_LIMITED:
+		return worker_retry_ms(call->wk);
+	default:
+		return 0;
+	}
+}
+
+void call_fault(struct call *call, const struct fault *fault, const char *headers)
+{
+	struct buf body = BUF_INIT, lines = BUF_INIT;
+	int status = error_info(fault->error)->http_status;
+	int64_t retry_ms = retry_ms_of(call, fault->error);
+	const char *type = HTML_TYPE;
+
+	buf_add_cstr(&lines, "Cache-Control: no-store\r\n");
+	if (headers)
+		buf_add_cstr(&lines, headers);
+	if (retry_ms)
+		buf_printf(&lines, "Retry-After: %" PRId64 "\r\n", (retry_ms + 999) / 1000);
+	if (fault->error == E_UNAUTHORIZED)
+		buf_add_cstr(&lines, "WWW-Authenticate: Bearer\r\n");
+	switch (call->shape) {
+	case CALL_SHAPE_S1:
+		status = raw_http_status(fault);
+		type = JSON_TYPE;
+		raw_add_detail(&body, fault);
+		break;
+	case CALL_SHAPE_PROBLEM:
+		type = PROBLEM_TYPE;
+		problem_add(&body, fault, call->request_id, retry_ms);
+		break;
+	default:
+		add_error_page(&body, status, fault);
+	}
+	buf_add_char(&lines, '\0');
+	call_answer(call, status, type, (char *)lines.p, buf_str(&body));
+	buf_done(&lines);
+	buf_done(&body);
+}
+
+void call_error(struct call *call, enum proto_error error, const char *detail)
+{
+	struct fault f;
+
+	fault_set(&f, error);
+	if (detail)
+		snprintf(f.text, sizeof(f.text), "%s", detail);
+	call_fault(call, &f, NULL);
+}
+
+void call_db_error(struct call *call, int err)
+{
+	static struct log_rate rate;
+	bool is_s1 = call->shape == CALL_SHAPE_S1;
+	uint64_t suppressed;
+
+	switch (err) {
+	case -ERR_UNAVAILABLE:
+	case -ERR_FULL:
+	case -ERR_TIMEOUT:
+		call_error(call, E_UNAVAILABLE, NULL);
+		return;
+	case -ERR_NOENT:
+		call_error(call, E_NO_SUCH_ROOM, is_s1 ? "Room not found" : NULL);
+		return;
+	case -ERR_EXISTS:
+		call_error(call, E_DUPLICATE, is_s1 ? "Room with this name already exists" : NULL);
+		return;
+	case -ERR_INVAL:
+		call_error(call, E_INVALID, NULL);
+		return;
+	default:
+		if (log_rate_pass(&rate, 10000, &suppressed))
+			log_error("A query for a request failed.", LF_STR("error", err_name(err)),
+				  LF_STR("request", call->request_id),
+				  LF_INT("suppressed", suppressed));
+		call_error(call, E_INTERNAL, NULL);
+	}
+}

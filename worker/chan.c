@@ -1,0 +1,531 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who of this worker follows which conversation: entering, catching up, going live, leaving.
+ * The order of events within a channel is chan_order.c's, bytes are deliver.c's.
+ */
+#include "worker/chan.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/slab.h"
+#include "shm/presence.h"
+#include "sql/events.h"
+#include "sql/rooms.h"
+#include "worker/chan_order.h"
+#include "worker/dbio.h"
+#include "worker/deliver.h"
+#include "worker/fanout.h"
+#include "worker/on_cmd.h"
+#include "worker/ringpump.h"
+#include "worker/roster.h"
+#include "worker/ws_conn.h"
+
+#define CATCHUP_PAGE 200 /* events in one query of a catching-up connection */
+
+/* Names a subscription in a database callback: it may be gone or replaced by then. */
+struct sub_ref {
+	struct worker *wk;
+	uint64_t conn_id, serial;
+	int64_t conv;
+};
+
+static void catch_up(struct sub *sub);
+static void go_on(struct sub *sub);
+
+struct chan *chan_find(struct worker *wk, int64_t conv)
+{
+	return map_get(&wk->chans, (uint64_t)conv);
+}
+
+struct sub *sub_find(const struct conn *c, int64_t conv)
+{
+	struct sub *sub = c->subs;
+
+	while (sub && sub->chan->conv != conv)
+		sub = sub->next_of_conn;
+	return sub;
+}
+
+static struct sub_ref *sub_ref_new(const struct sub *sub)
+{
+	struct sub_ref *ref = xcalloc(1, sizeof(*ref));
+
+	ref->wk = sub->chan->wk;
+	ref->conn_id = sub->conn->id;
+	ref->conv = sub->chan->conv;
+	ref->serial = sub->serial;
+	return ref;
+}
+
+/* The subscription, or NULL when it has gone. Frees REF. */
+static struct sub *sub_ref_take(struct sub_ref *ref)
+{
+	struct conn *c = conn_find(ref->wk, ref->conn_id);
+	struct sub *sub = c ? sub_find(c, ref->conv) : NULL;
+
+	if (sub && sub->serial != ref->serial)
+		sub = NULL;
+	free(ref);
+	return sub;
+}
+
+/* ---- Channels ---- */
+
+static struct chan *chan_new(struct worker *wk, int64_t conv)
+{
+	struct chan *ch = xcalloc(1, sizeof(*ch));
+
+	ch->wk = wk;
+	ch->conv = conv;
+	ch->serial = ++wk->next_serial;
+	list_init(&ch->loading);
+	list_init(&ch->ahead);
+	list_init(&ch->dirty);
+	list_init(&ch->due);
+	map_put(&wk->chans, (uint64_t)conv, ch);
+	return ch;
+}
+
+static void chan_free(struct chan *ch)
+{
+	assert(ch->n_subs == 0);
+	for (int d = 0; d < DIALECT_COUNT; d++) {
+		free(ch->sides[d].entries);
+		buf_done(&ch->sides[d].out);
+	}
+	chan_order_done(ch);
+	list_remove(&ch->dirty);
+	list_remove(&ch->due);
+	map_del(&ch->wk->chans, (uint64_t)ch->conv);
+	free(ch);
+}
+
+void chan_set_due(struct chan *ch)
+{
+	if (list_empty(&ch->due))
+		list_append(&ch->wk->chans_due, &ch->due);
+}
+
+/* Tells every subscription why and takes it off its connection. */
+static void chan_refuse_all(struct chan *ch, enum proto_error error)
+{
+	struct list *node;
+
+	while ((node = list_first(&ch->loading))) {
+		struct sub *sub = list_entry(node, struct sub, node);
+		struct conn *c = sub->conn;
+		struct cmd_id re = sub->re ? *sub->re : (struct cmd_id){0};
+
+		chan_leave(sub, CONN_END_CLEAN);
+		ws_conn_error(c, error, &re, NULL, ch->conv);
+	}
+}
+
+static void on_loaded(void *arg, int err, const struct room *room)
+{
+	struct sub_ref *ref = arg;
+	struct worker *wk = ref->wk;
+	struct chan *ch = chan_find(wk, ref->conv);
+	struct list *node;
+
+	if (!ch || ch->serial != ref->serial || ch->state != CHAN_LOADING) {
+		free(ref);
+		return;
+	}
+	free(ref);
+	if (err || room->is_closed) {
+		chan_refuse_all(ch, err && err != -ERR_NOENT ? E_UNAVAILABLE : E_NO_SUCH_ROOM);
+		return;
+	}
+	ch->state = CHAN_OPEN;
+	ch->rev = room->rev;
+	ch->seq = room->seq;
+	while ((node = list_first(&ch->loading))) {
+		list_remove(node);
+		go_on(list_entry(node, struct sub, node));
+	}
+	chan_order_release(ch);
+}
+
+static void chan_load(struct chan *ch)
+{
+	struct sub_ref *ref = xcalloc(1, sizeof(*ref));
+
+	*ref = (struct sub_ref){.wk = ch->wk, .conv = ch->conv, .serial = ch->serial};
+	if (room_info(dbio_reader(ch->wk), ch->conv, NULL, dbio_deadline(ch->wk), on_loaded, ref,
+		      NULL) < 0)
+		on_loaded(ref, -ERR_UNAVAILABLE, NULL);
+}
+
+/* ---- Entering ---- */
+
+/* The user's first connection to this conversation: everybody else gets to know. */
+static void announce(struct sub *sub)
+{
+	struct conn *c = sub->conn;
+
+	sub->is_announced = true;
+	sub->entered_at = fanout_presence(sub->chan->wk, sub->chan->conv, c->user, str_of(c->name),
+					  true, PRESENCE_JOIN);
+}
+
+static void confirm(struct sub *sub)
+{
+	if (sub->is_confirmed)
+		return;
+	sub->is_confirmed = true;
+	if (sub->conn->dialect == DIALECT_RAW)
+		on_cmd_confirm(sub);
+}
+
+/* The native "live" closes the catch-up; the raw "connected" opens it. */
+static void confirm_live(struct sub *sub)
+{
+	if (sub->conn->dialect != DIALECT_RAW && sub->re)
+		on_cmd_confirm(sub);
+	free(sub->re);
+	sub->re = NULL;
+}
+
+static void go_live(struct sub *sub)
+{
+	struct chan *ch = sub->chan;
+	struct conn *c = sub->conn;
+	struct chan_side *side = &ch->sides[c->dialect];
+
+	confirm_live(sub);
+	deliver_flush(ch); /* what was encoded so far is not for the new receiver */
+	conn_flush(c);	   /* what it was told so far comes before what follows */
+	if (c->state == CONN_DEAD)
+		return;
+	if (side->n == side->cap) {
+		side->cap = side->cap ? side->cap * 2 : 4;
+		side->entries = xrealloc(side->entries, side->cap * sizeof(*side->entries));
+	}
+	sub->index = side->n++;
+	side->entries[sub->index] = (struct chan_entry){c->io.fd, c->out ? ENTRY_QUEUED : 0, sub};
+	sub->state = SUB_LIVE;
+	roster_mark(ch);
+}
+
+/* Takes a subscription as far as it gets without waiting. */
+static void go_on(struct sub *sub)
+{
+	struct chan *ch = sub->chan;
+
+	if (!sub->is_announced)
+		announce(sub);
+	if (ringpump_position(ch->wk) < sub->entered_at) {
+		sub->state = SUB_ENTERING;
+		list_append(&ch->wk->entering, &sub->node);
+		worker_kick(ch->wk);
+		return;
+	}
+	confirm(sub);
+	if (sub->rev < 0 || sub->rev == ch->rev) {
+		go_live(sub);
+	} else if (sub->rev < ch->rev) {
+		catch_up(sub);
+	} else {
+		sub->state = SUB_AHEAD;
+		list_append(&ch->ahead, &sub->node);
+	}
+}
+
+void chan_settle(struct worker *wk)
+{
+	struct list *node, *tmp;
+
+	list_each_safe(node, tmp, &wk->entering) {
+		struct sub *sub = list_entry(node, struct sub, node);
+
+		if (ringpump_position(wk) < sub->entered_at)
+			continue;
+		list_remove(node);
+		go_on(sub);
+	}
+}
+
+void chan_level(struct chan *ch)
+{
+	struct list *node, *tmp;
+
+	list_each_safe(node, tmp, &ch->ahead) {
+		struct sub *sub = list_entry(node, struct sub, node);
+
+		if (sub->rev > ch->rev)
+			continue;
+		list_remove(node);
+		go_live(sub);
+	}
+}
+
+/* ---- Catching up ---- */
+
+static void send_row(struct sub *sub, const struct event_row *row)
+{
+	struct event ev;
+
+	if (chan_order_from_row(sub->chan->conv, row, &ev))
+		deliver_encode(conn_reply(sub->conn), sub->conn->dialect, &ev);
+	sub->rev = row->rev;
+}
+
+static void on_catchup(void *arg, int err, const struct db_result *res)
+{
+	struct sub *sub = sub_ref_take(arg);
+	int n = err ? 0 : db_rows(res);
+
+	if (!sub)
+		return;
+	if (err) {
+		ws_conn_close(sub->conn, E_OVERLOADED);
+		return;
+	}
+	for (int i = 0; i < n; i++) {
+		struct event_row row;
+
+		event_row_get(res, i, &row);
+		if (row.rev > sub->chan->rev)
+			break; /* comes through the channel */
+		send_row(sub, &row);
+	}
+	if (n < CATCHUP_PAGE && sub->rev < sub->chan->rev)
+		sub->rev = sub->chan->rev;
+	catch_up(sub);
+}
+
+static void catch_up(struct sub *sub)
+{
+	struct worker *wk = sub->chan->wk;
+
+	sub->state = SUB_CATCHUP;
+	if (sub->rev >= sub->chan->rev) {
+		go_live(sub);
+		return;
+	}
+	conn_flush(sub->conn);
+	sub->is_paused = sub->conn->out != NULL;
+	if (sub->is_paused || sub->conn->state == CONN_DEAD)
+		return;
+	if (events_after(dbio_reader(wk), sub->chan->conv, sub->rev, CATCHUP_PAGE, dbio_deadline(wk),
+			 on_catchup, sub_ref_new(sub), NULL) < 0)
+		ws_conn_close(sub->conn, E_OVERLOADED);
+}
+
+static void take_off(struct sub *sub);
+
+void chan_rewind(struct sub *sub, int64_t rev)
+{
+	switch ((enum sub_state)sub->state) {
+	case SUB_LIVE:
+		deliver_flush(sub->chan);
+		take_off(sub);
+		sub->serial = ++sub->chan->wk->next_serial;
+		sub->rev = rev;
+		go_on(sub);
+		break;
+	case SUB_AHEAD:
+		list_remove(&sub->node);
+		sub->rev = rev;
+		go_on(sub);
+		break;
+	case SUB_CATCHUP:
+		sub->serial = ++sub->chan->wk->next_serial;
+		sub->rev = rev;
+		catch_up(sub);
+		break;
+	case SUB_LOADING:
+	case SUB_ENTERING:
+		sub->rev = rev;
+		break;
+	}
+}
+
+/* ---- Joining and leaving ---- */
+
+void chan_join(struct conn *c, int64_t conv, bool has_rev, int64_t rev, const struct cmd_id *re)
+{
+	struct worker *wk = conn_worker(c);
+	struct chan *ch = chan_find(wk, conv);
+	bool is_new = !ch, is_first = false;
+	struct sub *sub;
+
+	if (ch && ch->state == CHAN_CLOSED) {
+		ws_conn_error(c, E_NO_SUCH_ROOM, re, NULL, conv);
+		return;
+	}
+	if (member_attach(wk->shm, (unsigned)wk->slot, conv, c->user, str_of(c->name), &is_first) < 0) {
+		ws_conn_error(c, E_OVERLOADED, re, NULL, conv);
+		return;
+	}
+	if (!ch)
+		ch = chan_new(wk, conv);
+	sub = slab_get(wk->sub_slab);
+	sub->conn = c;
+	sub->chan = ch;
+	sub->serial = ++wk->next_serial;
+	sub->rev = has_rev ? rev : -1;
+	sub->is_announced = !is_first;
+	list_init(&sub->node);
+	if (re) {
+		sub->re = xmalloc(sizeof(*re));
+		*sub->re = *re;
+	}
+	sub->next_of_conn = c->subs;
+	c->subs = sub;
+	c->n_subs++;
+	ch->n_subs++;
+	if (ch->state == CHAN_OPEN) {
+		go_on(sub);
+		return;
+	}
+	sub->state = SUB_LOADING;
+	list_append(&ch->loading, &sub->node);
+	if (is_new)
+		chan_load(ch);
+}
+
+/* Out of the array of receivers: the last one takes the free place. */
+static void take_off(struct sub *sub)
+{
+	struct chan_side *side = &sub->chan->sides[sub->conn->dialect];
+
+	side->entries[sub->index] = side->entries[--side->n];
+	side->entries[sub->index].sub->index = sub->index;
+	if (side->n == 0)
+		buf_clear(&side->out);
+}
+
+static void unlink_of_conn(struct sub *sub)
+{
+	struct sub **p = &sub->conn->subs;
+
+	while (*p != sub)
+		p = &(*p)->next_of_conn;
+	*p = sub->next_of_conn;
+	sub->conn->n_subs--;
+}
+
+void chan_leave(struct sub *sub, enum conn_end end)
+{
+	struct chan *ch = sub->chan;
+	struct conn *c = sub->conn;
+	struct worker *wk = ch->wk;
+	const struct settings *s = wk->settings;
+	bool is_last = false;
+	int64_t grace = end == CONN_END_CLEAN ? s->presence_grace_clean : s->presence_grace_lost;
+
+	if (sub->state == SUB_LIVE)
+		take_off(sub);
+	list_remove(&sub->node);
+	unlink_of_conn(sub);
+	roster_stop_typing(ch, c->user);
+	if (!sub->is_announced)
+		grace = 0;
+	if (member_detach(wk->shm, (unsigned)wk->slot, ch->conv, c->user,
+			  clock_mono_ms() + (uint64_t)grace, &is_last) < 0)
+		log_debug("a member was not attached", LF_INT("conversation", ch->conv));
+	worker_tick_on(wk);
+	free(sub->re);
+	slab_put(wk->sub_slab, sub);
+	if (--ch->n_subs == 0)
+		chan_set_due(ch); /* freed there: somebody may be looking at it now */
+}
+
+void chan_leave_all(struct conn *c, enum conn_end end)
+{
+	while (c->subs)
+		chan_leave(c->subs, end);
+}
+
+static void flag_all(struct conn *c, uint32_t flag, bool is_on)
+{
+	for (struct sub *sub = c->subs; sub; sub = sub->next_of_conn) {
+		struct chan_entry *e;
+
+		if (sub->state != SUB_LIVE)
+			continue;
+		e = &sub->chan->sides[c->dialect].entries[sub->index];
+		e->flags = is_on ? e->flags | flag : e->flags & ~flag;
+	}
+}
+
+void chan_mute(struct conn *c)
+{
+	flag_all(c, ENTRY_DEAD, true);
+}
+
+void chan_mark_queued(struct conn *c, bool is_queued)
+{
+	flag_all(c, ENTRY_QUEUED, is_queued);
+	if (is_queued)
+		return;
+	for (struct sub *sub = c->subs, *next; sub; sub = next) {
+		next = sub->next_of_conn;
+		if (sub->is_paused) {
+			sub->is_paused = false;
+			catch_up(sub);
+		}
+	}
+}
+
+/* ---- Once a turn ---- */
+
+/* The conversation was closed: everybody has the closing event, now the sockets go. */
+static void chan_shut(struct chan *ch)
+{
+	struct conn **conns = xcalloc(ch->n_subs, sizeof(*conns));
+	uint32_t n = 0;
+
+	deliver_flush(ch);
+	for (int d = DIALECT_NONE + 1; d < DIALECT_COUNT; d++)
+		for (uint32_t i = 0; i < ch->sides[d].n; i++)
+			conns[n++] = ch->sides[d].entries[i].sub->conn;
+	while (n > 0) {
+		struct conn *c = conns[--n];
+		struct sub *sub = sub_find(c, ch->conv);
+
+		chan_leave(sub, CONN_END_CLEAN);
+		if (c->dialect == DIALECT_RAW)
+			ws_conn_close(c, E_ROOM_DELETED);
+	}
+	free(conns);
+}
+
+void chan_run_due(struct worker *wk)
+{
+	struct list *node, *tmp;
+	uint64_t now = list_empty(&wk->chans_due) ? 0 : clock_mono_ms(), nearest = UINT64_MAX;
+
+	list_each_safe(node, tmp, &wk->chans_due) {
+		struct chan *ch = list_entry(node, struct chan, due);
+		uint64_t next = UINT64_MAX;
+
+		if (ch->state == CHAN_CLOSED && ch->n_subs)
+			chan_shut(ch);
+		if (ch->n_subs == 0) {
+			chan_free(ch);
+			continue;
+		}
+		next = MIN(roster_run(ch, now), chan_order_run(ch, now));
+		if (ch->state == CHAN_CLOSED) /* until the last one is level and gone */
+			next = now + 10;
+		if (next == UINT64_MAX)
+			list_remove(node);
+		nearest = MIN(nearest, next);
+	}
+	if (nearest != UINT64_MAX)
+		worker_wake_in(wk, nearest > now ? nearest - now : 1);
+}
+
+void chan_close_all(struct worker *wk)
+{
+	uint32_t pos = 0;
+	uint64_t key;
+	void *ch;
+
+	while (map_next(&wk->chans, &pos, &key, &ch))
+		chan_free(ch);
+	map_done(&wk->chans);
+}

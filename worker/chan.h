@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Conversations as this worker sees them: who of its connections follows one, and how far each has read.
+ * The node-wide truth about members is in shm/, the log is in the database.
+ */
+#ifndef WORKER_CHAN_H
+#define WORKER_CHAN_H
+
+#include "base/base.h"
+#include "base/list.h"
+#include "proto/cmd.h"
+#include "proto/event.h"
+#include "worker/conn.h"
+
+enum sub_state {
+	SUB_LOADING,  /* the channel's head is being read from the database */
+	SUB_ENTERING, /* its own arrival is in the ring but not yet read back */
+	SUB_CATCHUP,  /* reads what it missed from the database */
+	SUB_AHEAD,    /* has seen more than this worker has delivered: gets single events until level */
+	SUB_LIVE,     /* in the channel's array of receivers */
+};
+
+/* One connection follows one conversation. */
+struct sub {
+	struct conn *conn;
+	struct chan *chan;
+	struct sub *next_of_conn;
+	struct list node;	/* chan.loading, chan.ahead, worker.entering, or none */
+	int64_t rev;		/* last event this connection has; LIVE: the channel's instead */
+	uint64_t serial;	/* tells a late answer that this is no longer the same sub */
+	uint64_t entered_at;	/* ring position behind its own arrival */
+	struct cmd_id *re;	/* owned; the request to confirm, NULL when done */
+	uint32_t index;		/* LIVE: place in the array */
+	uint8_t state;		/* enum sub_state */
+	bool is_announced;	/* its user's arrival was published (or nobody needed to know) */
+	bool is_confirmed;	/* "connected" or "live" is said */
+	bool is_paused;		/* catch-up waits for the socket to drain */
+};
+
+#define ENTRY_QUEUED 1u /* the socket is full: bytes must go through its queue */
+#define ENTRY_DEAD 2u	/* the connection ends with this turn */
+
+/* What the fan-out loop reads: no pointer is followed while all goes well. */
+struct chan_entry {
+	int fd;
+	uint32_t flags;
+	struct sub *sub;
+};
+
+/* The live receivers of one dialect and the frames that they have not been sent yet. */
+struct chan_side {
+	struct chan_entry *entries; /* owned */
+	uint32_t n, cap;
+	struct buf out;
+};
+
+/* An event that came before its predecessor. */
+struct chan_early {
+	int64_t rev;
+	struct blob *bytes; /* canonical form */
+};
+
+enum chan_state { CHAN_LOADING, CHAN_OPEN, CHAN_CLOSED };
+
+struct chan {
+	struct worker *wk;
+	int64_t conv;
+	uint64_t serial;
+	uint8_t state;	  /* enum chan_state */
+	bool is_filling;  /* a hole is being read from the database */
+	bool is_behind;	  /* may have missed events: must read from the database */
+	bool roster_due, typing_due;
+	int64_t rev, seq; /* delivered so far */
+	uint32_t n_subs;
+	struct chan_side sides[DIALECT_COUNT];
+	struct list loading, ahead; /* struct sub.node */
+	struct list dirty;	    /* in worker.chans_dirty, or none */
+	struct list due;	    /* in worker.chans_due, or none */
+	struct chan_early *early;   /* owned, ascending rev */
+	uint32_t n_early, cap_early;
+	uint64_t early_since_ms;
+	uint64_t roster_at_ms; /* not before */
+	uint64_t flush_at_ns;  /* hold-off: not before */
+};
+
+struct chan *chan_find(struct worker *wk, int64_t conv);
+struct sub *sub_find(const struct conn *c, int64_t conv);
+
+/*
+ * Starts following. HAS_REV: first everything after REV, then live. RE (NULL for DIALECT_RAW) is the request
+ * that the confirmation answers. Refusals (full, no such conversation, database away) are said on the connection.
+ */
+void chan_join(struct conn *c, int64_t conv, bool has_rev, int64_t rev, const struct cmd_id *re);
+
+/* Goes back to REV on a connection that follows already: everything after it is sent (again), then live. */
+void chan_rewind(struct sub *sub, int64_t rev);
+
+/* Stops following; END decides how long the user stays in the member list. */
+void chan_leave(struct sub *sub, enum conn_end end);
+void chan_leave_all(struct conn *c, enum conn_end end);
+
+/* Keeps the fan-out away from a connection that ends with this turn. */
+void chan_mute(struct conn *c);
+
+/* The connection's socket became full, or took everything again. */
+void chan_mark_queued(struct conn *c, bool is_queued);
+
+/* An event of the ring, in canonical BYTES and decoded: delivered, held back or dropped. */
+void chan_event(struct worker *wk, const struct event *ev, struct str bytes);
+
+/* The ring was overtaken: every channel reads what it may have missed from the database. */
+void chan_refill_all(struct worker *wk);
+
+/* Subscriptions whose own arrival has been read back go on. Called once a turn after the ring. */
+void chan_settle(struct worker *wk);
+
+/* Holes, rosters and typing sets whose time has come. Called once a turn. */
+void chan_run_due(struct worker *wk);
+
+/* Puts a channel on the list that chan_run_due looks at. */
+void chan_set_due(struct chan *ch);
+
+/* After deliveries: connections that were ahead and are level now go live. */
+void chan_level(struct chan *ch);
+
+/* Frees all channels; the connections are gone already. */
+void chan_close_all(struct worker *wk);
+
+#endif

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The order of a channel's events: by rev, each once. Early ones are held, holes are read from the log.
+ * How an event becomes bytes is deliver.c's.
+ */
+#include "worker/chan_order.h"
+
+#include "base/clock.h"
+#include "worker/dbio.h"
+#include "worker/deliver.h"
+
+#define FILL_PAGE 500	 /* rows in one query */
+#define EARLY_MAX 4096	 /* held events; more are dropped, the database has them */
+#define FILL_RETRY_MS 250 /* after a database error */
+
+struct fill {
+	struct worker *wk;
+	int64_t conv;
+	uint64_t serial;
+};
+
+bool chan_order_from_row(int64_t conv, const struct event_row *row, struct event *ret)
+{
+	if (!event_info((int)row->kind))
+		return false;
+	*ret = (struct event){
+		.type = (enum event_type)row->kind,
+		.conv = conv,
+		.rev = row->rev,
+		.seq = row->seq,
+		.at_ms = row->at_ms,
+		.actor = row->actor,
+		.actor_name = row->actor_name,
+		.client_msg_id = row->client_msg_id,
+		.content = row->content,
+	};
+	if (row->kind == KIND_MESSAGE_NEW)
+		ret->reply_to_rev = row->target_rev;
+	else
+		ret->target_rev = row->target_rev;
+	return true;
+}
+
+/* Delivers one event whose turn it is. */
+static void deliver_next(struct chan *ch, const struct event *ev)
+{
+	deliver_event(ch, ev);
+	if (ev->type == EVT_CONVERSATION_CLOSE) {
+		ch->state = CHAN_CLOSED;
+		chan_set_due(ch);
+	}
+}
+
+static void drop_early(struct chan *ch, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		blob_unref(&ch->early[i].bytes);
+	ch->n_early -= n;
+	memmove(ch->early, ch->early + n, ch->n_early * sizeof(*ch->early));
+}
+
+void chan_order_release(struct chan *ch)
+{
+	uint32_t n = 0;
+
+	for (; n < ch->n_early && ch->early[n].rev <= ch->rev + 1; n++) {
+		struct blob *bytes = ch->early[n].bytes;
+		struct event ev;
+
+		if (ch->early[n].rev == ch->rev + 1 &&
+		    event_decode(bytes->bytes, bytes->len, &ev) == 0)
+			deliver_next(ch, &ev);
+	}
+	if (n)
+		drop_early(ch, n);
+	if (ch->n_early) {
+		ch->early_since_ms = clock_mono_ms();
+		chan_set_due(ch);
+	}
+	if (!list_empty(&ch->ahead))
+		chan_level(ch);
+}
+
+/* Keeps an early event in its place; a repeat is dropped. */
+static void hold(struct chan *ch, int64_t rev, struct str bytes)
+{
+	uint32_t at = ch->n_early;
+
+	while (at > 0 && ch->early[at - 1].rev > rev)
+		at--;
+	if ((at > 0 && ch->early[at - 1].rev == rev) || ch->n_early == EARLY_MAX)
+		return;
+	if (ch->n_early == ch->cap_early) {
+		ch->cap_early = ch->cap_early ? ch->cap_early * 2 : 8;
+		ch->early = xrealloc(ch->early, ch->cap_early * sizeof(*ch->early));
+	}
+	memmove(ch->early + at + 1, ch->early + at, (ch->n_early - at) * sizeof(*ch->early));
+	ch->early[at] = (struct chan_early){rev, blob_new(bytes.p, bytes.len)};
+	if (ch->n_early++ == 0) {
+		ch->early_since_ms = clock_mono_ms();
+		worker_count(ch->wk, M_HOLDBACK, 1);
+		chan_set_due(ch);
+	}
+}
+
+static void take_durable(struct chan *ch, const struct event *ev, struct str bytes)
+{
+	if (ch->state == CHAN_LOADING || ev->rev > ch->rev + 1) {
+		hold(ch, ev->rev, bytes);
+		return;
+	}
+	if (ev->rev <= ch->rev)
+		return;
+	deliver_next(ch, ev);
+	if (ch->n_early || !list_empty(&ch->ahead))
+		chan_order_release(ch);
+}
+
+void chan_event(struct worker *wk, const struct event *ev, struct str bytes)
+{
+	struct chan *ch = chan_find(wk, ev->conv);
+
+	if (!ch || ch->state == CHAN_CLOSED)
+		return;
+	if (ev->rev) {
+		take_durable(ch, ev, bytes);
+		return;
+	}
+	if (ev->type == EVT_PRESENCE) {
+		deliver_event(ch, ev);
+		ch->roster_due = true;
+	} else if (ev->type == EVT_TYPING) {
+		ch->typing_due = true;
+	} else {
+		ch->roster_due = true;
+	}
+	chan_set_due(ch);
+}
+
+static void on_filled(void *arg, int err, const struct db_result *res)
+{
+	struct fill f = *(struct fill *)arg;
+	struct chan *ch = chan_find(f.wk, f.conv);
+	int n = err ? 0 : db_rows(res);
+
+	free(arg);
+	if (!ch || ch->serial != f.serial)
+		return;
+	ch->is_filling = false;
+	for (int i = 0; i < n && ch->state == CHAN_OPEN; i++) {
+		struct event_row row;
+		struct event ev;
+
+		event_row_get(res, i, &row);
+		if (row.rev <= ch->rev)
+			continue;
+		if (chan_order_from_row(ch->conv, &row, &ev))
+			deliver_next(ch, &ev);
+		ch->rev = row.rev;
+		ch->seq = row.seq;
+	}
+	chan_order_release(ch);
+	if (n == FILL_PAGE) {
+		chan_order_fill(ch);
+		return;
+	}
+	if (!err)
+		ch->is_behind = false;
+	else
+		ch->early_since_ms = clock_mono_ms() + FILL_RETRY_MS;
+	chan_set_due(ch);
+}
+
+void chan_order_fill(struct chan *ch)
+{
+	struct fill *f;
+
+	ch->is_behind = true;
+	if (ch->is_filling || ch->state != CHAN_OPEN)
+		return;
+	f = xcalloc(1, sizeof(*f));
+	*f = (struct fill){ch->wk, ch->conv, ch->serial};
+	ch->is_filling = true;
+	worker_count(ch->wk, M_HOLES, 1);
+	if (events_after(dbio_reader(ch->wk), ch->conv, ch->rev, FILL_PAGE, 0, on_filled, f, NULL) <
+	    0) {
+		free(f);
+		ch->is_filling = false;
+		ch->early_since_ms = clock_mono_ms() + FILL_RETRY_MS;
+		chan_set_due(ch);
+	}
+}
+
+uint64_t chan_order_run(struct chan *ch, uint64_t now_ms)
+{
+	uint64_t at = ch->early_since_ms + (uint64_t)ch->wk->settings->deliver_holdback;
+
+	if ((ch->n_early == 0 && !ch->is_behind) || ch->is_filling || ch->state != CHAN_OPEN)
+		return UINT64_MAX;
+	if (now_ms < at)
+		return at;
+	chan_order_fill(ch);
+	return ch->is_filling ? UINT64_MAX : ch->early_since_ms;
+}
+
+void chan_order_done(struct chan *ch)
+{
+	drop_early(ch, ch->n_early);
+	free(ch->early);
+	ch->early = NULL;
+}
+
+void chan_refill_all(struct worker *wk)
+{
+	uint32_t pos = 0;
+	uint64_t key;
+	void *ch;
+
+	while (map_next(&wk->chans, &pos, &key, &ch))
+		chan_order_fill(ch);
+}

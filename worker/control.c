@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Orders of the master: new settings (in a sealed memory file), drain. Its end is ours.
+ * What the master checks is not checked again, but a text that cannot be read changes nothing.
+ */
+#include "worker/control.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "worker/conn.h"
+#include "worker/dbio.h"
+
+#define ORDER_MAX 256
+#define SETTINGS_TEXT_MAX (1024 * 1024)
+
+void control_say(struct worker *wk, const char *text)
+{
+	if (send(wk->boot->control_fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		log_warn("the master does not listen", LF_STR("error", strerror(errno)));
+}
+
+/* The whole of a memory file. Returns 0 or -ERR_IO. */
+static int read_all(int fd, struct buf *ret)
+{
+	struct stat st;
+	ssize_t n = 1;
+
+	if (fstat(fd, &st) < 0 || st.st_size > SETTINGS_TEXT_MAX || lseek(fd, 0, SEEK_SET) < 0)
+		return -ERR_IO;
+	while (n > 0) {
+		n = read(fd, buf_reserve(ret, 65536), 65536);
+		if (n > 0)
+			buf_commit(ret, (size_t)n);
+	}
+	return n < 0 ? -ERR_IO : 0;
+}
+
+static int assign_lines(struct settings *s, struct str text)
+{
+	struct buf faults = BUF_INIT;
+	int r = 0;
+
+	while (text.len && r == 0) {
+		const char *end = memchr(text.p, '\n', text.len);
+		struct str line = {text.p, end ? (size_t)(end - text.p) : text.len};
+
+		if (line.len)
+			r = settings_assign(s, line, &faults);
+		text.p += line.len + (end ? 1 : 0);
+		text.len -= line.len + (end ? 1 : 0);
+	}
+	buf_done(&faults);
+	return r;
+}
+
+static void switch_settings(struct worker *wk, int fd)
+{
+	struct settings *next = settings_new();
+	struct buf text = BUF_INIT;
+
+	if (read_all(fd, &text) < 0 || assign_lines(next, buf_str(&text)) < 0) {
+		log_error("new settings could not be read: the old ones stay");
+		settings_free(&next);
+	} else {
+		settings_free(&wk->settings);
+		wk->settings = next;
+		log_set_level((enum log_level)(next->log_level + LOG_LEVEL_ERROR));
+		dbio_reload(wk);
+		conn_check_waits(wk);
+		log_info("settings switched");
+	}
+	explicit_bzero(text.p, text.len);
+	buf_done(&text);
+}
+
+static int passed_fd(struct msghdr *msg)
+{
+	struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+	int fd = -1;
+
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+	    c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	return fd;
+}
+
+static void on_order(struct worker *wk, struct str order, int fd)
+{
+	if (str_eq(order, STR("settings")) && fd >= 0)
+		switch_settings(wk, fd);
+	else if (str_eq(order, STR("drain")))
+		worker_drain(wk);
+	else
+		log_warn("unknown order from the master");
+}
+
+static void on_control(EV_P_ ev_io *w, int revents)
+{
+	struct worker *wk = w->data;
+	char text[ORDER_MAX];
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} space;
+	struct iovec iov = {text, sizeof(text)};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = space.bytes,
+			     .msg_controllen = sizeof(space.bytes)};
+	ssize_t n = recvmsg(w->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	int fd;
+
+	(void)revents;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) { /* the life-line tells whether the master is gone */
+		ev_io_stop(loop, w);
+		return;
+	}
+	fd = passed_fd(&msg);
+	on_order(wk, (struct str){text, (size_t)n}, fd);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void on_lifeline(EV_P_ ev_io *w, int revents)
+{
+	struct worker *wk = w->data;
+
+	(void)revents;
+	ev_io_stop(loop, w);
+	log_warn("the master is gone: draining");
+	wk->exit_code = WORKER_EXIT_ORPHAN;
+	worker_drain(wk);
+}
+
+void control_open(struct worker *wk)
+{
+	ev_io_init(&wk->control_io, on_control, wk->boot->control_fd, EV_READ);
+	ev_io_init(&wk->lifeline_io, on_lifeline, wk->boot->lifeline_fd, EV_READ);
+	wk->control_io.data = wk->lifeline_io.data = wk;
+	ev_io_start(wk->loop, &wk->control_io);
+	ev_io_start(wk->loop, &wk->lifeline_io);
+}
+
+void control_close(struct worker *wk)
+{
+	ev_io_stop(wk->loop, &wk->control_io);
+	ev_io_stop(wk->loop, &wk->lifeline_io);
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Encodes each event once per dialect into one buffer per channel and sends that buffer to every receiver.
+ * Which events come in which order is chan.c's, what a full socket means is conn.c's.
+ */
+#include "worker/deliver.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "proto/dialect_native.h"
+#include "proto/dialect_raw.h"
+#include "proto/ws.h"
+
+/* Rooms smaller than this are never held off: their flush costs less than a turn. */
+#define HOLDOFF_RECEIVERS 64
+/* A hot room's next flush waits for this many times the duration of its last one. */
+#define HOLDOFF_FACTOR 2
+#define HOLDOFF_MAX_NS (20 * 1000000ull)
+
+bool deliver_encode(struct buf *b, enum dialect dialect, const struct event *ev)
+{
+	size_t start = b->len, begin = ws_frame_begin(b);
+	bool is_shown = dialect == DIALECT_RAW ? raw_add_event(b, ev) : native_add_event(b, ev);
+
+	if (is_shown)
+		ws_frame_end(b, begin, WS_OP_TEXT);
+	else
+		b->len = start;
+	return is_shown;
+}
+
+static enum metric encode_metric(enum dialect dialect)
+{
+	return dialect == DIALECT_RAW ? M_ENCODES_RAW : M_ENCODES_NATIVE;
+}
+
+static void mark_dirty(struct chan *ch)
+{
+	if (list_empty(&ch->dirty))
+		list_append(&ch->wk->chans_dirty, &ch->dirty);
+}
+
+static void deliver_ahead(struct chan *ch, const struct event *ev)
+{
+	struct list *node, *tmp;
+
+	list_each_safe(node, tmp, &ch->ahead) {
+		struct sub *sub = list_entry(node, struct sub, node);
+
+		if (ev->rev && ev->rev <= sub->rev)
+			continue;
+		deliver_encode(conn_reply(sub->conn), sub->conn->dialect, ev);
+	}
+}
+
+void deliver_event(struct chan *ch, const struct event *ev)
+{
+	for (int d = DIALECT_NONE + 1; d < DIALECT_COUNT; d++) {
+		struct chan_side *side = &ch->sides[d];
+
+		if (side->n == 0 || !deliver_encode(&side->out, d, ev))
+			continue;
+		worker_count(ch->wk, encode_metric(d), 1);
+		mark_dirty(ch);
+	}
+	if (!list_empty(&ch->ahead))
+		deliver_ahead(ch, ev);
+	if (ev->rev) {
+		ch->rev = ev->rev;
+		ch->seq = ev->seq;
+	}
+}
+
+struct buf *deliver_begin(struct chan *ch, enum dialect dialect, size_t *ret_begin)
+{
+	struct chan_side *side = &ch->sides[dialect];
+
+	if (side->n == 0)
+		return NULL;
+	*ret_begin = ws_frame_begin(&side->out);
+	mark_dirty(ch);
+	return &side->out;
+}
+
+void deliver_end(struct chan *ch, enum dialect dialect, size_t begin)
+{
+	ws_frame_end(&ch->sides[dialect].out, begin, WS_OP_TEXT);
+	worker_count(ch->wk, encode_metric(dialect), 1);
+}
+
+/* Everything that is not a plain, complete send: full sockets, broken links, partial writes. */
+static void send_slowly(struct chan_entry *e, const uint8_t *p, size_t len, ssize_t sent,
+			struct blob **blob)
+{
+	struct conn *c = e->sub->conn;
+
+	if (e->flags & ENTRY_DEAD)
+		return;
+	if (sent < 0 && !(e->flags & ENTRY_QUEUED)) {
+		conn_kill(c, CONN_END_LOST);
+		return;
+	}
+	conn_queue_shared(c, p, len, (size_t)(sent > 0 ? sent : 0), blob);
+}
+
+static void flush_side(struct chan_side *side)
+{
+	const uint8_t *p = side->out.p;
+	size_t len = side->out.len;
+	struct blob *blob = NULL;
+
+	for (uint32_t i = side->n; i-- > 0;) { /* downwards: a receiver that ends takes itself out */
+		struct chan_entry *e = &side->entries[i];
+		ssize_t sent = 0;
+
+		if (!e->flags) {
+			sent = send(e->fd, p, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+			if (sent == (ssize_t)len)
+				continue;
+			if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+				sent = 0;
+		}
+		send_slowly(e, p, len, sent, &blob);
+	}
+	blob_unref(&blob);
+	if (side->out.cap > 256 * 1024)
+		buf_done(&side->out);
+	else
+		buf_clear(&side->out);
+}
+
+void deliver_flush(struct chan *ch)
+{
+	uint64_t start = clock_mono_ns(), cost;
+	uint32_t receivers = 0;
+
+	list_remove(&ch->dirty);
+	for (int d = DIALECT_NONE + 1; d < DIALECT_COUNT; d++) {
+		if (ch->sides[d].out.len == 0)
+			continue;
+		receivers += ch->sides[d].n;
+		worker_count(ch->wk, M_BYTES_OUT, (int64_t)(ch->sides[d].out.len * ch->sides[d].n));
+		flush_side(&ch->sides[d]);
+	}
+	worker_count(ch->wk, M_SENDS, receivers);
+	if (receivers < HOLDOFF_RECEIVERS)
+		return;
+	cost = clock_mono_ns() - start;
+	ch->flush_at_ns = start + cost + MIN(cost * HOLDOFF_FACTOR, HOLDOFF_MAX_NS);
+}
+
+void deliver_flush_all(struct worker *wk)
+{
+	struct list *node, *tmp;
+	uint64_t now = list_empty(&wk->chans_dirty) ? 0 : clock_mono_ns(), nearest = UINT64_MAX;
+
+	list_each_safe(node, tmp, &wk->chans_dirty) {
+		struct chan *ch = list_entry(node, struct chan, dirty);
+
+		if (ch->flush_at_ns > now)
+			nearest = MIN(nearest, ch->flush_at_ns);
+		else
+			deliver_flush(ch);
+	}
+	if (nearest != UINT64_MAX)
+		worker_wake_in(wk, (nearest - now) / 1000000 + 1);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From event to bytes on sockets: encode once per dialect, join what a turn brings, one send per receiver.
+ */
+#ifndef WORKER_DELIVER_H
+#define WORKER_DELIVER_H
+
+#include "base/base.h"
+#include "proto/event.h"
+#include "worker/chan.h"
+
+/* Adds an event's frame for all receivers of the channel. Ephemeral ones do not move the channel's rev. */
+void deliver_event(struct chan *ch, const struct event *ev);
+
+/* Appends the event's frame in one dialect; false (nothing added) when the dialect does not show it. */
+bool deliver_encode(struct buf *b, enum dialect dialect, const struct event *ev);
+
+/* A place to append one more frame for the receivers of a dialect, or NULL when it has none. */
+struct buf *deliver_begin(struct chan *ch, enum dialect dialect, size_t *ret_begin);
+void deliver_end(struct chan *ch, enum dialect dialect, size_t begin);
+
+/* Sends what the channel's receivers are owed, now. */
+void deliver_flush(struct chan *ch);
+
+/* Sends for all channels that owe something and are not held off. Called once a turn. */
+void deliver_flush_all(struct worker *wk);
+
+#endif

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Feeds the HTTP parser, finds the route of a complete request and hands it to the handler.
+ * Writes no answers but refusals: handlers answer through call.c.
+ */
+#include "worker/http_conn.h"
+
+#include "proto/http.h"
+#include "proto/http_field.h"
+#include "worker/call.h"
+#include "worker/origin.h"
+#include "worker/routes.h"
+
+/*
+ * Answers of pipelined requests are pushed out beyond this, so that somebody who asks without reading
+ * meets a full socket instead of growing our memory.
+ */
+#define REPLY_FLUSH_BYTES (64 * 1024)
+
+/* ---- Ways out without a handler ---- */
+
+/* Errors at addresses that have no route take the form of their neighbours. */
+static enum call_shape shape_of_path(struct str path)
+{
+	if (path.len >= 10 && memcmp(path.p, "/api/chat/", 10) == 0)
+		return CALL_SHAPE_S1;
+	if (path.len >= 5 && memcmp(path.p, "/api/", 5) == 0)
+		return CALL_SHAPE_PROBLEM;
+	return CALL_SHAPE_PAGE;
+}
+
+static void answer_no_path(struct call *call)
+{
+	call->shape = shape_of_path(call->req->path);
+	call_error(call, call->req->method == HTTP_OTHER ? E_NOT_IMPLEMENTED : E_NOT_FOUND, NULL);
+}
+
+static void add_allow(struct buf *lines, uint32_t methods)
+{
+	buf_add_cstr(lines, "Allow: ");
+	route_add_allow(lines, methods);
+	buf_add_cstr(lines, "\r\n");
+}
+
+static void answer_other_method(struct call *call, const struct route_match *match)
+{
+	struct buf lines = BUF_INIT;
+	struct fault fault;
+
+	fault_set(&fault, E_METHOD_NOT_ALLOWED);
+	add_allow(&lines, match->methods);
+	buf_add_char(&lines, '\0');
+	call_fault(call, &fault, (char *)lines.p);
+	buf_done(&lines);
+}
+
+static void answer_options(struct call *call, uint32_t methods)
+{
+	struct buf lines = BUF_INIT, allow = BUF_INIT;
+
+	route_add_allow(&allow, methods);
+	buf_add_char(&allow, '\0');
+	add_allow(&lines, methods);
+	origin_add_preflight(call->wk->settings, call->req, (char *)allow.p, &lines);
+	buf_add_char(&lines, '\0');
+	call_answer(call, 204, NULL, (char *)lines.p, STR(""));
+	buf_done(&allow);
+	buf_done(&lines);
+}
+
+/* ---- A complete request ---- */
+
+/* Decimal or UUID; anything else leaves both zero, which no object has. */
+static void take_ids(struct call *call, const struct route_match *match)
+{
+	for (size_t i = 0; i < ROUTE_PARAMS_MAX && match->param[i].p; i++) {
+		int64_t id;
+		struct uuid uuid;
+
+		if (str_to_i64(match->param[i], &id) == 0)
+			call->path_id[i] = MAX(id, 0);
+		else if (uuid_parse(match->param[i], &uuid) == 0)
+			call->path_uuid[i] = uuid;
+	}
+}
+
+static bool is_unsafe(enum http_method m)
+{
+	return m != HTTP_GET && m != HTTP_HEAD;
+}
+
+/* What stands between a request and its handler; E_NONE lets it through. */
+static enum proto_error gate(const struct call *call)
+{
+	const struct http_request *req = call->req;
+	const struct settings *s = call->wk->settings;
+	struct str type = http_header(req, "Content-Type");
+
+	if (is_unsafe(req->method) && !origin_is_allowed(s, req))
+		return E_BAD_ORIGIN;
+	if (call->route->auth == ROUTE_AUTH_TOKEN)
+		return E_UNAUTHORIZED;
+	if (call->route->auth == ROUTE_AUTH_GUEST && !s->chat_guests)
+		return E_UNAUTHORIZED;
+	if (call->route->body == ROUTE_BODY_JSON && type.p &&
+	    !http_is_type(type, "application/json"))
+		return E_UNSUPPORTED_MEDIA_TYPE;
+	return E_NONE;
+}
+
+static void call_route(struct call *call, const struct route_match *match)
+{
+	enum proto_error refusal;
+
+	call->route = match->route;
+	take_ids(call, match);
+	refusal = gate(call);
+	if (refusal)
+		call_error(call, refusal, NULL);
+	else
+		call->route->handler(call);
+}
+
+static void dispatch(struct call *call)
+{
+	const struct http_request *req = call->req;
+	const struct routes *routes = routes_all();
+	struct route_match match;
+	enum route_result found;
+
+	if (str_eq(req->path, STR("*"))) {
+		answer_options(call, routes_methods(routes));
+		return;
+	}
+	found = route_find(routes, req->method, req->path, &match);
+	if (match.route)
+		call->shape = match.route->shape;
+	if (found == ROUTE_NO_PATH)
+		answer_no_path(call);
+	else if (found == ROUTE_FOUND)
+		call_route(call, &match);
+	else if (req->method == HTTP_OPTIONS)
+		answer_options(call, match.methods);
+	else
+		answer_other_method(call, &match);
+}
+
+static void on_request(struct conn *c)
+{
+	bool answered = false;
+	struct call *call;
+
+	c->requests++;
+	worker_count(conn_worker(c), M_HTTP_REQUESTS, 1);
+	conn_wait(c, WAIT_NONE);
+	call = call_new(c, http_request(c->http));
+	call->ret_answered = &answered;
+	dispatch(call);
+	if (answered)
+		return;
+	call->req = NULL;
+	call->ret_answered = NULL;
+	conn_block(c);
+}
+
+/* ---- The connection ---- */
+
+static void http_open(struct conn *c)
+{
+	const struct settings *s = conn_worker(c)->settings;
+
+	c->http = http_in_new(&(struct http_limits){
+		.header_max = (size_t)s->http_header_max,
+		.target_max = (size_t)s->http_target_max,
+		.body_max = (size_t)s->http_body_max,
+	});
+}
+
+/* A request is incomplete: its head and its body have a deadline each, counted from their first byte. */
+static void await_more(struct conn *c)
+{
+	enum http_phase phase = http_phase(c->http);
+	enum conn_wait wait = phase == HTTP_PHASE_HEAD	 ? WAIT_HEADER
+			      : phase == HTTP_PHASE_BODY ? WAIT_BODY
+							 : WAIT_KEEPALIVE;
+
+	if (http_wants_continue(c->http))
+		buf_add_cstr(conn_reply(c), "HTTP/1.1 100 Continue\r\n\r\n");
+	if (c->wait != wait)
+		conn_wait(c, wait);
+}
+
+static void refuse(struct conn *c, const struct fault *fault)
+{
+	struct fault copy = *fault; /* lives in the parser, which the answer frees */
+
+	call_fault(call_new(c, NULL), &copy, NULL);
+}
+
+/* False while the peer does not take the answers it has got. */
+static bool may_go_on(struct conn *c)
+{
+	if (c->reply && c->reply->len >= REPLY_FLUSH_BYTES)
+		conn_flush(c);
+	if (c->out && c->state == CONN_HTTP)
+		conn_block(c);
+	return !c->out && c->state == CONN_HTTP;
+}
+
+size_t http_conn_input(struct conn *c, uint8_t *data, size_t len)
+{
+	size_t used = 0;
+	int r;
+
+	if (!may_go_on(c))
+		return 0;
+	if (!c->http)
+		http_open(c);
+	r = http_feed(c->http, data, len, &used);
+	if (r == 0) {
+		on_request(c);
+		return used;
+	}
+	if (r == -ERR_AGAIN) {
+		await_more(c);
+		return len;
+	}
+	refuse(c, http_fault(c->http));
+	return len;
+}
+
+void http_conn_answered(struct conn *c, bool keep_alive)
+{
+	http_in_free(&c->http);
+	if (!keep_alive) {
+		conn_finish(c, CONN_END_CLEAN);
+		return;
+	}
+	conn_wait(c, WAIT_KEEPALIVE);
+	conn_unblock(c);
+}
+
+/* An answer is under way: the request stays in the parser until it has one. */
+static bool is_answering(const struct conn *c)
+{
+	return c->http && http_phase(c->http) == HTTP_PHASE_DONE;
+}
+
+void http_conn_drained(struct conn *c)
+{
+	if (!is_answering(c))
+		conn_unblock(c);
+}
+
+void http_conn_timeout(struct conn *c, enum conn_wait wait)
+{
+	struct fault fault;
+
+	if (wait == WAIT_KEEPALIVE || !c->http || http_phase(c->http) == HTTP_PHASE_IDLE) {
+		conn_finish(c, CONN_END_CLEAN);
+		return;
+	}
+	fault_set(&fault, E_TIMEOUT);
+	refuse(c, &fault);
+}
+
+void http_conn_drain(struct conn *c)
+{
+	/* A request that has begun is answered first; its answer says "close". */
+	if (!c->http || http_phase(c->http) == HTTP_PHASE_IDLE)
+		conn_finish(c, CONN_END_CLEAN);
+}
+
+void http_conn_done(struct conn *c)
+{
+	http_in_free(&c->http);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Accepting: a bounded number per turn, a pause when descriptors run out, 503 when the worker is full.
+ * The sockets are the master's and outlive this process.
+ */
+#include "worker/listen.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "worker/conn.h"
+#include "worker/ws_conn.h"
+
+#define ACCEPT_BUDGET 128   /* connections in one turn: others want their share of it */
+#define ACCEPT_PAUSE 0.2    /* seconds, after the system refused a descriptor */
+
+static void on_pause_over(int revents, void *arg)
+{
+	(void)revents;
+	listen_open(arg);
+}
+
+/* Full: a short answer, without reading the request. */
+static void turn_away(struct worker *wk, int fd)
+{
+	struct buf b = BUF_INIT;
+
+	buf_printf(&b,
+		   "HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\nContent-Length: 0\r\n"
+		   "Connection: close\r\n\r\n",
+		   1 + (int)(worker_retry_ms(wk) / 1000));
+	if (send(fd, b.p, b.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		log_debug("refusal not sent", LF_INT("errno", errno));
+	buf_done(&b);
+	shutdown(fd, SHUT_WR);
+	close(fd);
+	worker_count(wk, M_REFUSED, 1);
+}
+
+static void pause_accept(struct worker *wk, int err)
+{
+	static const char text[] = "accepting pauses: the system gives no descriptor";
+
+	log_warn(text, LF_STR("error", strerror(err)));
+	listen_close(wk);
+	ev_once(wk->loop, -1, 0, ACCEPT_PAUSE, on_pause_over, wk);
+}
+
+static void on_accept(EV_P_ ev_io *w, int revents)
+{
+	struct worker *wk = w->data;
+
+	(void)loop;
+	(void)revents;
+	for (int i = 0; i < ACCEPT_BUDGET; i++) {
+		int fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0 && !conn_open(wk, fd))
+			turn_away(wk, fd);
+		if (fd >= 0 || errno == ECONNABORTED || errno == EINTR)
+			continue;
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			pause_accept(wk, errno);
+		return;
+	}
+}
+
+void listen_open(struct worker *wk)
+{
+	const struct worker_boot *boot = wk->boot;
+
+	if (wk->draining || wk->listen_io)
+		return;
+	wk->listen_io = xcalloc((size_t)boot->n_listen, sizeof(*wk->listen_io));
+	for (int i = 0; i < boot->n_listen; i++) {
+		int on = 1;
+
+		/* accepted sockets inherit it: small frames must not wait for company */
+		if (setsockopt(boot->listen_fds[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
+			log_debug("no TCP_NODELAY", LF_INT("errno", errno));
+		ev_io_init(&wk->listen_io[i], on_accept, boot->listen_fds[i], EV_READ);
+		wk->listen_io[i].data = wk;
+		ev_io_start(wk->loop, &wk->listen_io[i]);
+	}
+}
+
+void listen_close(struct worker *wk)
+{
+	for (int i = 0; wk->listen_io && i < wk->boot->n_listen; i++)
+		ev_io_stop(wk->loop, &wk->listen_io[i]);
+	free(wk->listen_io);
+	wk->listen_io = NULL;
+}

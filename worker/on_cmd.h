@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What each operation of the sockets does, for every dialect: found through one table by enum cmd_op.
+ */
+#ifndef WORKER_ON_CMD_H
+#define WORKER_ON_CMD_H
+
+#include "base/base.h"
+#include "proto/cmd.h"
+#include "worker/chan.h"
+#include "worker/conn.h"
+
+/* Checks that the connection may do it now and runs the handler of CMD's operation. */
+void on_cmd(struct conn *c, const struct cmd *cmd);
+
+/* One frame of the dialect: decodes and runs what is in it. */
+void on_raw_frame(struct conn *c, struct str text);
+void on_native_frame(struct conn *c, struct str text);
+
+/* Says that a subscription stands: "connected" or "live". */
+void on_cmd_confirm(struct sub *sub);
+
+#endif

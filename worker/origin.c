@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Decides about the Origin of a request: own, listed or foreign.
+ * Refusing is left to whoever asks.
+ */
+#include "worker/origin.h"
+
+static bool is_listed(const struct settings *s, struct str origin)
+{
+	struct str item;
+	size_t pos = 0;
+
+	while (settings_list_next(s->http_origins, &pos, &item))
+		if (str_eq(item, STR("*")) || str_ieq(item, origin))
+			return true;
+	return false;
+}
+
+static struct str without_suffix(struct str s, struct str suffix)
+{
+	if (s.len > suffix.len &&
+	    memcmp(s.p + s.len - suffix.len, suffix.p, suffix.len) == 0)
+		s.len -= suffix.len;
+	return s;
+}
+
+/* The default port may be written or left out on either side. */
+static bool same_authority(struct str a, struct str b, struct str default_port)
+{
+	return str_ieq(without_suffix(a, default_port), without_suffix(b, default_port));
+}
+
+static bool has_prefix(struct str s, struct str prefix)
+{
+	return s.len > prefix.len && memcmp(s.p, prefix.p, prefix.len) == 0;
+}
+
+static struct str after(struct str s, struct str prefix)
+{
+	return (struct str){s.p + prefix.len, s.len - prefix.len};
+}
+
+static bool is_own(struct str origin, struct str host)
+{
+	if (!host.len)
+		return false;
+	if (has_prefix(origin, STR("http://")))
+		return same_authority(after(origin, STR("http://")), host, STR(":80"));
+	if (has_prefix(origin, STR("https://")))
+		return same_authority(after(origin, STR("https://")), host, STR(":443"));
+	return false;
+}
+
+bool origin_is_allowed(const struct settings *s, const struct http_request *req)
+{
+	struct str origin = http_header(req, "Origin");
+
+	return !origin.p || is_own(origin, req->host) || is_listed(s, origin);
+}
+
+char *origin_cors(const struct settings *s, const struct http_request *req)
+{
+	struct str origin = http_header(req, "Origin");
+	struct buf b = BUF_INIT;
+
+	if (!s->http_origins[0])
+		return NULL;
+	if (origin.p && is_listed(s, origin)) {
+		http_add_field(&b, "Access-Control-Allow-Origin", origin);
+		buf_add_cstr(&b, "Access-Control-Expose-Headers: ETag, Location, Retry-After, "
+				 "X-Request-Id\r\n");
+	}
+	buf_add_cstr(&b, "Vary: Origin\r\n");
+	buf_add_char(&b, '\0');
+	return (char *)b.p;
+}
+
+void origin_add_preflight(const struct settings *s, const struct http_request *req, const char *allow,
+			  struct buf *fields)
+{
+	struct str origin = http_header(req, "Origin");
+
+	if (!origin.p || !is_listed(s, origin) ||
+	    !http_header(req, "Access-Control-Request-Method").p)
+		return;
+	buf_printf(fields,
+		   "Access-Control-Allow-Methods: %s\r\n"
+		   "Access-Control-Allow-Headers: Authorization, Content-Type, Idempotency-Key\r\n"
+		   "Access-Control-Max-Age: 600\r\n",
+		   allow);
+}

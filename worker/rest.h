@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What REST handlers share: finding the room of the path, markers and limits of pages.
+ * Handlers themselves are in rest_*.c, one file per resource, and named in routes.def.
+ */
+#ifndef WORKER_REST_H
+#define WORKER_REST_H
+
+#include "base/base.h"
+#include "proto/http.h"
+#include "sql/rooms.h"
+#include "worker/call.h"
+
+/* ROOM is open, readable by the caller, and borrowed during the call. Answers CALL now or later. */
+typedef void rest_room_fn(struct call *call, const struct room *room);
+
+/*
+ * Finds the conversation that the path's first id names and goes on with NEXT. Answers 404 or 503
+ * by itself, and gives the handler's state to free() then.
+ */
+void rest_room(struct call *call, rest_room_fn *next);
+
+/* A place in a log, as clients write it: a rev, or a message id in either of its forms. */
+struct rest_marker {
+	int64_t conv; /* of the message id; 0: a bare rev, valid in any conversation */
+	int64_t rev;
+};
+
+/*
+ * Query parameter NAME as a marker. Returns 0; -ERR_NOENT when absent; -ERR_INVAL and *RET_FAULT
+ * naming it.
+ */
+int rest_query_marker(const struct http_request *req, const char *name, struct rest_marker *ret,
+		      struct fault *ret_fault) MUST_CHECK;
+
+/* Query parameter NAME as a number from MIN; more than MAX counts as MAX. Returns as above. */
+int rest_query_number(const struct http_request *req, const char *name, int64_t min, int64_t max,
+		      int64_t *ret, struct fault *ret_fault) MUST_CHECK;
+
+#endif

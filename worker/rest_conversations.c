@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Native REST, conversations: list, make, show. Guests see and make open rooms.
+ * Messages of a conversation are in rest_messages.c.
+ */
+#include "proto/dialect_native.h"
+#include "proto/json.h"
+#include "sql/conversations.h"
+#include "sql/rooms.h"
+#include "worker/call.h"
+#include "worker/dbio.h"
+#include "worker/rest.h"
+#include "worker/routes.h"
+#include "worker/ws_conn.h"
+
+#define LIST_DEFAULT 50
+#define LIST_MAX 200
+
+static void on_json(void *arg, int err, struct str json)
+{
+	struct call *call = arg;
+
+	if (err < 0)
+		call_db_error(call, err);
+	else
+		call_json(call, 200, json);
+}
+
+void rest_conversations_list(struct call *call)
+{
+	int64_t cursor = 0, limit = LIST_DEFAULT;
+	struct fault fault;
+	int r;
+
+	if (rest_query_number(call->req, "cursor", 0, INT64_MAX, &cursor, &fault) == -ERR_INVAL ||
+	    rest_query_number(call->req, "limit", 1, LIST_MAX, &limit, &fault) == -ERR_INVAL) {
+		call_fault(call, &fault, NULL);
+		return;
+	}
+	r = conversation_list(dbio_reader(call->wk), 0, true, cursor, (int)limit,
+			      dbio_deadline(call->wk), on_json, call, NULL);
+	if (r < 0)
+		call_db_error(call, r);
+}
+
+static void show(struct call *call, const struct room *room)
+{
+	int r = conversation_get(dbio_reader(call->wk), room->id, NULL, 0, dbio_deadline(call->wk),
+				 on_json, call, NULL);
+
+	if (r < 0)
+		call_db_error(call, r);
+}
+
+void rest_conversations_get(struct call *call)
+{
+	rest_room(call, show);
+}
+
+/* ---- Make ---- */
+
+static void on_new_json(void *arg, int err, struct str json)
+{
+	struct call *call = arg;
+	char location[64];
+
+	if (err < 0) {
+		call_db_error(call, err);
+		return;
+	}
+	snprintf(location, sizeof(location), "Location: /api/v1/conversations/%" PRId64 "\r\n",
+		 call->path_id[0]);
+	call_answer(call, 201, "application/json", location, json);
+}
+
+/* Shown as every later reader sees it, by the same statement. */
+static void on_created(void *arg, int err, const struct room *room)
+{
+	struct call *call = arg;
+
+	if (err == 0) {
+		call->path_id[0] = room->id;
+		err = conversation_get(dbio_writer(call->wk), room->id, NULL, 0,
+				       dbio_deadline(call->wk), on_new_json, call, NULL);
+	}
+	if (err < 0)
+		call_db_error(call, err);
+}
+
+void rest_conversations_create(struct call *call)
+{
+	struct cmd_limits limits = worker_cmd_limits(call->wk);
+	struct conversation_form form;
+	struct json_doc *doc = NULL;
+	struct fault fault;
+	int r;
+
+	if (native_decode_conversation(call->req->body, &limits, &doc, &form, &fault) < 0) {
+		call_fault(call, &fault, NULL);
+		return;
+	}
+	if (!str_eq(form.kind, STR("room"))) {
+		json_doc_free(&doc);
+		call_error(call, E_FORBIDDEN, "Without credentials only rooms can be made.");
+		return;
+	}
+	r = room_create(dbio_writer(call->wk), form.name, form.description, 0,
+			dbio_deadline(call->wk), on_created, call, NULL);
+	json_doc_free(&doc);
+	if (r < 0)
+		call_db_error(call, r);
+}

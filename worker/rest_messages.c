@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Native REST, messages of a conversation: pages, and sending under a guest name.
+ * The send itself takes the same way as one from a socket (persist.c).
+ */
+#include "proto/dialect_native.h"
+#include "proto/json.h"
+#include "proto/utf8.h"
+#include "sql/messages.h"
+#include "worker/call.h"
+#include "worker/dbio.h"
+#include "worker/persist.h"
+#include "worker/rest.h"
+#include "worker/routes.h"
+#include "worker/session.h"
+#include "worker/ws_conn.h"
+
+#define PAGE_DEFAULT 50
+#define PAGE_LIMIT_MAX 200
+
+/* ---- Pages ---- */
+
+struct page {
+	enum page_from from;
+	const char *name; /* static; of the parameter that was given */
+	struct rest_marker marker;
+	int64_t limit;
+};
+
+static void on_page(void *arg, int err, struct str json)
+{
+	struct call *call = arg;
+
+	if (err < 0)
+		call_db_error(call, err);
+	else
+		call_json(call, 200, json);
+}
+
+static void read_page(struct call *call, const struct room *room)
+{
+	struct page page = *(struct page *)call->state;
+	struct fault fault;
+	int r;
+
+	free(call->state);
+	call->state = NULL;
+	if (page.marker.conv && page.marker.conv != room->id) {
+		fault_field(&fault, FAULT_VALUE, page.name, 0);
+		call_fault(call, &fault, NULL);
+		return;
+	}
+	r = messages_page_native(dbio_reader(call->wk), room->id, page.from, page.marker.rev,
+				 (int)page.limit, dbio_deadline(call->wk), on_page, call, NULL);
+	if (r < 0)
+		call_db_error(call, r);
+}
+
+/* At most one of before, after and around; none means before the end. Returns 0 or -ERR_INVAL. */
+static int page_parse(const struct http_request *req, struct page *page, struct fault *ret_fault)
+{
+	static const struct {
+		const char *name;
+		enum page_from from;
+	} places[] = {{"before", PAGE_BEFORE}, {"after", PAGE_AFTER}, {"around", PAGE_AROUND}};
+
+	*page = (struct page){.from = PAGE_BEFORE, .limit = PAGE_DEFAULT};
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		int r = rest_query_marker(req, places[i].name, &page->marker, ret_fault);
+
+		if (r == -ERR_NOENT)
+			continue;
+		if (r == 0 && page->name)
+			fault_field(ret_fault, FAULT_VALUE, places[i].name, 0);
+		if (r < 0 || page->name)
+			return -ERR_INVAL;
+		page->name = places[i].name;
+		page->from = places[i].from;
+	}
+	return rest_query_number(req, "limit", 1, PAGE_LIMIT_MAX, &page->limit, ret_fault) ==
+			       -ERR_INVAL
+		       ? -ERR_INVAL
+		       : 0;
+}
+
+void rest_messages_list(struct call *call)
+{
+	struct fault fault;
+	struct page page;
+
+	if (page_parse(call->req, &page, &fault) < 0) {
+		call_fault(call, &fault, NULL);
+		return;
+	}
+	call->state = xmalloc(sizeof(page));
+	memcpy(call->state, &page, sizeof(page));
+	rest_room(call, read_page);
+}
+
+/* ---- Send ---- */
+
+/* A send on its way: one block, so that whoever gives it up can free() it. */
+struct sending {
+	size_t body_len, key_len;
+	bool has_key;
+	char bytes[]; /* body, then key */
+};
+
+/* The send of this call while its sender is looked up. DOC owns the strings of CMD. */
+struct posting {
+	struct call *call;
+	struct sending *sending; /* owned */
+	struct json_doc *doc;	 /* owned */
+	struct cmd cmd;
+};
+
+static void posting_free(struct posting *p)
+{
+	json_doc_free(&p->doc);
+	free(p->sending);
+	free(p);
+}
+
+static void on_sent(struct worker *wk, void *arg, const struct persist_result *res)
+{
+	struct call *call = arg;
+	struct buf body = BUF_INIT;
+
+	(void)wk;
+	if (res->error) {
+		call_error(call, res->error, NULL);
+		return;
+	}
+	native_add_message(&body, res->event);
+	body.len--; /* reopened for one more member */
+	json_add_key_bool(&body, "duplicate", res->is_duplicate);
+	buf_add_char(&body, '}');
+	call_json(call, res->is_duplicate ? 200 : 201, buf_str(&body));
+	buf_done(&body);
+}
+
+static void on_guest(struct worker *wk, void *arg, enum proto_error error, int64_t user,
+		     struct str name)
+{
+	struct posting *p = arg;
+	struct call *call = p->call;
+	struct event event = {
+		.type = EV_MESSAGE_NEW,
+		.conv = p->cmd.conv,
+		.actor = user,
+		.actor_name = name,
+		.content = p->cmd.content,
+		.client_msg_id = p->cmd.key_uuid,
+		.client_id = p->cmd.key,
+		.reply_to_rev = p->cmd.reply_to_rev,
+	};
+	int r = 0;
+
+	if (!error)
+		r = persist_send(wk, &event, on_sent, call);
+	posting_free(p);
+	if (error)
+		call_error(call, error, NULL);
+	else if (r < 0)
+		call_error(call, E_UNAVAILABLE, NULL);
+}
+
+/* Without credentials the body says who speaks. */
+static int take_name(const struct posting *p, const struct cmd_limits *limits, struct str *ret_name,
+		     struct fault *ret_fault)
+{
+	struct json_str_rule rule = {.min = 1, .max = limits->name_max, .required = true};
+	struct str name;
+	int r = json_get_str(json_root(p->doc), "name", &rule, &name, ret_fault);
+
+	if (r < 0)
+		return r;
+	r = utf8_name(name, limits->name_max, ret_name);
+	if (r < 0)
+		fault_field(ret_fault, FAULT_VALUE, "name", 0);
+	return r;
+}
+
+static void send_message(struct call *call, const struct room *room)
+{
+	struct cmd_limits limits = worker_cmd_limits(call->wk);
+	struct posting *p = xcalloc(1, sizeof(*p));
+	struct sending *s = call->state;
+	struct str key = {s->has_key ? s->bytes + s->body_len : NULL, s->key_len};
+	struct fault fault;
+	struct str name;
+
+	call->state = NULL;
+	p->call = call;
+	p->sending = s;
+	if (native_decode_message((struct str){s->bytes, s->body_len}, room->id, key, &limits,
+				  &p->doc, &p->cmd, &fault) < 0 ||
+	    take_name(p, &limits, &name, &fault) < 0) {
+		posting_free(p);
+		call_fault(call, &fault, NULL);
+		return;
+	}
+	session_guest(call->wk, name, on_guest, p);
+}
+
+void rest_messages_send(struct call *call)
+{
+	struct str body = call->req->body, key = http_header(call->req, "Idempotency-Key");
+	struct sending *s = xcalloc(1, sizeof(*s) + body.len + key.len + 1);
+
+	s->body_len = body.len;
+	s->key_len = key.len;
+	s->has_key = key.p != NULL;
+	if (body.len)
+		memcpy(s->bytes, body.p, body.len);
+	if (key.len)
+		memcpy(s->bytes + body.len, key.p, key.len);
+	call->state = s;
+	rest_room(call, send_message);
+}

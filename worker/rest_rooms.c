@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * S1's rooms over REST: list, make, show, delete, and the latest messages.
+ * The same rooms in native form are in rest_conversations.c.
+ */
+#include "proto/dialect_raw.h"
+#include "proto/json.h"
+#include "shm/presence.h"
+#include "sql/messages.h"
+#include "sql/rooms.h"
+#include "worker/call.h"
+#include "worker/dbio.h"
+#include "worker/fanout.h"
+#include "worker/rest.h"
+#include "worker/routes.h"
+#include "worker/ws_conn.h"
+
+#define PAGE_MAX 100
+
+static void answer_json(struct call *call, int status, struct buf *body)
+{
+	call_json(call, status, buf_str(body));
+	buf_done(body);
+}
+
+/* ---- List ---- */
+
+/* The database's object with one more member; what it says is not looked at. */
+static void add_listed(struct buf *b, struct worker *wk, const struct db_result *res, int row)
+{
+	struct str object;
+	int64_t id;
+
+	room_list_get(res, row, &id, &object);
+	if (!object.len)
+		return;
+	json_add_sep(b);
+	buf_add(b, object.p, object.len - 1);
+	json_add_key_i64(b, "users", users);
+	buf_add_char(b, '}');
+}
+
+static void on_list(void *arg, int err, const struct db_result *res)
+{
+	struct call *call = arg;
+	struct buf body = BUF_INIT;
+
+	if (err < 0) {
+		call_db_error(call, err);
+		return;
+	}
+	buf_add_char(&body, '[');
+	for (int i = 0; i < db_rows(res); i++)
+		add_listed(&body, call->wk, res, i);
+	buf_add_char(&body, ']');
+	answer_json(call, 200, &body);
+}
+
+void rest_rooms_list(struct call *call)
+{
+	int r = room_list(dbio_reader(call->wk), 0, 0, dbio_deadline(call->wk), on_list, call, NULL);
+
+	if (r < 0)
+		call_db_error(call, r);
+}
+
+/* ---- Make and show ---- */
+
+static void add_room(struct buf *b, const struct room *room)
+{
+	buf_add_char(b, '{');
+	json_add_key_i64(b, "id", room->id);
+	json_add_key_str(b, "name", room->name);
+	json_add_key_str(b, "description", room->description);
+	json_add_key_time(b, "created_at", room->created_at_ms);
+}
+
+static void on_created(void *arg, int err, const struct room *room)
+{
+	struct call *call = arg;
+	struct buf body = BUF_INIT;
+	char location[64];
+
+	if (err < 0) {
+		call_db_error(call, err);
+		return;
+	}
+	add_room(&body, room);
+	buf_add_char(&body, '}');
+	snprintf(location, sizeof(location), "Location: /api/chat/rooms/%" PRId64 "\r\n", room->id);
+	call_answer(call, 201, "application/json", location, buf_str(&body));
+	buf_done(&body);
+}
+
+void rest_rooms_create(struct call *call)
+{
+	struct cmd_limits limits = worker_cmd_limits(call->wk);
+	struct json_doc *doc = NULL;
+	struct room_form form;
+	struct fault fault;
+	int r;
+
+	if (raw_decode_room(call->req->body, &limits, &doc, &form, &fault) < 0) {
+		call_fault(call, &fault, NULL);
+		return;
+	}
+	r = room_create(dbio_writer(call->wk), form.name, form.description, 0,
+			dbio_deadline(call->wk), on_created, call, NULL);
+	json_doc_free(&doc);
+	if (r < 0)
+		call_db_error(call, r);
+}
+
+static void show(struct call *call, const struct room *room)
+{
+	struct buf body = BUF_INIT;
+
+	add_room(&body, room);
+	json_add_key_i64(&body, "users", presence_room_users(call->wk->shm, room->id));
+	buf_add_char(&body, '}');
+	answer_json(call, 200, &body);
+}
+
+void rest_rooms_get(struct call *call)
+{
+	rest_room(call, show);
+}
+
+/* ---- Delete ---- */
+
+struct closing {
+	struct call *call;
+	int64_t conv;
+};
+
+static void on_closed(void *arg, int err, const struct room_closed *closed)
+{
+	struct closing closing = *(struct closing *)arg;
+	struct call *call = closing.call;
+
+	free(arg);
+	if (err == 0) {
+		fanout_conversation_closed(call->wk, closed->id, closed->rev, closed->seq,
+					   closed->at_ms);
+		call_json(call, 200, STR("{\"detail\":\"Room deleted\"}"));
+		return;
+	}
+	/* It may have been closed: whatever the log holds must reach the sockets. */
+	if (err == -ERR_UNAVAILABLE)
+		fanout_republish(call->wk, closing.conv);
+	call_db_error(call, err);
+}
+
+static void close_room(struct call *call, const struct room *room)
+{
+	struct closing *closing;
+	int r;
+
+	if (room->created_by || !call->wk->settings->chat_open_rooms) {
+		call_error(call, E_FORBIDDEN, "Only its owner may delete this room");
+		return;
+	}
+	closing = xmalloc(sizeof(*closing));
+	*closing = (struct closing){call, room->id};
+	r = room_close(dbio_writer(call->wk), room->id, 0, dbio_deadline(call->wk), on_closed,
+		       closing, NULL);
+	if (r < 0) {
+		free(closing);
+		call_db_error(call, r);
+	}
+}
+
+void rest_rooms_delete(struct call *call)
+{
+	rest_room(call, close_room);
+}
+
+/* ---- Messages ---- */
+
+struct page {
+	struct rest_marker before;
+	int64_t limit;
+};
+
+/* {"detail":[{"loc":["query",NAME],"msg","type"}]}: proto's form names the body. */
+static void answer_bad_query(struct call *call, const struct fault *fault)
+{
+	struct buf body = BUF_INIT;
+
+	buf_add_cstr(&body, "{\"detail\":[{\"loc\":[\"query\",");
+	json_add_str(&body, str_of(fault->field));
+	buf_add_char(&body, ']');
+	json_add_key_cstr(&body, "msg", fault->text);
+	json_add_key_cstr(&body, "type", "value_error");
+	buf_add_cstr(&body, "}]}");
+	answer_json(call, 422, &body);
+}
+
+static void on_page(void *arg, int err, struct str json)
+{
+	struct call *call = arg;
+
+	if (err < 0)
+		call_db_error(call, err);
+	else
+		call_json(call, 200, json);
+}
+
+static void read_page(struct call *call, const struct room *room)
+{
+	struct page page = *(struct page *)call->state;
+	struct fault fault;
+	int r;
+
+	free(call->state);
+	call->state = NULL;
+	if (page.before.conv && page.before.conv != room->id) {
+		fault_field(&fault, FAULT_VALUE, "before", 0);
+		answer_bad_query(call, &fault);
+		return;
+	}
+	r = messages_page_raw(dbio_reader(call->wk), room->id, page.before.rev, (int)page.limit,
+			      dbio_deadline(call->wk), on_page, call, NULL);
+	if (r < 0)
+		call_db_error(call, r);
+}
+
+void rest_rooms_messages(struct call *call)
+{
+	struct page page = {.limit = MIN(PAGE_MAX, call->wk->settings->chat_history_page)};
+	struct fault fault;
+
+	if (rest_query_marker(call->req, "before", &page.before, &fault) == -ERR_INVAL ||
+	    rest_query_number(call->req, "limit", 1, page.limit, &page.limit, &fault) ==
+		    -ERR_INVAL) {
+		answer_bad_query(call, &fault);
+		return;
+	}
+	call->state = xmalloc(sizeof(page));
+	memcpy(call->state, &page, sizeof(page));
+	rest_room(call, read_page);
+}

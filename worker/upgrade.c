@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Opening handshakes of WebSockets (RFC 6455 section 4.2): checks, the 101, the hand-over.
+ * What is said on the socket afterwards is ws_conn.c's.
+ */
+#include "proto/dialect_native.h"
+#include "proto/ws.h"
+#include "sql/rooms.h"
+#include "worker/call.h"
+#include "worker/conn.h"
+#include "worker/dbio.h"
+#include "worker/http_conn.h"
+#include "worker/origin.h"
+#include "worker/routes.h"
+#include "worker/ws_conn.h"
+
+/* What the 101 needs when it waits for the database. */
+struct handshake {
+	enum dialect dialect;
+	bool has_subprotocol;
+	char accept[WS_ACCEPT_LEN + 1];
+};
+
+static void answer_not_websocket(struct call *call)
+{
+	struct fault fault;
+
+	fault_set(&fault, E_UPGRADE_REQUIRED);
+	call_fault(call, &fault,
+		   "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
+}
+
+/* Native sockets speak NATIVE_SUBPROTOCOL: offered among others, or nothing offered. */
+static int check_subprotocol(const struct http_request *req, struct handshake *h)
+{
+	if (h->dialect != DIALECT_NATIVE || !http_header_count(req, "Sec-WebSocket-Protocol"))
+		return 0;
+	if (!http_header_has(req, "Sec-WebSocket-Protocol", NATIVE_SUBPROTOCOL))
+		return -ERR_UNSUPPORTED;
+	h->has_subprotocol = true;
+	return 0;
+}
+
+/* Checks everything that needs no database; answers and returns false when the request is refused. */
+static bool handshake_check(struct call *call, struct handshake *h)
+{
+	struct str key;
+	int r = http_websocket(call->req, &key);
+
+	if (call->head_only || r == -ERR_NOENT || r == -ERR_UNSUPPORTED)
+		answer_not_websocket(call);
+	else if (r < 0 || ws_accept_key(key, h->accept) < 0)
+		call_error(call, E_BAD_REQUEST, "The WebSocket handshake is malformed.");
+	else if (!origin_is_allowed(call->wk->settings, call->req))
+		call_error(call, E_BAD_ORIGIN, NULL);
+	else if (call->wk->draining)
+		call_error(call, E_RESTARTING, NULL);
+	else if (check_subprotocol(call->req, h) < 0)
+		call_error(call, E_BAD_REQUEST,
+			   "None of the offered subprotocols is spoken here.");
+	else
+		return true;
+	return false;
+}
+
+/* Queues the 101 and leaves HTTP. The conversation may be 0: the socket then says that there is none. */
+static void handshake_finish(struct call *call, const struct handshake *h, int64_t room_id)
+{
+	struct conn *c = call_conn(call);
+	struct buf fields = BUF_INIT;
+
+	if (!c) {
+		call_done(call);
+		return;
+	}
+	buf_printf(&fields,
+		   "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n",
+		   h->accept);
+	if (h->has_subprotocol)
+		buf_add_cstr(&fields, "Sec-WebSocket-Protocol: " NATIVE_SUBPROTOCOL "\r\n");
+	call_add_fields(call, &fields);
+	http_add_head(conn_reply(c), &(struct http_head){
+					     .status = 101,
+					     .date = call->wk->date,
+					     .length = -1,
+					     .keep_alive = true,
+					     .minor = 1,
+					     .fields = buf_str(&fields),
+				     });
+	buf_done(&fields);
+	http_conn_done(c);
+	ws_conn_start(c, h->dialect, room_id);
+	conn_unblock(c);
+	call_done(call);
+}
+
+void upgrade_native(struct call *call)
+{
+	struct handshake h = {.dialect = DIALECT_NATIVE};
+
+	if (handshake_check(call, &h))
+		handshake_finish(call, &h, 0);
+}
+
+static void on_room(void *arg, int err, const struct room *room)
+{
+	struct call *call = arg;
+	struct handshake *h = call->state;
+
+	if (err < 0 && err != -ERR_NOENT)
+		call_db_error(call, err);
+	else
+		handshake_finish(call, h, room ? room->id : 0);
+	free(h);
+}
+
+void upgrade_raw(struct call *call)
+{
+	struct handshake h = {.dialect = DIALECT_RAW};
+	int r;
+
+	if (!handshake_check(call, &h))
+		return;
+	if (uuid_is_zero(&call->path_uuid[0])) {
+		handshake_finish(call, &h, call->path_id[0]);
+		return;
+	}
+	call->state = xmalloc(sizeof(h));
+	memcpy(call->state, &h, sizeof(h));
+	r = room_info(dbio_reader(call->wk), 0, &call->path_uuid[0], dbio_deadline(call->wk), on_room,
+		      call, NULL);
+	if (r < 0) {
+		free(call->state);
+		call_db_error(call, r);
+	}
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * WebSocket connections (RFC 6455): messages to the dialects, pings, silence, the closing handshake.
+ * Frames are cut and checked by proto/ws; commands are run by on_cmd.c.
+ */
+#include "worker/ws_conn.h"
+
+#include "base/clock.h"
+#include "proto/dialect_native.h"
+#include "proto/dialect_raw.h"
+#include "worker/on_cmd.h"
+
+#define NATIVE_BATCH_MAX 100 /* requests in one native frame */
+
+struct cmd_limits worker_cmd_limits(const struct worker *wk)
+{
+	const struct settings *s = wk->settings;
+
+	return (struct cmd_limits){
+		.depth_max = (uint32_t)s->websocket_json_depth_max,
+		.name_max = (uint32_t)s->chat_name_max,
+		.desc_max = (uint32_t)s->chat_description_max,
+		.message_max = (uint32_t)s->chat_message_max,
+		.batch_max = NATIVE_BATCH_MAX,
+	};
+}
+
+int64_t worker_retry_ms(const struct worker *wk)
+{
+	uint64_t spread = (uint64_t)wk->settings->database_retry_max;
+
+	return 500 + (int64_t)(clock_mono_ns() / 1000 % (spread + 1));
+}
+
+static enum metric connections_metric(const struct conn *c)
+{
+	return c->dialect == DIALECT_RAW ? M_CONNECTIONS_RAW : M_CONNECTIONS_NATIVE;
+}
+
+void ws_conn_start(struct conn *c, enum dialect dialect, int64_t room_id)
+{
+	c->state = CONN_WS;
+	c->dialect = dialect;
+	c->room = room_id;
+	ws_in_init(&c->ws);
+	conn_wait(c, WAIT_HELLO);
+	worker_count(conn_worker(c), connections_metric(c), 1);
+}
+
+/* ---- Closing ---- */
+
+void ws_conn_close_code(struct conn *c, uint16_t code, const char *reason)
+{
+	if (c->state != CONN_WS)
+		return;
+	ws_add_close(conn_reply(c), code, str_of(reason));
+	chan_leave_all(c, CONN_END_CLEAN);
+	c->state = CONN_WS_CLOSING;
+	conn_unblock(c);
+	conn_wait(c, WAIT_CLOSE);
+}
+
+void ws_conn_close(struct conn *c, enum proto_error error)
+{
+	const struct error_info *info = error_info(error);
+
+	ws_conn_close_code(c, info->ws_close ? info->ws_close : WS_CLOSE_INTERNAL, info->text);
+}
+
+void ws_conn_close_frame(struct buf *b, enum proto_error error)
+{
+	const struct error_info *info = error_info(error);
+
+	ws_add_close(b, info->ws_close, str_of(info->text));
+}
+
+void ws_conn_fault(struct conn *c, const struct fault *f, const struct cmd_id *re,
+		   const struct cmd_id *key, int64_t conv)
+{
+	const struct error_info *info = error_info(f->error);
+	int64_t retry_ms = info->http_status == 503 ? worker_retry_ms(conn_worker(c)) : 0;
+	struct buf *b;
+	size_t begin;
+
+	if (c->state != CONN_WS)
+		return;
+	b = conn_reply(c);
+	begin = ws_frame_begin(b);
+	if (c->dialect == DIALECT_RAW)
+		raw_add_error(b, f, retry_ms, key && key->len ? key : NULL);
+	else
+		native_add_err(b, re, f, conv, retry_ms);
+	ws_frame_end(b, begin, WS_OP_TEXT);
+	worker_count(conn_worker(c), M_COMMAND_ERRORS, 1);
+	/* a native socket outlives the loss of one conversation */
+	if (info->ws_close && !(c->dialect == DIALECT_NATIVE && c->is_helloed))
+		ws_conn_close(c, f->error);
+}
+
+void ws_conn_error(struct conn *c, enum proto_error error, const struct cmd_id *re,
+		   const struct cmd_id *key, int64_t conv)
+{
+	struct fault f;
+
+	fault_set(&f, error);
+	ws_conn_fault(c, &f, re, key, conv);
+}
+
+/* ---- Messages ---- */
+
+static void on_close_frame(struct conn *c, const struct ws_msg *m)
+{
+	if (c->state == CONN_WS) /* section 5.5.1: answer with the peer's code */
+		ws_add_close(conn_reply(c), m->close_code == WS_CLOSE_NONE ? 0 : m->close_code,
+			     STR(""));
+	conn_finish(c, CONN_END_CLEAN);
+}
+
+static void on_text(struct conn *c, struct str text)
+{
+	if (c->state != CONN_WS)
+		return;
+	if (c->is_helloed)
+		conn_wait(c, WAIT_PING);
+	if (c->dialect == DIALECT_RAW)
+		on_raw_frame(c, text);
+	else
+		on_native_frame(c, text);
+}
+
+static void on_message(struct conn *c, const struct ws_msg *m)
+{
+	switch (m->op) {
+	case WS_OP_TEXT:
+		on_text(c, m->payload);
+		break;
+	case WS_OP_BINARY:
+		ws_conn_close_code(c, WS_CLOSE_UNSUPPORTED, "text frames only");
+		break;
+	case WS_OP_PING:
+		if (c->state == CONN_WS)
+			ws_add_frame(conn_reply(c), WS_OP_PONG, m->payload);
+		break;
+	case WS_OP_PONG:
+		break;
+	case WS_OP_CLOSE:
+		on_close_frame(c, m);
+		break;
+	case WS_OP_CONT:
+		break;
+	}
+	if (c->is_helloed && c->state == CONN_WS)
+		conn_wait(c, WAIT_PING);
+}
+
+static void on_fault(struct conn *c, const struct ws_msg *m)
+{
+	if (c->state == CONN_WS)
+		ws_add_close(conn_reply(c), m->close_code, str_of(m->fault));
+	conn_finish(c, CONN_END_CLEAN);
+}
+
+size_t ws_conn_input(struct conn *c, uint8_t *data, size_t len)
+{
+	const struct settings *s = conn_worker(c)->settings;
+	const struct ws_limits lim = {
+		.frame_max = (uint32_t)s->websocket_frame_max,
+		.message_max = (uint32_t)s->websocket_message_max,
+	};
+	size_t used = 0;
+
+	while (!c->is_blocked && (c->state == CONN_WS || c->state == CONN_WS_CLOSING)) {
+		struct ws_msg m;
+		size_t n = 0;
+		int r = ws_next(&c->ws, &lim, data + used, len - used, &n, &m);
+
+		used += n;
+		if (r == -ERR_AGAIN)
+			break;
+		if (r == -ERR_CLOSED)
+			return len;
+		if (r < 0) {
+			on_fault(c, &m);
+			return len;
+		}
+		on_message(c, &m);
+	}
+	return used;
+}
+
+/* ---- Silence and good-bye ---- */
+
+void ws_conn_timeout(struct conn *c, enum conn_wait wait)
+{
+	switch (wait) {
+	case WAIT_HELLO:
+		ws_conn_error(c, E_HELLO_TIMEOUT, NULL, NULL, 0);
+		break;
+	case WAIT_PING:
+		ws_add_frame(conn_reply(c), WS_OP_PING, STR(""));
+		conn_wait(c, WAIT_PONG);
+		break;
+	default: /* no pong, no close frame: the link is lost */
+		conn_kill(c, CONN_END_LOST);
+		break;
+	}
+}
+
+void ws_conn_drain(struct conn *c)
+{
+	const struct worker *wk = conn_worker(c);
+	size_t begin;
+
+	if (c->state != CONN_WS)
+		return;
+	if (c->dialect == DIALECT_NATIVE && c->is_helloed) {
+		struct buf *b = conn_reply(c);
+
+		begin = ws_frame_begin(b);
+		native_add_goaway(b, worker_retry_ms(wk) / 5, "restart");
+		ws_frame_end(b, begin, WS_OP_TEXT);
+	}
+	ws_conn_close_code(c, WS_CLOSE_RESTART, error_info(E_RESTARTING)->text);
+}
+
+void ws_conn_done(struct conn *c)
+{
+	if (c->dialect != DIALECT_NONE)
+		worker_count(conn_worker(c), connections_metric(c), -1);
+}
