@@ -14,7 +14,7 @@
  * when the user is not connected to this node yet. From its return on, every event published to
  * the room has this slot as a target. *RET_IS_FIRST: nobody on this node, lingering ones
  * included, had the user in the room before ("joined"). Returns 0, -ERR_INVAL (id or name),
- * -ERR_FULL (a table), -ERR_CLOSED (room_close), -ERR_TIMEOUT.
+ * -ERR_FULL (a table), -ERR_CLOSED (room_mark_closed), -ERR_TIMEOUT.
  */
 int member_attach(struct shm *shm, unsigned me, int64_t conv, int64_t user, struct str name,
 		  bool *ret_is_first) MUST_CHECK;

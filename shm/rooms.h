@@ -16,7 +16,7 @@ struct room_info {
 	uint32_t connections;  /* live connections, all slots */
 	uint32_t users;	       /* distinct users, lingering ones included */
 	uint32_t typing;       /* typing marks */
-	bool is_closed;	       /* room_close was called: the conversation was deleted */
+	bool is_closed;	       /* room_mark_closed was called: the conversation was deleted */
 };
 
 /* Returns 0, -ERR_NOENT (no member on this node), -ERR_TIMEOUT. */
@@ -34,7 +34,7 @@ int room_users_bulk(struct shm *shm, unsigned me, const int64_t *convs, size_t n
  * Marks a deleted conversation: further attaches get -ERR_CLOSED as long as the room is known
  * here. Returns 0, -ERR_NOENT (not known here: nothing to do), -ERR_TIMEOUT.
  */
-int room_close(struct shm *shm, unsigned me, int64_t conv) MUST_CHECK;
+int room_mark_closed(struct shm *shm, unsigned me, int64_t conv) MUST_CHECK;
 
 /*
  * REV of CONV is known to be published without the ring (a survivor announced it, history was
