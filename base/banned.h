@@ -12,6 +12,7 @@
 
 /* glibc makes it a macro, which cannot be poisoned */
 #undef alloca
+#undef alloca /* a macro in glibc, which clang does not let us poison */
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf gets atoi atol atoll strtok alloca
 
 #endif
