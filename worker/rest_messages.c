@@ -145,7 +145,7 @@ static void on_guest(struct worker *wk, void *arg, enum proto_error error, int64
 	struct posting *p = arg;
 	struct call *call = p->call;
 	struct event event = {
-		.type = EV_MESSAGE_NEW,
+		.type = EVT_MESSAGE_NEW,
 		.conv = p->cmd.conv,
 		.actor = user,
 		.actor_name = name,

@@ -5,7 +5,7 @@
  */
 #include "proto/dialect_raw.h"
 #include "proto/json.h"
-#include "shm/presence.h"
+#include "shm/rooms.h"
 #include "sql/messages.h"
 #include "sql/rooms.h"
 #include "worker/call.h"
@@ -26,12 +26,8 @@ static void answer_json(struct call *call, int status, struct buf *body)
 /* ---- List ---- */
 
 /* The database's object with one more member; what it says is not looked at. */
-static void add_listed(struct buf *b, struct worker *wk, const struct db_result *res, int row)
+static void add_listed(struct buf *b, struct str object, uint32_t users)
 {
-	struct str object;
-	int64_t id;
-
-	room_list_get(res, row, &id, &object);
 	if (!object.len)
 		return;
 	json_add_sep(b);
@@ -40,19 +36,44 @@ static void add_listed(struct buf *b, struct worker *wk, const struct db_result 
 	buf_add_char(b, '}');
 }
 
+/* How many users each room of the list has now, owned by the caller; zeros when that cannot be read. */
+static uint32_t *count_users(struct worker *wk, const struct db_result *res, size_t n)
+{
+	uint32_t *users = xcalloc(n + 1, sizeof(*users));
+	int64_t *ids = xcalloc(n + 1, sizeof(*ids));
+	struct str object;
+
+	for (size_t i = 0; i < n; i++)
+		room_list_get(res, (int)i, &ids[i], &object);
+	if (n && room_users_bulk(wk->shm, (unsigned)wk->slot, ids, n, users) < 0)
+		memset(users, 0, n * sizeof(*users));
+	free(ids);
+	return users;
+}
+
 static void on_list(void *arg, int err, const struct db_result *res)
 {
 	struct call *call = arg;
 	struct buf body = BUF_INIT;
+	uint32_t *users;
+	int n;
 
 	if (err < 0) {
 		call_db_error(call, err);
 		return;
 	}
+	n = db_rows(res);
+	users = count_users(call->wk, res, (size_t)n);
 	buf_add_char(&body, '[');
-	for (int i = 0; i < db_rows(res); i++)
-		add_listed(&body, call->wk, res, i);
+	for (int i = 0; i < n; i++) {
+		struct str object;
+		int64_t id;
+
+		room_list_get(res, i, &id, &object);
+		add_listed(&body, object, users[i]);
+	}
 	buf_add_char(&body, ']');
+	free(users);
 	answer_json(call, 200, &body);
 }
 
@@ -113,10 +134,14 @@ void rest_rooms_create(struct call *call)
 
 static void show(struct call *call, const struct room *room)
 {
+	struct worker *wk = call->wk;
 	struct buf body = BUF_INIT;
+	uint32_t connections, users = 0;
 
+	if (room_counts(wk->shm, (unsigned)wk->slot, room->id, &connections, &users) < 0)
+		users = 0;
 	add_room(&body, room);
-	json_add_key_i64(&body, "users", presence_room_users(call->wk->shm, room->id));
+	json_add_key_i64(&body, "users", users);
 	buf_add_char(&body, '}');
 	answer_json(call, 200, &body);
 }
