@@ -10,9 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* glibc makes it a macro, which cannot be poisoned */
+/* glibc makes these macros (the printf ones for clang with _FORTIFY_SOURCE), which cannot be poisoned. */
 #undef alloca
-#undef alloca /* a macro in glibc, which clang does not let us poison */
+#undef sprintf
+#undef vsprintf
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf gets atoi atol atoll strtok alloca
 
 #endif
