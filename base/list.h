@@ -38,6 +38,17 @@ static inline void list_remove(struct list *node)
 	list_init(node);
 }
 
+/* Makes TO the list of all nodes of FROM, which is empty afterwards. TO needs no initialisation. */
+static inline void list_move(struct list *to, struct list *from)
+{
+	list_init(to);
+	if (list_empty(from))
+		return;
+	*to = *from;
+	to->next->prev = to->prev->next = to;
+	list_init(from);
+}
+
 static inline struct list *list_first(const struct list *l)
 {
 	return list_empty(l) ? NULL : l->next;

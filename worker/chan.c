@@ -145,6 +145,7 @@ static void on_loaded(void *arg, int err, const struct room *room)
 		go_on(list_entry(node, struct sub, node));
 	}
 	chan_order_release(ch);
+	chan_set_due(ch);
 }
 
 static void chan_load(struct chan *ch)
@@ -234,29 +235,28 @@ static void go_on(struct sub *sub)
 
 void chan_settle(struct worker *wk)
 {
-	struct list *node, *tmp;
+	struct list waiting, *node;
 
-	list_each_safe(node, tmp, &wk->entering) {
-		struct sub *sub = list_entry(node, struct sub, node);
-
-		if (ringpump_position(wk) < sub->entered_at)
-			continue;
+	list_move(&waiting, &wk->entering);
+	while ((node = list_first(&waiting))) { /* going on may end others: no neighbour is safe */
 		list_remove(node);
-		go_on(sub);
+		go_on(list_entry(node, struct sub, node));
 	}
 }
 
 void chan_level(struct chan *ch)
 {
-	struct list *node, *tmp;
+	struct list waiting, *node;
 
-	list_each_safe(node, tmp, &ch->ahead) {
+	list_move(&waiting, &ch->ahead);
+	while ((node = list_first(&waiting))) {
 		struct sub *sub = list_entry(node, struct sub, node);
 
-		if (sub->rev > ch->rev)
-			continue;
 		list_remove(node);
-		go_live(sub);
+		if (sub->rev > ch->rev)
+			list_append(&ch->ahead, node);
+		else
+			go_live(sub);
 	}
 }
 
@@ -420,7 +420,7 @@ void chan_leave(struct sub *sub, enum conn_end end)
 		take_off(sub);
 	list_remove(&sub->node);
 	unlink_of_conn(sub);
-	roster_stop_typing(ch, c->user);
+	roster_stop_typing(sub);
 	if (!sub->is_announced)
 		grace = 0;
 	if (member_detach(wk->shm, (unsigned)wk->slot, ch->conv, c->user,

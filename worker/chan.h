@@ -34,6 +34,7 @@ struct sub {
 	uint8_t state;		/* enum sub_state */
 	bool is_announced;	/* its user's arrival was published (or nobody needed to know) */
 	bool is_confirmed;	/* "connected" or "live" is said */
+	bool is_typing;		/* a typing mark was set and not taken back */
 	bool is_paused;		/* catch-up waits for the socket to drain */
 };
 

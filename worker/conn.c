@@ -60,7 +60,7 @@ struct conn *conn_open(struct worker *wk, int fd)
 	wk->n_conns++;
 	ev_io_init(&c->io, on_conn_io, fd, EV_READ);
 	ev_io_start(wk->loop, &c->io);
-	worker_count(wk, M_ACCEPTED, 1);
+	worker_count(wk, M_CONNECTIONS_ACCEPTED, 1);
 	return c;
 }
 

@@ -39,7 +39,7 @@ static void turn_away(struct worker *wk, int fd)
 	buf_done(&b);
 	shutdown(fd, SHUT_WR);
 	close(fd);
-	worker_count(wk, M_REFUSED, 1);
+	worker_count(wk, M_CONNECTIONS_REFUSED, 1);
 }
 
 static void pause_accept(struct worker *wk, int err)

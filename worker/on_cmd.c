@@ -203,6 +203,14 @@ void on_cmd_confirm(struct sub *sub)
 
 /* ---- send ---- */
 
+/* This worker's receivers had the event: it will not come through the channel any more. */
+static bool was_delivered(const struct conn *c, const struct event *ev)
+{
+	const struct sub *sub = sub_find(c, ev->conv);
+
+	return sub && ev->rev <= sub->chan->rev;
+}
+
 static void on_sent(struct worker *wk, void *arg, const struct persist_result *res)
 {
 	struct pending *p = arg;
@@ -216,7 +224,7 @@ static void on_sent(struct worker *wk, void *arg, const struct persist_result *r
 		b = frame_begin(c, &begin);
 		native_add_sent(b, &p->re, res->event, res->is_duplicate);
 		frame_end(b, begin);
-	} else if (c && res->is_duplicate) {
+	} else if (c && res->is_duplicate && was_delivered(c, res->event)) {
 		/* the room will not see it again: the sender's confirmation is its own copy */
 		deliver_encode(conn_reply(c), c->dialect, res->event);
 	}
@@ -243,7 +251,7 @@ static void do_send(struct conn *c, const struct cmd *cmd)
 		refuse(c, cmd, E_NOT_SUBSCRIBED);
 		return;
 	}
-	roster_stop_typing(sub->chan, c->user);
+	roster_stop_typing(sub);
 	p = pending_new(c, cmd, conv);
 	if (persist_send(wk, &ev, on_sent, p) < 0) {
 		free(p);
@@ -263,9 +271,9 @@ static void do_typing(struct conn *c, const struct cmd *cmd)
 		return;
 	}
 	if (cmd->on)
-		roster_start_typing(sub->chan, c->user, str_of(c->name));
+		roster_start_typing(sub);
 	else
-		roster_stop_typing(sub->chan, c->user);
+		roster_stop_typing(sub);
 	say_ok(c, cmd);
 }
 

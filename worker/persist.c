@@ -155,7 +155,7 @@ static void on_batch(void *arg, const struct batch_answer *answers, size_t n)
 		answer(wk, b->sends[i], errors[i], answers[i].status == BATCH_DUPLICATE);
 	worker_count(wk, M_BATCHES, 1);
 	worker_count(wk, M_BATCH_ROWS, n_events);
-	worker_count(wk, M_MESSAGES, n_events);
+	worker_count(wk, M_MESSAGES_IN, n_events);
 	free(events);
 	free(errors);
 	batch_free(wk->persist);

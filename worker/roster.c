@@ -127,27 +127,35 @@ uint64_t roster_run(struct chan *ch, uint64_t now_ms)
 
 /* ---- Typing ---- */
 
-void roster_start_typing(struct chan *ch, int64_t user, struct str name)
+void roster_start_typing(struct sub *sub)
 {
-	struct worker *wk = ch->wk;
+	struct worker *wk = sub->chan->wk;
+	const struct conn *c = sub->conn;
+	int64_t conv = sub->chan->conv;
 	uint64_t until = clock_mono_ms() + (uint64_t)wk->settings->chat_typing_timeout;
 	bool is_changed = false;
 
-	if (typing_set(wk->shm, (unsigned)wk->slot, ch->conv, user, name, until, &is_changed) < 0)
+	if (typing_set(wk->shm, (unsigned)wk->slot, conv, c->user, str_of(c->name), until,
+		       &is_changed) < 0)
 		return;
+	sub->is_typing = true;
 	wk->typing_until_ms = until;
 	worker_tick_on(wk);
 	if (is_changed)
-		fanout_typing(wk, ch->conv, user, true);
+		fanout_typing(wk, conv, c->user, true);
 }
 
-void roster_stop_typing(struct chan *ch, int64_t user)
+void roster_stop_typing(struct sub *sub)
 {
-	struct worker *wk = ch->wk;
+	struct worker *wk = sub->chan->wk;
+	int64_t conv = sub->chan->conv, user = sub->conn->user;
 	bool is_changed = false;
 
-	if (typing_clear(wk->shm, (unsigned)wk->slot, ch->conv, user, &is_changed) == 0 && is_changed)
-		fanout_typing(wk, ch->conv, user, false);
+	if (!sub->is_typing)
+		return;
+	sub->is_typing = false;
+	if (typing_clear(wk->shm, (unsigned)wk->slot, conv, user, &is_changed) == 0 && is_changed)
+		fanout_typing(wk, conv, user, false);
 }
 
 /* ---- Time passes ---- */

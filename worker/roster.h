@@ -11,9 +11,9 @@
 /* The channel owes its receivers a user list. */
 void roster_mark(struct chan *ch);
 
-/* Marks and unmarks a typing user of this worker. */
-void roster_start_typing(struct chan *ch, int64_t user, struct str name);
-void roster_stop_typing(struct chan *ch, int64_t user);
+/* The user of a subscription types, or has stopped. */
+void roster_start_typing(struct sub *sub);
+void roster_stop_typing(struct sub *sub);
 
 /* Sends the sets that are due. Returns the time of the next one, UINT64_MAX for none. */
 uint64_t roster_run(struct chan *ch, uint64_t now_ms);
