@@ -166,7 +166,7 @@ int db_result_err(const struct db_result *res);
 
 const char *db_result_sqlstate(const struct db_result *res);   /* five characters, "" when none */
 const char *db_result_constraint(const struct db_result *res); /* name, "" when none */
-const char *db_result_message(const struct db_result *res);    /* first line, no row values */
+const char *db_result_message(const struct db_result *res);    /* one line for the log, or "" */
 
 /*
  * Rows of a DB_OK result; 0 for every other. ROW and COL out of range and unexpected types give

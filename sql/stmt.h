@@ -17,8 +17,8 @@ enum stmt_id {
 };
 
 enum stmt_repeat {
-	ONCE,	/* a second execution would do a second thing */
-	REPEAT, /* reads, and writes whose keys make a second execution harmless */
+	RUN_ONCE,   /* a second execution would do a second thing */
+	RUN_REPEAT, /* reads, and writes whose keys make a second execution harmless */
 };
 
 struct stmt {

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Appending single events to the log and reading ranges of it.
+ * Numbering and locking are persist_event's work in the schema.
+ */
+#include "sql/events.h"
+
+#include <limits.h>
+
+const char *kind_name(int64_t kind)
+{
+	static const char *const names[] = {
+#define X(id, number, name) [number] = name,
+#include "sql/kinds.def"
+#undef X
+	};
+
+	return kind > 0 && kind < (int64_t)ARRAY_LEN(names) && names[kind] ? names[kind] : "";
+}
+
+static void on_persisted(const struct db_call *call, const struct db_result *res)
+{
+	event_done_fn *done = (event_done_fn *)call->then;
+	int err = db_result_err(res);
+	struct event_numbers n;
+
+	if (err == 0 && db_rows(res) == 0)
+		err = -ERR_NOENT;
+	if (err < 0) {
+		done(call->arg, err, NULL);
+		return;
+	}
+	n = (struct event_numbers){.conv = db_get_i64(res, 0, 0),
+				   .rev = db_get_i64(res, 0, 1),
+				   .seq = db_get_i64(res, 0, 2),
+				   .at_ms = db_get_i64(res, 0, 3),
+				   .is_duplicate = db_get_i64(res, 0, 4) != 0};
+	done(call->arg, 0, &n);
+}
+
+int event_persist(struct db *db, const struct event_new *ev, uint64_t deadline_ms,
+		  event_done_fn *done, void *arg, uint64_t *ret_token)
+{
+	struct uuid key = uuid_is_zero(&ev->client_msg_id) ? uuid_v7() : ev->client_msg_id;
+	struct db_args args = DB_ARGS_INIT;
+	struct db_query q = {.stmt = STMT_PERSIST_EVENT,
+			     .args = &args,
+			     .deadline_ms = deadline_ms,
+			     .done = on_persisted,
+			     .call = {arg, (db_fn *)done}};
+	int r;
+
+	if (ev->kind == KIND_MESSAGE_NEW || !*kind_name(ev->kind))
+		return -ERR_INVAL;
+	db_args_i64(&args, ev->conv);
+	db_args_i32(&args, (int32_t)ev->kind);
+	db_args_i64(&args, ev->actor);
+	db_args_i64_or_null(&args, ev->target_rev);
+	db_args_uuid(&args, &key);
+	db_args_text(&args, ev->content);
+	db_args_text(&args, ev->meta_json);
+	r = db_submit(db, &q, ret_token);
+	db_args_done(&args);
+	return r;
+}
+
+static void on_range(const struct db_call *call, const struct db_result *res)
+{
+	int err = db_result_err(res);
+
+	((events_done_fn *)call->then)(call->arg, err, err < 0 ? NULL : res);
+}
+
+static int range_submit(struct db *db, int64_t conv, int64_t first, int64_t last, int limit,
+			uint64_t deadline_ms, events_done_fn *done, void *arg, uint64_t *ret_token)
+{
+	struct db_args args = DB_ARGS_INIT;
+	struct db_query q = {.stmt = STMT_EVENTS_RANGE,
+			     .args = &args,
+			     .deadline_ms = deadline_ms,
+			     .done = on_range,
+			     .call = {arg, (db_fn *)done}};
+	int r;
+
+	db_args_i64(&args, conv);
+	db_args_i64(&args, first);
+	db_args_i64(&args, last);
+	db_args_i32(&args, MAX(limit, 0));
+	r = db_submit(db, &q, ret_token);
+	db_args_done(&args);
+	return r;
+}
+
+int events_after(struct db *db, int64_t conv, int64_t after_rev, int limit, uint64_t deadline_ms,
+		 events_done_fn *done, void *arg, uint64_t *ret_token)
+{
+	int64_t first = after_rev < INT64_MAX ? after_rev + 1 : after_rev;
+
+	return range_submit(db, conv, first, INT64_MAX, limit, deadline_ms, done, arg, ret_token);
+}
+
+int events_between(struct db *db, int64_t conv, int64_t first_rev, int64_t last_rev,
+		   uint64_t deadline_ms, events_done_fn *done, void *arg, uint64_t *ret_token)
+{
+	return range_submit(db, conv, first_rev, last_rev, INT_MAX, deadline_ms, done, arg,
+			    ret_token);
+}
+
+void event_row_get(const struct db_result *res, int i, struct event_row *ret)
+{
+	*ret = (struct event_row){
+		.rev = db_get_i64(res, i, 0),
+		.seq = db_get_i64(res, i, 1),
+		.at_ms = db_get_i64(res, i, 2),
+		.kind = db_get_i64(res, i, 3),
+		.actor = db_get_i64(res, i, 4),
+		.actor_name = db_get_str(res, i, 5),
+		.client_msg_id = db_get_uuid(res, i, 6),
+		.target_rev = db_get_i64(res, i, 7),
+		.content = db_get_str(res, i, 8),
+		.meta_json = db_get_str(res, i, 9),
+		.edited_at_ms = db_get_i64(res, i, 10),
+		.deleted_at_ms = db_get_i64(res, i, 11),
+	};
+}
