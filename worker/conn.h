@@ -47,6 +47,7 @@ enum conn_wait {
 	WAIT_PING,	/* websocket.ping_interval: silence */
 	WAIT_PONG,	/* websocket.ping_timeout */
 	WAIT_CLOSE,	/* websocket.close_timeout */
+	WAIT_REFUSED,	/* WS_REFUSED_MS: the error is said, the close follows */
 	WAIT_COUNT,
 };
 
@@ -63,6 +64,7 @@ struct conn {
 	uint32_t wait_since;	/* milliseconds of the worker's clock, wraps */
 	uint8_t state, dialect, wait, end;
 	bool is_blocked; /* waits for an answer: parse nothing more */
+	bool is_refused; /* WebSocket: no such room; closes at the next frame or WAIT_REFUSED */
 	bool is_helloed; /* WebSocket: knows who it is */
 	struct ws_in ws;
 	struct http_in *http;	/* owned; NULL outside CONN_HTTP or between requests */

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "worker/ws_conn.h"
 
 struct timeouts {
 	struct list queues[WAIT_COUNT]; /* struct conn.wait_node, oldest first */
@@ -27,6 +28,7 @@ static uint32_t wait_ms(const struct worker *wk, enum conn_wait wait)
 		[WAIT_PING] = s->websocket_ping_interval,
 		[WAIT_PONG] = s->websocket_ping_timeout,
 		[WAIT_CLOSE] = s->websocket_close_timeout,
+		[WAIT_REFUSED] = WS_REFUSED_MS,
 	};
 
 	return (uint32_t)ms[wait];

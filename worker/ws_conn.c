@@ -8,6 +8,9 @@
 #include "base/clock.h"
 #include "proto/dialect_native.h"
 #include "proto/dialect_raw.h"
+#include "sql/rooms.h"
+#include "worker/chan.h"
+#include "worker/dbio.h"
 #include "worker/on_cmd.h"
 
 #define NATIVE_BATCH_MAX 100 /* requests in one native frame */
@@ -37,6 +40,55 @@ static enum metric connections_metric(const struct conn *c)
 	return c->dialect == DIALECT_RAW ? M_CONNECTIONS_RAW : M_CONNECTIONS_NATIVE;
 }
 
+/* Says that there is no such room; the close follows with the first frame. */
+static void refuse_room(struct conn *c)
+{
+	struct buf *b = conn_reply(c);
+	size_t begin = ws_frame_begin(b);
+	struct fault f;
+
+	fault_set(&f, E_NO_SUCH_ROOM);
+	raw_add_error(b, &f, 0, NULL);
+	ws_frame_end(b, begin, WS_OP_TEXT);
+	c->is_refused = true;
+	conn_wait(c, WAIT_REFUSED);
+}
+
+struct room_check {
+	struct worker *wk;
+	uint64_t conn_id;
+};
+
+static void on_room_checked(void *arg, int err, const struct room *room)
+{
+	struct room_check *check = arg;
+	struct conn *c = conn_find(check->wk, check->conn_id);
+
+	if (c && c->state == CONN_WS && !c->is_helloed && !c->is_blocked &&
+	    (err == -ERR_NOENT || (!err && room->is_closed)))
+		refuse_room(c);
+	free(check);
+}
+
+/* A room that nobody here follows may not exist: better said now than after the first frame. */
+static void check_room(struct conn *c)
+{
+	struct worker *wk = conn_worker(c);
+	struct room_check *check;
+
+	if (c->room <= 0) {
+		refuse_room(c);
+		return;
+	}
+	if (chan_find(wk, c->room))
+		return;
+	check = xcalloc(1, sizeof(*check));
+	*check = (struct room_check){wk, c->id};
+	if (room_info(dbio_reader(wk), c->room, NULL, dbio_deadline(wk), on_room_checked, check,
+		      NULL) < 0)
+		free(check); /* joining asks again */
+}
+
 void ws_conn_start(struct conn *c, enum dialect dialect, int64_t room_id)
 {
 	c->state = CONN_WS;
@@ -45,6 +97,8 @@ void ws_conn_start(struct conn *c, enum dialect dialect, int64_t room_id)
 	ws_in_init(&c->ws);
 	conn_wait(c, WAIT_HELLO);
 	worker_count(conn_worker(c), connections_metric(c), 1);
+	if (dialect == DIALECT_RAW)
+		check_room(c);
 }
 
 /* ---- Closing ---- */
@@ -120,8 +174,10 @@ static void on_text(struct conn *c, struct str text)
 {
 	if (c->state != CONN_WS)
 		return;
-	if (c->is_helloed)
-		conn_wait(c, WAIT_PING);
+	if (c->is_refused) {
+		ws_conn_close(c, E_NO_SUCH_ROOM);
+		return;
+	}
 	if (c->dialect == DIALECT_RAW)
 		on_raw_frame(c, text);
 	else
@@ -195,6 +251,9 @@ void ws_conn_timeout(struct conn *c, enum conn_wait wait)
 	switch (wait) {
 	case WAIT_HELLO:
 		ws_conn_error(c, E_HELLO_TIMEOUT, NULL, NULL, 0);
+		break;
+	case WAIT_REFUSED:
+		ws_conn_close(c, E_NO_SUCH_ROOM);
 		break;
 	case WAIT_PING:
 		ws_add_frame(conn_reply(c), WS_OP_PING, STR(""));

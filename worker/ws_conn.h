@@ -13,6 +13,12 @@
 #include "worker/conn.h"
 
 /*
+ * Between the error frame for an unknown room and the close: a client that writes its first frame before it reads
+ * must find the socket open.
+ */
+#define WS_REFUSED_MS 500
+
+/*
  * Turns a connection whose 101 answer is queued into a WebSocket of that dialect. ROOM_ID: DIALECT_RAW's
  * conversation, 0 when the path named none that exists.
  */
