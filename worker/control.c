@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Orders of the master: new settings (in a sealed memory file), drain. Its end is ours.
+ * Orders of the master: new settings (in a sealed memory file), drain, an operator's question.
  * What the master checks is not checked again, but a text that cannot be read changes nothing.
  */
 #include "worker/control.h"
@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "worker/conn.h"
+#include "worker/ctl.h"
 #include "worker/dbio.h"
 
 #define ORDER_MAX 256
@@ -90,10 +91,14 @@ static int passed_fd(struct msghdr *msg)
 
 static void on_order(struct worker *wk, struct str order, int fd)
 {
+	const struct str ctl = STR("ctl ");
+
 	if (str_eq(order, STR("settings")) && fd >= 0)
 		switch_settings(wk, fd);
 	else if (str_eq(order, STR("drain")))
 		worker_drain(wk);
+	else if (fd >= 0 && order.len > ctl.len && memcmp(order.p, ctl.p, ctl.len) == 0)
+		ctl_answer(wk, (struct str){order.p + ctl.len, order.len - ctl.len}, fd);
 	else
 		log_warn("unknown order from the master");
 }
