@@ -89,6 +89,7 @@ static void look(const struct run *r, struct moment *m)
 	if (r->conf->db_pid && proctree_read(r->conf->db_pid, 0, &m->db) < 0)
 		m->db.count = 0;
 	proctree_read(getpid(), 0, &m->self);
+	m->host_us = proctree_host_us();
 }
 
 static void look_memory(const struct conf *cf, struct proctree *server, struct proctree *db,

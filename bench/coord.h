@@ -18,6 +18,7 @@ struct moment {
 	uint64_t ns;
 	struct totals totals;
 	struct proctree server, db, self;
+	uint64_t host_us;           /* CPU time of everything on this machine */
 };
 
 /* order: the comparison of what the sockets received. */

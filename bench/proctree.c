@@ -174,6 +174,19 @@ void proctree_print(pid_t root, FILE *out)
 	free(list);
 }
 
+uint64_t proctree_host_us(void)
+{
+	unsigned long long user, nice, system, idle, iowait, irq, softirq, steal, busy = 0;
+	FILE *f = fopen("/proc/stat", "re");
+
+	if (f && fscanf(f, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &user, &nice, &system,
+			&idle, &iowait, &irq, &softirq, &steal) == 8)
+		busy = user + nice + system + irq + softirq + steal;
+	if (f)
+		fclose(f);
+	return busy * (1000000u / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
 uint64_t proctree_slab_kb(void)
 {
 	unsigned long long v, slab = 0;

@@ -24,6 +24,9 @@ int proctree_read(pid_t root, int is_memory, struct proctree *ret_tree);
 /* Prints one line for each process: pid, name, PSS, private memory, CPU. */
 void proctree_print(pid_t root, FILE *out);
 
+/* CPU time that the whole machine has spent on anything, stolen time included; 0 if unknown. */
+uint64_t proctree_host_us(void);
+
 /* The kernel's own object memory (Slab of /proc/meminfo) in kB; 0 if unknown. */
 uint64_t proctree_slab_kb(void);
 

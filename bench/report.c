@@ -123,6 +123,18 @@ static void print_connections(const struct conf *cf, const struct outcome *out)
 		       (double)out->db_after.pss_kb, 0);
 }
 
+/* What the machine did besides: a measurement beside a compiler is worth little. */
+static double others_us(const struct moment *a, const struct moment *b)
+{
+	double all = (double)(b->host_us - a->host_us), server = cpu_us(&a->server, &b->server),
+	       db = cpu_us(&a->db, &b->db), left;
+
+	if (isnan(server))
+		return NAN;
+	left = all - server - (isnan(db) ? 0 : db) - cpu_us(&a->self, &b->self);
+	return left > 0 ? left : 0;
+}
+
 static void print_cost(const struct conf *cf, const struct outcome *out, double units,
 		       const char *unit_name)
 {
@@ -141,6 +153,8 @@ static void print_cost(const struct conf *cf, const struct outcome *out, double 
 	figure(cf, "db_busy_pct", "database busy", "% of one CPU", 100 * db / wall_us, 1);
 	figure(cf, "generator_busy_pct", "generator busy", "% of one CPU",
 	       100 * cpu_us(&a->self, &b->self) / wall_us, 1);
+	figure(cf, "others_busy_pct", "everything else busy", "% of one CPU",
+	       100 * others_us(a, b) / wall_us, 1);
 }
 
 static void print_load(const struct conf *cf, const struct outcome *out)
