@@ -143,6 +143,30 @@ static void test_long_lines(void **state)
 	free(huge);
 }
 
+/* At every length near the limit the line stays within it. */
+static void test_limit_is_exact(void **state)
+{
+	char value[1000];
+	struct log_field fields[] = {LF_STR("a", value), LF_STR("b", value), LF_STR("c", value),
+				     LF_STR("d", value), LF_STR("e", value), {0}};
+	struct log_line line = {LOG_LEVEL_INFO, WHEN, NULL, -1, "near", fields};
+	struct buf b = BUF_INIT;
+
+	(void)state;
+	memset(value, 'x', sizeof(value));
+	for (size_t cut = 700; cut < 999; cut++) {
+		value[cut] = '\0';
+		buf_clear(&b);
+		log_format_text(&line, false, &b);
+		assert_true(b.len <= LOG_LINE_MAX);
+		buf_clear(&b);
+		log_format_json(&line, &b);
+		assert_true(b.len <= LOG_LINE_MAX);
+		value[cut] = 'x';
+	}
+	buf_done(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -152,6 +176,7 @@ int main(void)
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_journal),
 		cmocka_unit_test(test_long_lines),
+		cmocka_unit_test(test_limit_is_exact),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
