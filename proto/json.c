@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reading JSON through jansson: strict parsing, bounded depth, typed members with faults that name them.
+ * Writing is json_out.c's, what a document means is the dialects'.
+ */
+#include "proto/json.h"
+
+#include <jansson.h>
+
+#include "proto/utf8.h"
+
+struct json_doc {
+	json_t *root; /* owned reference */
+};
+
+static const json_t *peek(const struct json_value *v)
+{
+	return (const json_t *)v;
+}
+
+static const struct json_value *wrap(const json_t *j)
+{
+	return (const struct json_value *)j;
+}
+
+/* The index behind the string whose opening quote is at I. */
+static size_t string_end(struct str s, size_t i)
+{
+	for (i++; i < s.len && s.p[i] != '"'; i++)
+		if (s.p[i] == '\\')
+			i++;
+	return i + 1;
+}
+
+/* The parser recurses, so depth is counted first; broken text may pass here and fails there. */
+static bool is_flat_enough(struct str s, uint32_t depth_max)
+{
+	uint32_t depth = 0;
+
+	for (size_t i = 0; i < s.len; i++) {
+		char c = s.p[i];
+
+		if (c == '"')
+			i = string_end(s, i) - 1;
+		else if ((c == '[' || c == '{') && ++depth > depth_max)
+			return false;
+		else if ((c == ']' || c == '}') && depth)
+			depth--;
+	}
+	return true;
+}
+
+static int refuse(struct fault *ret, const char *text)
+{
+	if (ret) {
+		fault_set(ret, E_BAD_JSON);
+		snprintf(ret->text, sizeof(ret->text), "%s", text);
+	}
+	return -ERR_INVAL;
+}
+
+static const char *reason_of(const json_error_t *e)
+{
+	switch (json_error_code(e)) {
+	case json_error_duplicate_key:
+		return "The text has an object with two members of one name.";
+	case json_error_null_character:
+	case json_error_null_byte_in_key:
+		return "The text has a NUL character.";
+	case json_error_numeric_overflow:
+		return "The text has a number that is too large.";
+	case json_error_invalid_utf8:
+		return "The text is not valid UTF-8.";
+	default:
+		return "The text is not valid JSON.";
+	}
+}
+
+int json_parse(struct str text, uint32_t depth_max, struct json_doc **ret, struct fault *ret_fault)
+{
+	json_error_t error;
+	json_t *root;
+
+	if (!is_flat_enough(text, depth_max))
+		return refuse(ret_fault, "The text is nested too deeply.");
+	root = json_loadb(text.p ? text.p : "", text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
+			  &error);
+	if (!root)
+		return refuse(ret_fault, reason_of(&error));
+	*ret = xmalloc(sizeof(**ret));
+	(*ret)->root = root;
+	return 0;
+}
+
+void json_doc_free(struct json_doc **doc)
+{
+	if (!*doc)
+		return;
+	json_decref((*doc)->root);
+	free(*doc);
+	*doc = NULL;
+}
+
+const struct json_value *json_root(const struct json_doc *doc)
+{
+	return wrap(doc->root);
+}
+
+bool json_check(struct str text, uint32_t depth_max)
+{
+	struct json_doc *doc;
+
+	if (json_parse(text, depth_max, &doc, NULL) < 0)
+		return false;
+	json_doc_free(&doc);
+	return true;
+}
+
+enum json_kind json_kind_of(const struct json_value *v)
+{
+	switch (json_typeof(peek(v))) {
+	case JSON_OBJECT:
+		return JSON_KIND_OBJECT;
+	case JSON_ARRAY:
+		return JSON_KIND_ARRAY;
+	case JSON_STRING:
+		return JSON_KIND_STRING;
+	case JSON_INTEGER:
+		return JSON_KIND_INT;
+	case JSON_REAL:
+		return JSON_KIND_REAL;
+	case JSON_TRUE:
+	case JSON_FALSE:
+		return JSON_KIND_BOOL;
+	default:
+		return JSON_KIND_NULL;
+	}
+}
+
+const struct json_value *json_get(const struct json_value *v, const char *key)
+{
+	const json_t *member = v ? json_object_get(peek(v), key) : NULL;
+
+	return json_is_null(member) ? NULL : wrap(member);
+}
+
+size_t json_count(const struct json_value *v)
+{
+	return v ? json_array_size(peek(v)) : 0;
+}
+
+const struct json_value *json_at(const struct json_value *v, size_t i)
+{
+	return v ? wrap(json_array_get(peek(v), i)) : NULL;
+}
+
+bool json_to_str(const struct json_value *v, struct str *ret)
+{
+	if (!v || !json_is_string(peek(v)))
+		return false;
+	*ret = (struct str){json_string_value(peek(v)), json_string_length(peek(v))};
+	return true;
+}
+
+bool json_to_i64(const struct json_value *v, int64_t *ret)
+{
+	if (!v || !json_is_integer(peek(v)))
+		return false;
+	*ret = json_integer_value(peek(v));
+	return true;
+}
+
+bool json_to_bool(const struct json_value *v, bool *ret)
+{
+	if (!v || !json_is_boolean(peek(v)))
+		return false;
+	*ret = json_is_true(peek(v));
+	return true;
+}
+
+static int bad(struct fault *ret, enum fault_kind kind, const char *key, int64_t bound)
+{
+	fault_field(ret, kind, key, bound);
+	return -ERR_INVAL;
+}
+
+static int absent(struct fault *ret, const char *key, bool required)
+{
+	return required ? bad(ret, FAULT_MISSING, key, 0) : -ERR_NOENT;
+}
+
+int json_get_str(const struct json_value *v, const char *key, const struct json_str_rule *rule,
+		 struct str *ret, struct fault *ret_fault)
+{
+	const struct json_value *member = json_get(v, key);
+	struct str s;
+	size_t n;
+
+	if (!member)
+		return absent(ret_fault, key, rule->required);
+	if (!json_to_str(member, &s))
+		return bad(ret_fault, FAULT_TYPE, key, 0);
+	n = utf8_length(s);
+	if (n < rule->min)
+		return bad(ret_fault, FAULT_TOO_SHORT, key, rule->min);
+	if (n > rule->max)
+		return bad(ret_fault, FAULT_TOO_LONG, key, rule->max);
+	*ret = s;
+	return 0;
+}
+
+int json_get_i64(const struct json_value *v, const char *key, const struct json_int_rule *rule,
+		 int64_t *ret, struct fault *ret_fault)
+{
+	const struct json_value *member = json_get(v, key);
+	struct str text;
+	int64_t n;
+
+	if (!member)
+		return absent(ret_fault, key, rule->required);
+	if (!json_to_i64(member, &n) &&
+	    !(rule->or_text && json_to_str(member, &text) && str_to_i64(text, &n) == 0))
+		return bad(ret_fault, FAULT_TYPE, key, 0);
+	if (n < rule->min)
+		return bad(ret_fault, FAULT_TOO_SMALL, key, rule->min);
+	if (n > rule->max)
+		return bad(ret_fault, FAULT_TOO_LARGE, key, rule->max);
+	*ret = n;
+	return 0;
+}
+
+int json_get_bool(const struct json_value *v, const char *key, bool required, bool *ret,
+		  struct fault *ret_fault)
+{
+	const struct json_value *member = json_get(v, key);
+
+	if (!member)
+		return absent(ret_fault, key, required);
+	if (!json_to_bool(member, ret))
+		return bad(ret_fault, FAULT_TYPE, key, 0);
+	return 0;
+}
