@@ -146,15 +146,17 @@ static void test_long_lines(void **state)
 /* At every length near the limit the line stays within it. */
 static void test_limit_is_exact(void **state)
 {
-	char space[1000], *value = space;
-	struct log_field fields[] = {LF_STR("a", value), LF_STR("b", value), LF_STR("c", value),
-				     LF_STR("d", value), LF_STR("e", value), {0}};
+	char space[1000], *value = space, rest_space[801], *rest = rest_space;
+	struct log_field fields[] = {LF_STR("a", rest), LF_STR("b", rest), LF_STR("c", rest),
+				     LF_STR("d", rest), LF_STR("e", value), {0}};
 	struct log_line line = {LOG_LEVEL_INFO, WHEN, NULL, -1, "near", fields};
 	struct buf b = BUF_INIT;
 
 	(void)state;
+	memset(rest, 'x', 800);
+	rest[800] = '\0';
 	memset(value, 'x', sizeof(space));
-	for (size_t cut = 700; cut < 999; cut++) {
+	for (size_t cut = 600; cut < 999; cut++) {
 		value[cut] = '\0';
 		buf_clear(&b);
 		log_format_text(&line, false, &b);
