@@ -203,7 +203,8 @@ static size_t build(struct gen *g, struct pub *p, size_t at)
 			     g->filler, key);
 	else
 		n = snprintf(text, sizeof(text),
-			     "{\"op\":\"send\",\"id\":%u,\"c\":%s%s%s,\"k\":\"%s\",\"content\":\"%s\"}",
+			     "{\"op\":\"send\",\"id\":%u,\"c\":%s%s%s,\"k\":\"%s\","
+			     "\"content\":\"%s\"}",
 			     s.n + FIRST_ID, quote, room->id, quote, key, g->filler);
 	return link_frame(g, at, text, (size_t)n);
 }

@@ -15,7 +15,7 @@ struct entry {
 	int is_member;
 };
 
-/* Fields of /proc/PID/stat after the name, which may hold any character and ends at the last ')'. */
+/* The name in /proc/PID/stat may hold any character; the fields follow the last ')'. */
 static int entry_read(pid_t pid, struct entry *ret_entry)
 {
 	unsigned long long user, system;

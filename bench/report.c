@@ -81,8 +81,8 @@ static void print_head(const struct conf *cf)
 
 	if (cf->is_json)
 		printf("{\"mode\":\"%s\",\"dialect\":\"%s\",\"label\":\"%s\",\"rooms\":%u,"
-		       "\"members\":%u,\"publishers\":%u,\"inflight\":%u,\"rate\":%g,\"payload\":%u,"
-		       "\"procs\":%u", modes[cf->mode], dialects[cf->dialect], label, cf->rooms,
+		       "\"members\":%u,\"publishers\":%u,\"inflight\":%u,\"rate\":%g,"
+		       "\"payload\":%u,\"procs\":%u", modes[cf->mode], dialects[cf->dialect], label, cf->rooms,
 		       cf->members, cf->publishers, cf->inflight, cf->rate, cf->payload, cf->procs);
 	else
 		printf("%s, %s dialect%s%s: %u rooms x %u members, %u publishers each, "
@@ -233,7 +233,8 @@ static void print_trouble(const struct conf *cf, const struct outcome *out, bool
 
 	figure(cf, "lost", "sockets lost", "", t->lost ? (double)t->lost : NAN, 0);
 	figure(cf, "errors", "error frames", "", t->errors ? (double)t->errors : NAN, 0);
-	figure(cf, "strays", "messages of another room", "", t->strays ? (double)t->strays : NAN, 0);
+	figure(cf, "strays", "messages of another room", "",
+	       t->strays ? (double)t->strays : NAN, 0);
 	figure(cf, "stalled", "stood still", "", out->is_stalled ? 1 : NAN, 0);
 	if (cf->is_json)
 		printf(",\"ok\":%s}\n", is_bad ? "false" : "true");

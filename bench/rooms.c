@@ -118,8 +118,8 @@ static int http_do(struct http *h, const char *method, const char *path, const c
 {
 	char buf[1024];
 	int n = snprintf(buf, sizeof(buf),
-			 "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nContent-Type: application/json\r\n"
-			 "Content-Length: %zu\r\n\r\n%s",
+			 "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"
+			 "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
 			 method, path, ntohs(h->conf->server.sin_port), strlen(body), body);
 
 	for (int i = 0; i < 2; i++) {
