@@ -82,8 +82,9 @@ static void print_head(const struct conf *cf)
 	if (cf->is_json)
 		printf("{\"mode\":\"%s\",\"dialect\":\"%s\",\"label\":\"%s\",\"rooms\":%u,"
 		       "\"members\":%u,\"publishers\":%u,\"inflight\":%u,\"rate\":%g,"
-		       "\"payload\":%u,\"procs\":%u", modes[cf->mode], dialects[cf->dialect], label, cf->rooms,
-		       cf->members, cf->publishers, cf->inflight, cf->rate, cf->payload, cf->procs);
+		       "\"payload\":%u,\"procs\":%u", modes[cf->mode],
+		       dialects[cf->dialect], label, cf->rooms, cf->members, cf->publishers,
+		       cf->inflight, cf->rate, cf->payload, cf->procs);
 	else
 		printf("%s, %s dialect%s%s: %u rooms x %u members, %u publishers each, "
 		       "%u in flight, %u bytes, %u processes\n", modes[cf->mode],
