@@ -117,9 +117,17 @@ void pg_resume(void)
 	wait_ready();
 }
 
-void pg_signal(int signal)
+void pg_signal(const char *application_name, int signal)
 {
-	kill(server_pid, signal);
+	PGconn *pg = pg_open(server_url);
+	PGresult *res = PQexecParams(pg,
+				     "SELECT pid FROM pg_stat_activity WHERE application_name = $1",
+				     1, NULL, &application_name, NULL, NULL, 0);
+
+	for (int i = 0; i < PQntuples(res); i++)
+		kill((pid_t)strtol(PQgetvalue(res, i, 0), NULL, 10), signal);
+	PQclear(res);
+	PQfinish(pg);
 }
 
 void pg_stop(void)
@@ -182,10 +190,15 @@ int pg_teardown(void **state UNUSED)
 
 /* ---- Databases ---- */
 
+static void ignore_notice(void *arg UNUSED, const char *text UNUSED)
+{
+}
+
 PGconn *pg_open(const char *url)
 {
 	PGconn *pg = PQconnectdb(url);
 
+	PQsetNoticeProcessor(pg, ignore_notice, NULL);
 	if (PQstatus(pg) != CONNECTION_OK)
 		die(PQerrorMessage(pg));
 	return pg;
@@ -249,6 +262,26 @@ void pg_database(char ret_url[PG_URL_MAX])
 		fail();
 	}
 	buf_done(&report);
+}
+
+int64_t pg_room(PGconn *pg, const char *name)
+{
+	char sql[256];
+
+	snprintf(sql, sizeof(sql),
+		 "INSERT INTO conversations (kind, name) VALUES ('room', '%s') RETURNING id", name);
+	return pg_number(pg, sql);
+}
+
+int64_t pg_account(PGconn *pg, const char *name)
+{
+	char sql[256];
+
+	snprintf(sql, sizeof(sql),
+		 "INSERT INTO users (kind, username, name) VALUES ('account', '%s', '%s')"
+		 " RETURNING id",
+		 name, name);
+	return pg_number(pg, sql);
 }
 
 /* ---- The loop ---- */

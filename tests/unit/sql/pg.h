@@ -27,7 +27,9 @@ int pg_teardown(void **state);
 bool pg_is_private(void);
 void pg_stop(void);   /* immediate: as after a power cut */
 void pg_resume(void); /* starts it again */
-void pg_signal(int signal);
+
+/* Sends SIGNAL to the server processes of all connections with this application_name. */
+void pg_signal(const char *application_name, int signal);
 
 /* A new empty database, or one with the schema. */
 void pg_database_empty(char ret_url[PG_URL_MAX]);
@@ -60,7 +62,13 @@ void link_close(struct link *l);
 /* One turn for N links: waits for the first event, at most MAX_MS. */
 void links_turn(struct link *const *links, int n, int max_ms);
 
-/* Turns until *FLAG reaches AT_LEAST; fails the test when that takes too long. */
+/* Turns until *COUNTER reaches AT_LEAST; fails the test when that takes too long. */
 void link_until(struct link *l, const int *counter, int at_least);
+
+/* ---- Fixtures ---- */
+
+/* Adds an open room, an account; their ids. NAME needs no quoting. */
+int64_t pg_room(PGconn *pg, const char *name);
+int64_t pg_account(PGconn *pg, const char *name);
 
 #endif
