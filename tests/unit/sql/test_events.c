@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The log: other events are numbered like messages, and ranges come back whole and in order.
+ */
+#include "pg.h"
+
+#include "base/clock.h"
+#include "sql/batch.h"
+#include "sql/events.h"
+#include "sql/rooms.h"
+
+static char url[PG_URL_MAX];
+static PGconn *pg;
+static struct link l;
+
+struct got {
+	int n, err;
+	struct event_numbers numbers;
+};
+
+struct range {
+	int n, err, rows;
+	struct event_row row[64];
+	char content[64][32], name[64][32], meta[64][64];
+};
+
+static void on_event(void *arg, int err, const struct event_numbers *numbers)
+{
+	struct got *g = arg;
+
+	g->n++;
+	g->err = err;
+	assert_true((err == 0) == (numbers != NULL));
+	if (numbers)
+		g->numbers = *numbers;
+}
+
+static void copy(char *ret, size_t size, struct str s)
+{
+	if (s.p)
+		snprintf(ret, size, "%.*s", (int)s.len, s.p);
+	else
+		snprintf(ret, size, "(null)");
+}
+
+static void on_range(void *arg, int err, const struct db_result *res)
+{
+	struct range *r = arg;
+
+	r->n++;
+	r->err = err;
+	r->rows = err ? 0 : db_rows(res);
+	for (int i = 0; i < r->rows && i < 64; i++) {
+		event_row_get(res, i, &r->row[i]);
+		copy(r->content[i], sizeof(r->content[i]), r->row[i].content);
+		copy(r->name[i], sizeof(r->name[i]), r->row[i].actor_name);
+		copy(r->meta[i], sizeof(r->meta[i]), r->row[i].meta_json);
+	}
+}
+
+static void on_batch(void *arg, const struct batch_answer *answers UNUSED, size_t n UNUSED)
+{
+	++*(int *)arg;
+}
+
+static void on_closed(void *arg, int err UNUSED, const struct room_closed *closed UNUSED)
+{
+	++*(int *)arg;
+}
+
+static int setup(void **state)
+{
+	pg_setup(state);
+	pg_database(url);
+	pg = pg_open(url);
+	link_open(&l, url, NULL);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	link_close(&l);
+	PQfinish(pg);
+	return pg_teardown(state);
+}
+
+static void send(int64_t room, int64_t sender, const char *content, const struct uuid *key)
+{
+	struct batch_row row = {.conv = room, .sender = sender, .content = str_of(content)};
+	int n = 0;
+
+	if (key)
+		row.client_msg_id = *key;
+	assert_int_equal(batch_submit(l.db, &row, 1, 0, on_batch, &n), 0);
+	link_until(&l, &n, 1);
+}
+
+static struct got persist(struct event_new ev)
+{
+	struct got g = {0};
+
+	assert_int_equal(event_persist(l.db, &ev, 0, on_event, &g, NULL), 0);
+	link_until(&l, &g.n, 1);
+	return g;
+}
+
+static struct range after(int64_t room, int64_t rev, int limit)
+{
+	struct range r = {0};
+
+	assert_int_equal(events_after(l.db, room, rev, limit, 0, on_range, &r, NULL), 0);
+	link_until(&l, &r.n, 1);
+	return r;
+}
+
+static struct range between(int64_t room, int64_t first, int64_t last)
+{
+	struct range r = {0};
+
+	assert_int_equal(events_between(l.db, room, first, last, 0, on_range, &r, NULL), 0);
+	link_until(&l, &r.n, 1);
+	return r;
+}
+
+static void test_persist(void **state UNUSED)
+{
+	int64_t room = pg_room(pg, "persist"), who = pg_account(pg, "anna");
+	struct event_new ev = {.conv = room, .kind = KIND_MEMBER_JOIN, .actor = who};
+	struct got g;
+
+	g = persist(ev);
+	assert_int_equal(g.err, 0);
+	assert_int_equal(g.numbers.rev, 1);
+	assert_int_equal(g.numbers.seq, 0); /* no message */
+	send(room, who, "hello", NULL);
+	ev.kind = KIND_REACTION_SET;
+	ev.target_rev = 2;
+	ev.content = STR("+1");
+	ev.meta_json = STR("{\"a\":1}");
+	ev.client_msg_id = uuid_v7();
+	g = persist(ev);
+	assert_int_equal(g.numbers.rev, 3);
+	assert_int_equal(g.numbers.seq, 1);
+	assert_int_equal(g.numbers.conv, room);
+	assert_false(g.numbers.is_duplicate);
+	assert_true(llabs(g.numbers.at_ms - clock_wall_ms()) < 60000);
+	g = persist(ev); /* the same key */
+	assert_int_equal(g.numbers.rev, 3);
+	assert_true(g.numbers.is_duplicate);
+	send(room, who, "next", NULL);
+	assert_int_equal(after(room, 3, 10).row[0].rev, 4);
+	assert_int_equal(after(room, 3, 10).row[0].seq, 2);
+}
+
+static void test_persist_refused(void **state UNUSED)
+{
+	struct event_new ev = {.conv = pg_room(pg, "refused"), .kind = KIND_MESSAGE_NEW};
+	struct got g = {0};
+
+	assert_int_equal(event_persist(l.db, &ev, 0, on_event, &g, NULL), -ERR_INVAL);
+	ev.kind = (enum kind)99;
+	assert_int_equal(event_persist(l.db, &ev, 0, on_event, &g, NULL), -ERR_INVAL);
+	assert_int_equal(g.n, 0);
+	ev.kind = KIND_MEMBER_JOIN;
+	ev.meta_json = STR("{");
+	assert_int_equal(persist(ev).err, -ERR_INVAL);
+	ev.meta_json = (struct str){NULL, 0};
+	ev.conv = 555555;
+	assert_int_equal(persist(ev).err, -ERR_NOENT);
+}
+
+static void test_ranges(void **state UNUSED)
+{
+	int64_t room = pg_room(pg, "ranges"), who = pg_account(pg, "berta");
+	struct uuid key = uuid_v7();
+	struct range r;
+	char sql[256];
+	int n = 0;
+
+	for (int i = 0; i < 10; i++) {
+		char text[16];
+
+		snprintf(text, sizeof(text), "m%d", i + 1);
+		send(room, i == 4 ? 0 : who, text, i == 2 ? &key : NULL);
+	}
+	snprintf(sql, sizeof(sql), "UPDATE events SET deleted_at = now_ms(), meta = '{}'"
+		 " WHERE conversation_id = %" PRId64 " AND rev = 6", room);
+	pg_value(pg, sql);
+	assert_int_equal(room_close(l.db, room, who, 0, on_closed, &n, NULL), 0);
+	link_until(&l, &n, 1);
+
+	r = after(room, 0, 100);
+	assert_int_equal(r.rows, 11);
+	for (int i = 0; i < 10; i++) {
+		assert_int_equal(r.row[i].rev, i + 1);
+		assert_int_equal(r.row[i].seq, i + 1);
+		assert_int_equal(r.row[i].kind, KIND_MESSAGE_NEW);
+	}
+	assert_string_equal(r.content[0], "m1");
+	assert_string_equal(r.name[0], "berta");
+	assert_int_equal(r.row[0].actor, who);
+	assert_string_equal(r.meta[0], "(null)");
+	assert_memory_equal(&r.row[2].client_msg_id, &key, sizeof(key));
+	assert_int_equal(r.row[4].actor, 0);
+	assert_string_equal(r.name[4], "(null)");
+	assert_string_equal(r.content[5], "(null)"); /* deleted: no text leaves */
+	assert_string_equal(r.meta[5], "(null)");
+	assert_true(r.row[5].deleted_at_ms > 0);
+	assert_int_equal(r.row[10].kind, KIND_CONVERSATION_CLOSE); /* closed: still readable */
+	assert_int_equal(r.row[10].seq, 10);
+
+	r = after(room, 7, 2);
+	assert_int_equal(r.rows, 2);
+	assert_int_equal(r.row[0].rev, 8);
+	r = between(room, 3, 5);
+	assert_int_equal(r.rows, 3);
+	assert_int_equal(r.row[0].rev, 3);
+	assert_int_equal(r.row[2].rev, 5);
+	assert_int_equal(after(room, 11, 10).rows, 0);
+	assert_int_equal(after(room, INT64_MAX, 10).rows, 0);
+	assert_int_equal(after(777777, 0, 10).rows, 0);
+	assert_int_equal(between(room, 5, 3).rows, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_persist),
+		cmocka_unit_test(test_persist_refused),
+		cmocka_unit_test(test_ranges),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
