@@ -25,7 +25,8 @@
  * has the message's client_id if one could be read, so that the error can name it.
  */
 int raw_decode(struct str frame, bool first, const struct cmd_limits *lim,
-	       struct json_doc **ret_doc, struct cmd *ret, struct fault *ret_fault, struct cmd_id *ret_key) MUST_CHECK;
+	       struct json_doc **ret_doc, struct cmd *ret, struct fault *ret_fault,
+	       struct cmd_id *ret_key) MUST_CHECK;
 
 /* {"type":"connected","room_id","username","rev"}: the confirmation of the first frame. */
 void raw_add_connected(struct buf *b, int64_t room, struct str username, int64_t rev);

@@ -176,9 +176,12 @@ static bool is_sound(const struct http_field *f)
 	for (size_t i = 0; i < f->name.len; i++)
 		if (!http_is_tchar(f->name.p[i]))
 			return false;
-	for (size_t i = 0; i < f->value.len; i++)
-		if (((uint8_t)f->value.p[i] < 0x20 && f->value.p[i] != '\t') || f->value.p[i] == 0x7f)
+	for (size_t i = 0; i < f->value.len; i++) {
+		uint8_t c = (uint8_t)f->value.p[i];
+
+		if ((c < 0x20 && c != '\t') || c == 0x7f)
 			return false;
+	}
 	return f->name.len > 0;
 }
 
@@ -221,7 +224,8 @@ static bool check_framing(struct http_in *in, const struct http_head_facts *fact
 {
 	const struct http_request *r = &in->req;
 	size_t codings = http_header_count(r, "transfer-encoding");
-	bool wants_body = r->method == HTTP_POST || r->method == HTTP_PUT || r->method == HTTP_PATCH;
+	bool wants_body = r->method == HTTP_POST || r->method == HTTP_PUT ||
+			  r->method == HTTP_PATCH;
 
 	if (http_header_count(r, "content-length") + codings > 1 || (codings && !r->minor))
 		return refuse(in, E_BAD_REQUEST);
@@ -327,7 +331,8 @@ static bool scan_byte(struct http_in *in, uint8_t c)
  * How many bytes of P belong to the head and are sound. *RET_END: the head ends there; *RET_BAD:
  * the byte behind them breaks a rule.
  */
-static size_t scan_head(struct http_in *in, const uint8_t *p, size_t len, bool *ret_end, bool *ret_bad)
+static size_t scan_head(struct http_in *in, const uint8_t *p, size_t len, bool *ret_end,
+			bool *ret_bad)
 {
 	*ret_end = *ret_bad = false;
 	for (size_t i = 0; i < len; i++) {

@@ -49,7 +49,7 @@ struct http_request {
 	size_t nfields;
 	struct str body;
 	bool keep_alive;    /* the client lets the connection stay open */
-	bool upgrade;	    /* Connection: upgrade and Upgrade; nothing behind the head is consumed */
+	bool upgrade;	    /* Connection: upgrade; nothing behind the head is consumed */
 	bool expect_continue;
 };
 

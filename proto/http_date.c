@@ -53,20 +53,20 @@ static bool scan_forms(const char *s, struct date_parts *d)
 {
 	int end = 0;
 
-	if (sscanf(s, "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d GMT%n", &d->day, d->month, &d->year,
-		   &d->hour, &d->min, &d->sec, &end) == 6 &&
+	if (sscanf(s, "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d GMT%n", &d->day, d->month,
+		   &d->year, &d->hour, &d->min, &d->sec, &end) == 6 &&
 	    end && !s[end])
 		return true;
 	end = 0;
-	if (sscanf(s, "%*9[A-Za-z], %2d-%3[A-Za-z]-%2d %2d:%2d:%2d GMT%n", &d->day, d->month, &d->year,
-		   &d->hour, &d->min, &d->sec, &end) == 6 &&
+	if (sscanf(s, "%*9[A-Za-z], %2d-%3[A-Za-z]-%2d %2d:%2d:%2d GMT%n", &d->day, d->month,
+		   &d->year, &d->hour, &d->min, &d->sec, &end) == 6 &&
 	    end && !s[end]) {
 		d->year = full_year(d->year);
 		return true;
 	}
 	end = 0;
-	return sscanf(s, "%*3[A-Za-z] %3[A-Za-z] %2d %2d:%2d:%2d %4d%n", d->month, &d->day, &d->hour,
-		      &d->min, &d->sec, &d->year, &end) == 6 &&
+	return sscanf(s, "%*3[A-Za-z] %3[A-Za-z] %2d %2d:%2d:%2d %4d%n", d->month, &d->day,
+		      &d->hour, &d->min, &d->sec, &d->year, &end) == 6 &&
 	       end && !s[end];
 }
 

@@ -187,10 +187,9 @@ static int type_rank(struct str range, struct str type)
 		return 3;
 	if (str_eq(range, STR("*/*")))
 		return 1;
-	return main_len && range.len == main_len + 1 && range.p[main_len] == '*' &&
-			       str_ieq((struct str){range.p, main_len}, (struct str){type.p, main_len})
-		       ? 2
-		       : 0;
+	if (!main_len || range.len != main_len + 1 || range.p[main_len] != '*')
+		return 0;
+	return str_ieq((struct str){range.p, main_len}, (struct str){type.p, main_len}) ? 2 : 0;
 }
 
 int http_type_quality(struct str accept, const char *type)

@@ -85,21 +85,27 @@ static bool decodes_to(struct str escaped, struct str name)
 	return n == name.len;
 }
 
+/* Splits the next pair off *FORM. A field without '=' has an empty value. False at the end. */
+static bool next_pair(struct str *form, struct str *ret_key, struct str *ret_value)
+{
+	const char *amp = form->len ? memchr(form->p, '&', form->len) : NULL;
+	size_t len = amp ? (size_t)(amp - form->p) : form->len;
+	const char *eq = len ? memchr(form->p, '=', len) : NULL;
+
+	if (!form->len)
+		return false;
+	*ret_key = (struct str){form->p, eq ? (size_t)(eq - form->p) : len};
+	*ret_value = eq ? (struct str){eq + 1, len - ret_key->len - 1} : STR("");
+	*form = (struct str){form->p + len + !!amp, form->len - len - !!amp};
+	return true;
+}
+
 int http_form_get(struct str form, const char *name, struct buf *ret)
 {
-	size_t i = 0;
+	struct str key, value;
 
-	while (i < form.len) {
-		const char *amp = memchr(form.p + i, '&', form.len - i);
-		struct str pair = {form.p + i, (amp ? (size_t)(amp - form.p) : form.len) - i}, key = pair;
-		const char *eq = pair.len ? memchr(pair.p, '=', pair.len) : NULL;
-
-		if (eq)
-			key.len = (size_t)(eq - pair.p);
+	while (next_pair(&form, &key, &value))
 		if (decodes_to(key, str_of(name)))
-			return http_unescape(eq ? (struct str){eq + 1, pair.len - key.len - 1} : STR(""),
-					     true, ret);
-		i += pair.len + 1;
-	}
+			return http_unescape(value, true, ret);
 	return -ERR_NOENT;
 }

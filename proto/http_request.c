@@ -18,7 +18,8 @@ const char *http_method_name(enum http_method m)
 }
 
 /* The next field of that name from *POS on, or NULL. */
-static const struct http_field *next_field(const struct http_request *r, const char *name, size_t *pos)
+static const struct http_field *next_field(const struct http_request *r, const char *name,
+					   size_t *pos)
 {
 	while (*pos < r->nfields) {
 		const struct http_field *f = &r->fields[(*pos)++];

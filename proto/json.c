@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading JSON through jansson: strict parsing, bounded depth, typed members with faults that name them.
- * Writing is json_out.c's, what a document means is the dialects'.
+ * Reading JSON through jansson: strict parsing, bounded depth, typed members with faults that name
+ * them. Writing is json_out.c's, what a document means is the dialects'.
  */
 #include "proto/json.h"
 
@@ -176,6 +176,19 @@ bool json_to_bool(const struct json_value *v, bool *ret)
 		return false;
 	*ret = json_is_true(peek(v));
 	return true;
+}
+
+void json_add_scalar(struct buf *b, const struct json_value *v)
+{
+	struct str s;
+	int64_t n;
+
+	if (json_to_str(v, &s))
+		json_add_str(b, s);
+	else if (json_to_i64(v, &n))
+		buf_add_i64(b, n);
+	else if (json_is_real(peek(v)))
+		buf_printf(b, "%.17g", json_real_value(peek(v)));
 }
 
 static int bad(struct fault *ret, enum fault_kind kind, const char *key, int64_t bound)

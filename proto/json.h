@@ -85,6 +85,9 @@ void json_add_sep(struct buf *b);
 void json_add_key(struct buf *b, const char *key); /* KEY needs no escapes */
 void json_add_str(struct buf *b, struct str s);	   /* quoted and escaped; S valid UTF-8 */
 
+/* A string or number as read, as JSON text again; nothing for any other kind. */
+void json_add_scalar(struct buf *b, const struct json_value *v);
+
 void json_add_key_str(struct buf *b, const char *key, struct str s);
 void json_add_key_cstr(struct buf *b, const char *key, const char *s); /* NULL: null */
 void json_add_key_i64(struct buf *b, const char *key, int64_t v);

@@ -120,7 +120,8 @@ static int header_read(struct ws_in *in, const uint8_t *p, size_t len, struct he
 	if (ext) {
 		ret->payload = read_be(p + 2, ext);
 		if (ret->payload < (ext == 2 ? 126 : 65536) || ret->payload >> 63)
-			return fail(in, ret_msg, WS_CLOSE_PROTOCOL, "length is not in its shortest form");
+			return fail(in, ret_msg, WS_CLOSE_PROTOCOL,
+				    "length is not in its shortest form");
 	}
 	if (len < 2 + ext + 4)
 		return -ERR_AGAIN;

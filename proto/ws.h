@@ -62,7 +62,7 @@ void ws_in_done(struct ws_in *in);
 struct ws_msg {
 	enum ws_opcode op;   /* TEXT, BINARY, PING, PONG or CLOSE; never CONT */
 	struct str payload;  /* unmasked; CLOSE: the reason */
-	uint16_t close_code; /* CLOSE: the peer's, or WS_CLOSE_NONE. Fault: the one to send */
+	uint16_t close_code; /* CLOSE: the peer's or 1005. Fault: the one to send */
 	const char *fault;   /* fault: static text for the log and the close reason */
 };
 
@@ -70,8 +70,8 @@ struct ws_msg {
  * Reads from DATA, which is unmasked in place, up to the end of one message or control frame.
  *
  *	0		*RET is a message; call again with the rest of the data
- *	-ERR_AGAIN	more bytes are needed. At most 13 bytes of a header or 130 of a control frame
- *			stay unconsumed: present them again, followed by the new ones
+ *	-ERR_AGAIN	more bytes are needed. At most 13 bytes of a header or 130 of a control
+ *			frame stay unconsumed: present them again, followed by the new ones
  *	-ERR_PROTO	the client broke a rule: send a close frame with ret->close_code, then
  *			stop reading
  *	-ERR_CLOSED	a close frame or fault came before: drop the data

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of proto/http.c, http_machine.c, http_target.c, http_request.c and http_out.c: requests whole and
- * in pieces, every refusal with its status, the handshake, heads of answers. Statuses are RFC 9110's.
+ * Tests of proto/http.c, http_machine.c, http_target.c, http_request.c and http_out.c: requests
+ * whole and in pieces, every refusal with its status, the handshake, heads of answers. Statuses are
+ * RFC 9110's.
  */
 #include "proto_test.h"
 
@@ -28,7 +29,10 @@ static void describe(const struct http_request *r, struct buf *ret)
 	buf_add_char(ret, '|');
 }
 
-/* Feeds BYTES in pieces; appends a description per request, then the status of a refusal or "rest=N". */
+/*
+ * Feeds BYTES in pieces; appends a description per request, then the status of a refusal or
+ * "rest=N".
+ */
 static void run(struct str bytes, size_t chunk, struct buf *ret)
 {
 	struct http_in *in = http_in_new(&limits);
@@ -249,7 +253,7 @@ static void test_refusals(void **state)
 	CHECK("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "400"); /* HTTP/2 with prior knowledge */
 	CHECK("GET / HTTP/x.1\r\n" H "\r\n", "400");
 	CHECK("GET / HTTQ/1.1\r\n" H "\r\n", "400");
-	CHECK("GET /\r\n\r\n", "400");
+	CHECK("GET /\r\n\r\n", "505"); /* HTTP/0.9 */
 }
 
 static void add_repeated(struct buf *b, char c, size_t n)

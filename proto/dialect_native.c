@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * roomd.v1, reading: frames and REST bodies to commands.
+ * Writing is dialect_native_out.c's.
+ */
+#include "proto/dialect_native.h"
+
+#include "proto/cmd_priv.h"
+
+static const struct json_int_rule conv_rule = {1, INT32_MAX, true, true};
+static const struct json_int_rule rev_rule = {0, UINT32_MAX, false, true};
+static const struct json_int_rule limit_rule = {1, 1000, false, true};
+static const struct json_str_rule text_rule = {0, 4096, false};
+
+int native_parse(struct str frame, const struct cmd_limits *lim, struct json_doc **ret_doc,
+		 struct fault *ret_fault)
+{
+	const struct json_value *root;
+	struct json_doc *doc;
+	enum json_kind kind;
+	size_t n;
+
+	if (json_parse(frame, lim->depth_max, &doc, ret_fault) < 0)
+		return -ERR_INVAL;
+	root = json_root(doc);
+	kind = json_kind_of(root);
+	n = json_count(root);
+	if (kind != JSON_KIND_OBJECT && (kind != JSON_KIND_ARRAY || !n || n > lim->batch_max)) {
+		fault_set(ret_fault, E_BAD_FRAME);
+		json_doc_free(&doc);
+		return -ERR_INVAL;
+	}
+	*ret_doc = doc;
+	return 0;
+}
+
+size_t native_count(const struct json_doc *doc)
+{
+	const struct json_value *root = json_root(doc);
+
+	return json_kind_of(root) == JSON_KIND_ARRAY ? json_count(root) : 1;
+}
+
+/* The request's id as JSON text again. False when it is neither number nor string, or too long. */
+static bool read_id(const struct json_value *v, struct cmd_id *ret)
+{
+	const struct json_value *id = json_get(v, "id");
+	struct buf b = BUF_INIT;
+	bool fits;
+
+	ret->len = 0;
+	if (!id)
+		return true;
+	json_add_scalar(&b, id);
+	fits = b.len && b.len <= CMD_ID_MAX;
+	if (fits) {
+		memcpy(ret->text, b.p, b.len);
+		ret->len = (uint8_t)b.len;
+	}
+	buf_done(&b);
+	return fits;
+}
+
+static int decode_hello(const struct json_value *v, const struct cmd_limits *lim, struct cmd *c,
+			struct fault *fault)
+{
+	int r = cmd_get(json_get_str(v, "token", &text_rule, &c->token, fault));
+
+	if (r == 0)
+		r = cmd_get_name(v, "name", lim, !c->token.len, &c->name, fault);
+	if (r == 0)
+		r = cmd_get(json_get_str(v, "client", &text_rule, &c->client, fault));
+	if (r == 0)
+		r = cmd_get(json_get_str(v, "resume", &text_rule, &c->resume, fault));
+	return r;
+}
+
+static int decode_sub(const struct json_value *v, const struct cmd_limits *lim, struct cmd *c,
+		      struct fault *fault)
+{
+	int r = json_get_i64(v, "rev", &rev_rule, &c->rev, fault);
+
+	(void)lim;
+	c->has_rev = r == 0;
+	return cmd_get(r);
+}
+
+/* A message id in either form, or null. It must lie in the conversation that is written to. */
+static int decode_reply(const struct json_value *v, struct cmd *c, struct fault *fault)
+{
+	const struct json_value *member = json_get(v, "reply_to");
+	int64_t id, conv = 0, rev = 0;
+	struct uuid uuid;
+	struct str text;
+	bool ok = false;
+
+	if (!member)
+		return 0;
+	if (json_to_i64(member, &id))
+		ok = msgid_split(id, &conv, &rev) == 0;
+	else if (json_to_str(member, &text))
+		ok = (str_to_i64(text, &id) == 0 && msgid_split(id, &conv, &rev) == 0) ||
+		     (uuid_parse(text, &uuid) == 0 && msgid_from_uuid(&uuid, &conv, &rev) == 0);
+	if (!ok || conv != c->conv) {
+		fault_field(fault, FAULT_VALUE, "reply_to", 0);
+		return -ERR_INVAL;
+	}
+	c->reply_to_rev = rev;
+	return 0;
+}
+
+static int decode_send(const struct json_value *v, const struct cmd_limits *lim, struct cmd *c,
+		       struct fault *fault)
+{
+	int r = cmd_get_key(v, "k", c, fault);
+
+	if (r == 0 && !c->has_key)
+		r = cmd_get_key(v, "client_msg_id", c, fault);
+	if (r == 0)
+		r = cmd_get_content(v, "content", lim, &c->content, fault);
+	return r < 0 ? r : decode_reply(v, c, fault);
+}
+
+static int decode_typing(const struct json_value *v, const struct cmd_limits *lim, struct cmd *c,
+			 struct fault *fault)
+{
+	(void)lim;
+	return json_get_bool(v, "on", true, &c->on, fault);
+}
+
+static int decode_history(const struct json_value *v, const struct cmd_limits *lim, struct cmd *c,
+			  struct fault *fault)
+{
+	int r = cmd_get(json_get_i64(v, "before", &rev_rule, &c->before, fault));
+
+	(void)lim;
+	if (r == 0)
+		r = cmd_get(json_get_i64(v, "after", &rev_rule, &c->after, fault));
+	if (r == 0)
+		r = cmd_get(json_get_i64(v, "limit", &limit_rule, &c->limit, fault));
+	return r;
+}
+
+/* How the fields of an operation are read; NULL: it has none of its own. */
+static const struct {
+	bool has_conv;
+	int (*decode)(const struct json_value *v, const struct cmd_limits *lim, struct cmd *c,
+		      struct fault *fault);
+} readers[OP_COUNT] = {
+	[OP_HELLO] = {false, decode_hello},    [OP_SUB] = {true, decode_sub},
+	[OP_UNSUB] = {true, NULL},	       [OP_SEND] = {true, decode_send},
+	[OP_TYPING] = {true, decode_typing},   [OP_HISTORY] = {true, decode_history},
+};
+
+static int decode_op(const struct json_value *v, const struct cmd_limits *lim, struct cmd *c,
+		     struct fault *fault)
+{
+	static const struct json_str_rule rule = {1, 64, true};
+	const struct op_info *info;
+	struct str op;
+	int r = 0;
+
+	if (json_get_str(v, "op", &rule, &op, fault) < 0)
+		return -ERR_INVAL;
+	info = op_by_native(op);
+	if (!info) {
+		fault_set(fault, E_UNKNOWN_OP);
+		return -ERR_INVAL;
+	}
+	c->op = info->op;
+	if (readers[c->op].has_conv)
+		r = json_get_i64(v, "c", &conv_rule, &c->conv, fault);
+	if (r == 0 && readers[c->op].decode)
+		r = readers[c->op].decode(v, lim, c, fault);
+	return r;
+}
+
+int native_cmd(const struct json_doc *doc, size_t i, const struct cmd_limits *lim, struct cmd *ret,
+	       struct fault *ret_fault)
+{
+	const struct json_value *v = json_root(doc);
+
+	*ret = (struct cmd){0};
+	if (json_kind_of(v) == JSON_KIND_ARRAY)
+		v = json_at(v, i);
+	if (!v || json_kind_of(v) != JSON_KIND_OBJECT) {
+		fault_set(ret_fault, E_BAD_REQUEST);
+		return -ERR_INVAL;
+	}
+	if (!read_id(v, &ret->id)) {
+		fault_field(ret_fault, FAULT_VALUE, "id", 0);
+		return -ERR_INVAL;
+	}
+	return decode_op(v, lim, ret, ret_fault);
+}
+
+static int object_of(struct str body, const struct cmd_limits *lim, struct json_doc **ret_doc,
+		     struct fault *ret_fault)
+{
+	if (json_parse(body, lim->depth_max, ret_doc, ret_fault) < 0)
+		return -ERR_INVAL;
+	if (json_kind_of(json_root(*ret_doc)) == JSON_KIND_OBJECT)
+		return 0;
+	json_doc_free(ret_doc);
+	fault_set(ret_fault, E_INVALID);
+	ret_fault->kind = FAULT_TYPE;
+	return -ERR_INVAL;
+}
+
+int native_decode_message(struct str body, int64_t conv, struct str idempotency_key,
+			  const struct cmd_limits *lim, struct json_doc **ret_doc, struct cmd *ret,
+			  struct fault *ret_fault)
+{
+	struct cmd c = {.op = OP_SEND, .conv = conv};
+	struct json_doc *doc;
+
+	if (object_of(body, lim, &doc, ret_fault) < 0)
+		return -ERR_INVAL;
+	if (decode_send(json_root(doc), lim, &c, ret_fault) < 0) {
+		json_doc_free(&doc);
+		return -ERR_INVAL;
+	}
+	if (!c.has_key && idempotency_key.len) {
+		if (idempotency_key.len > CMD_KEY_MAX) {
+			fault_field(ret_fault, FAULT_TOO_LONG, "Idempotency-Key", CMD_KEY_MAX);
+			json_doc_free(&doc);
+			return -ERR_INVAL;
+		}
+		cmd_set_key(&c, idempotency_key);
+	}
+	*ret_doc = doc;
+	*ret = c;
+	return 0;
+}
+
+int native_decode_conversation(struct str body, const struct cmd_limits *lim,
+			       struct json_doc **ret_doc, struct conversation_form *ret,
+			       struct fault *ret_fault)
+{
+	static const struct json_str_rule kind_rule = {1, 32, false};
+	const struct json_str_rule desc_rule = {0, lim->desc_max, false};
+	struct conversation_form form = {STR("room"), STR(""), STR("")};
+	const struct json_value *root;
+	struct json_doc *doc;
+	int r;
+
+	if (object_of(body, lim, &doc, ret_fault) < 0)
+		return -ERR_INVAL;
+	root = json_root(doc);
+	r = cmd_get(json_get_str(root, "kind", &kind_rule, &form.kind, ret_fault));
+	if (r == 0)
+		r = cmd_get_name(root, "name", lim, str_eq(form.kind, STR("room")), &form.name,
+				 ret_fault);
+	if (r == 0)
+		r = cmd_get_text(root, "description", &desc_rule, &form.description, ret_fault);
+	if (r < 0) {
+		json_doc_free(&doc);
+		return -ERR_INVAL;
+	}
+	*ret_doc = doc;
+	*ret = form;
+	return 0;
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tests of proto/event.c: every type there and back, and the refusal of everything else.
+ * That the form is MessagePack is checked with msgpack-c's own reader.
+ */
+#include "proto_test.h"
+
+#include <msgpack.h>
+
+#include "proto/event.h"
+
+static const int types[] = {
+#define X(name, id, native, raw, class, perm, rate) EVT_##name,
+#include "proto/events.def"
+#undef X
+};
+
+static struct event sample(int type)
+{
+	bool durable = event_info(type)->class == EVENT_DURABLE;
+	struct event e = {
+		.type = type,
+		.conv = 42,
+		.rev = durable ? INT64_C(5000000000) : 0,
+		.seq = durable ? 70000 : 0,
+		.at_ms = INT64_C(1767323045678),
+		.actor = 7,
+		.actor_name = STR("Al\xc3\xa9"),
+		.subject = 9,
+		.subject_name = STR("Bob"),
+		.client_id = STR("k-1"),
+		.content = STR("hello \xf0\x9f\x98\x80"),
+		.key = STR("admin"),
+		.reply_to_rev = 117,
+		.target_rev = 200,
+		.on = true,
+		.reason = PRESENCE_LOST,
+	};
+
+	memset(e.client_msg_id.b, 0x5a, sizeof(e.client_msg_id.b));
+	return e;
+}
+
+static void assert_same_str(struct str a, struct str b)
+{
+	assert_true(str_eq(a, b));
+}
+
+static void assert_same(const struct event *a, const struct event *b)
+{
+	assert_int_equal(a->type, b->type);
+	assert_int_equal(a->conv, b->conv);
+	assert_int_equal(a->rev, b->rev);
+	assert_int_equal(a->seq, b->seq);
+	assert_int_equal(a->at_ms, b->at_ms);
+	assert_int_equal(a->actor, b->actor);
+	assert_int_equal(a->subject, b->subject);
+	assert_int_equal(a->reply_to_rev, b->reply_to_rev);
+	assert_int_equal(a->target_rev, b->target_rev);
+	assert_int_equal(a->on, b->on);
+	assert_int_equal(a->reason, b->reason);
+	assert_memory_equal(a->client_msg_id.b, b->client_msg_id.b, 16);
+	assert_same_str(a->actor_name, b->actor_name);
+	assert_same_str(a->subject_name, b->subject_name);
+	assert_same_str(a->client_id, b->client_id);
+	assert_same_str(a->content, b->content);
+	assert_same_str(a->key, b->key);
+}
+
+static void test_round_trip(void **state)
+{
+	struct buf b = BUF_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+		struct event e = sample(types[i]), d;
+
+		event_encode(&e, &b);
+		assert_int_equal(event_decode(b.p, b.len, &d), 0);
+		assert_same(&e, &d);
+		buf_clear(&b);
+	}
+	buf_done(&b);
+}
+
+/* Integers at the borders of MessagePack's formats. */
+static void test_integers(void **state)
+{
+	static const int64_t values[] = {1,	127,   128,	   255,	       256,	 32767,
+					 32768, 65535, 65536, 2147483647, INT64_C(2147483648),
+					 INT64_C(4294967295), INT64_C(4294967296), INT64_MAX};
+	struct buf b = BUF_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+		struct event e = sample(EVT_MESSAGE_NEW), d;
+
+		e.conv = e.rev = e.actor = values[i];
+		e.at_ms = -values[i];
+		event_encode(&e, &b);
+		assert_int_equal(event_decode(b.p, b.len, &d), 0);
+		assert_same(&e, &d);
+		buf_clear(&b);
+	}
+	buf_done(&b);
+}
+
+static void test_long_strings(void **state)
+{
+	static const size_t sizes[] = {0, 31, 32, 255, 256, 65535, 65536, EVENT_CONTENT_MAX};
+	char *text = xmalloc(EVENT_CONTENT_MAX);
+	struct buf b = BUF_INIT;
+
+	(void)state;
+	memset(text, 'x', EVENT_CONTENT_MAX);
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		struct event e = sample(EVT_MESSAGE_NEW), d;
+
+		e.content = (struct str){text, sizes[i]};
+		event_encode(&e, &b);
+		assert_int_equal(event_decode(b.p, b.len, &d), 0);
+		assert_same(&e, &d);
+		buf_clear(&b);
+	}
+	free(text);
+	buf_done(&b);
+}
+
+static void test_is_messagepack(void **state)
+{
+	struct event e = sample(EVT_MESSAGE_NEW);
+	struct buf b = BUF_INIT;
+	msgpack_unpacked u;
+	size_t off = 0;
+
+	(void)state;
+	event_encode(&e, &b);
+	msgpack_unpacked_init(&u);
+	assert_int_equal(msgpack_unpack_next(&u, (const char *)b.p, b.len, &off), MSGPACK_UNPACK_SUCCESS);
+	assert_int_equal(off, b.len);
+	assert_int_equal(u.data.type, MSGPACK_OBJECT_ARRAY);
+	assert_int_equal(u.data.via.array.ptr[0].via.u64, 1);
+	assert_int_equal(u.data.via.array.ptr[2].via.u64, 42);
+	msgpack_unpacked_destroy(&u);
+	buf_done(&b);
+}
+
+/* No prefix is an event, nor one with a byte more; *RET stays as it was. */
+static void test_every_cut(void **state)
+{
+	struct event e = sample(EVT_MESSAGE_NEW), d = {.conv = 4711};
+	struct buf b = BUF_INIT;
+
+	(void)state;
+	event_encode(&e, &b);
+	for (size_t n = 0; n < b.len; n++)
+		assert_int_equal(event_decode(b.p, n, &d), -ERR_CORRUPT);
+	buf_add_char(&b, '\0');
+	assert_int_equal(event_decode(b.p, b.len, &d), -ERR_CORRUPT);
+	assert_int_equal(d.conv, 4711);
+	buf_done(&b);
+}
+
+/* Whatever one byte is changed to, the result is a sound event or an error. */
+static void test_every_byte(void **state)
+{
+	struct event e = sample(EVT_PRESENCE), d;
+	struct buf b = BUF_INIT;
+
+	(void)state;
+	event_encode(&e, &b);
+	for (size_t at = 0; at < b.len; at++) {
+		uint8_t was = b.p[at];
+
+		for (int c = 0; c < 256; c++) {
+			b.p[at] = (uint8_t)c;
+			if (event_decode(b.p, b.len, &d) == 0) {
+				assert_true(d.conv > 0);
+				assert_int_equal(d.rev > 0,
+						 event_info(d.type)->class == EVENT_DURABLE);
+			}
+		}
+		b.p[at] = was;
+	}
+	buf_done(&b);
+}
+
+static void test_versions_and_types(void **state)
+{
+	struct event e = sample(EVT_TYPING), d;
+	struct buf b = BUF_INIT;
+
+	(void)state;
+	event_encode(&e, &b);
+	/* array 16 header of three bytes, then version and type as positive fixints */
+	assert_int_equal(b.p[3], 1);
+	assert_int_equal(b.p[4], EVT_TYPING);
+	b.p[3] = 2;
+	assert_int_equal(event_decode(b.p, b.len, &d), -ERR_UNSUPPORTED);
+	b.p[3] = 0;
+	assert_int_equal(event_decode(b.p, b.len, &d), -ERR_CORRUPT);
+	b.p[3] = 1;
+	b.p[4] = 127;
+	assert_int_equal(event_decode(b.p, b.len, &d), -ERR_UNSUPPORTED);
+	b.p[4] = EVT_MESSAGE_NEW; /* durable without a rev */
+	assert_int_equal(event_decode(b.p, b.len, &d), -ERR_CORRUPT);
+	buf_done(&b);
+}
+
+static void test_tables(void **state)
+{
+	struct buf b = BUF_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+		const struct event_info *info = event_info(types[i]);
+
+		assert_non_null(info);
+		assert_ptr_equal(event_info_by_name(str_of(info->native)), info);
+	}
+	assert_null(event_info(EVT_NONE));
+	assert_null(event_info_by_name(STR("message")));
+	assert_int_equal(op_by_native(STR("send"))->op, OP_SEND);
+	assert_int_equal(op_by_raw(STR("message"))->op, OP_SEND);
+	assert_null(op_by_raw(STR("send")));
+	assert_null(op_by_native(STR("Send")));
+	assert_null(op_info(OP_NONE));
+	for (int op = OP_NONE + 1; op < OP_COUNT; op++)
+		assert_int_equal(op_info(op)->op, op);
+	events_describe(&b);
+	assert_non_null(strstr((buf_add_char(&b, '\0'), (char *)b.p), "\"message.new\""));
+	buf_done(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_integers),
+		cmocka_unit_test(test_long_strings), cmocka_unit_test(test_is_messagepack),
+		cmocka_unit_test(test_every_cut),   cmocka_unit_test(test_every_byte),
+		cmocka_unit_test(test_versions_and_types), cmocka_unit_test(test_tables),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
