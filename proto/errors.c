@@ -53,11 +53,12 @@ void fault_field(struct fault *ret, enum fault_kind kind, const char *field, int
 		[FAULT_TOO_LARGE] = "%s must be at most %" PRId64 ".",
 		[FAULT_VALUE] = "%s has a value that is not allowed.",
 	};
+	const char *text = kind == FAULT_TOO_SHORT && bound == 1 ? "%s must not be empty." : form[kind];
 
 	*ret = (struct fault){.error = E_INVALID, .kind = kind, .field = field, .bound = bound};
 	/* Forms without a bound leave the last argument unused. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	snprintf(ret->text, sizeof(ret->text), form[kind], field, bound);
+	snprintf(ret->text, sizeof(ret->text), text, field, bound);
 #pragma GCC diagnostic pop
 }

@@ -88,10 +88,10 @@ static void test_describe(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rows),
-		cmocka_unit_test(test_close_codes),
-		cmocka_unit_test(test_faults),
-		cmocka_unit_test(test_describe),
+	    cmocka_unit_test(test_rows),
+	    cmocka_unit_test(test_close_codes),
+	    cmocka_unit_test(test_faults),
+	    cmocka_unit_test(test_describe),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,22 +19,22 @@ static struct event sample(int type)
 {
 	bool durable = event_info(type)->class == EVENT_DURABLE;
 	struct event e = {
-		.type = type,
-		.conv = 42,
-		.rev = durable ? INT64_C(5000000000) : 0,
-		.seq = durable ? 70000 : 0,
-		.at_ms = INT64_C(1767323045678),
-		.actor = 7,
-		.actor_name = STR("Al\xc3\xa9"),
-		.subject = 9,
-		.subject_name = STR("Bob"),
-		.client_id = STR("k-1"),
-		.content = STR("hello \xf0\x9f\x98\x80"),
-		.key = STR("admin"),
-		.reply_to_rev = 117,
-		.target_rev = 200,
-		.on = true,
-		.reason = PRESENCE_LOST,
+	    .type = type,
+	    .conv = 42,
+	    .rev = durable ? INT64_C(5000000000) : 0,
+	    .seq = durable ? 70000 : 0,
+	    .at_ms = INT64_C(1767323045678),
+	    .actor = 7,
+	    .actor_name = STR("Al\xc3\xa9"),
+	    .subject = 9,
+	    .subject_name = STR("Bob"),
+	    .client_id = STR("k-1"),
+	    .content = STR("hello \xf0\x9f\x98\x80"),
+	    .key = STR("admin"),
+	    .reply_to_rev = 117,
+	    .target_rev = 200,
+	    .on = true,
+	    .reason = PRESENCE_LOST,
 	};
 
 	memset(e.client_msg_id.b, 0x5a, sizeof(e.client_msg_id.b));
@@ -86,9 +86,20 @@ static void test_round_trip(void **state)
 /* Integers at the borders of MessagePack's formats. */
 static void test_integers(void **state)
 {
-	static const int64_t values[] = {1,	127,   128,	   255,	       256,	 32767,
-					 32768, 65535, 65536, 2147483647, INT64_C(2147483648),
-					 INT64_C(4294967295), INT64_C(4294967296), INT64_MAX};
+	static const int64_t values[] = {1,
+					 127,
+					 128,
+					 255,
+					 256,
+					 32767,
+					 32768,
+					 65535,
+					 65536,
+					 2147483647,
+					 INT64_C(2147483648),
+					 INT64_C(4294967295),
+					 INT64_C(4294967296),
+					 INT64_MAX};
 	struct buf b = BUF_INIT;
 
 	(void)state;
@@ -136,7 +147,8 @@ static void test_is_messagepack(void **state)
 	(void)state;
 	event_encode(&e, &b);
 	msgpack_unpacked_init(&u);
-	assert_int_equal(msgpack_unpack_next(&u, (const char *)b.p, b.len, &off), MSGPACK_UNPACK_SUCCESS);
+	assert_int_equal(msgpack_unpack_next(&u, (const char *)b.p, b.len, &off),
+			 MSGPACK_UNPACK_SUCCESS);
 	assert_int_equal(off, b.len);
 	assert_int_equal(u.data.type, MSGPACK_OBJECT_ARRAY);
 	assert_int_equal(u.data.via.array.ptr[0].via.u64, 1);
@@ -235,10 +247,10 @@ static void test_tables(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_integers),
-		cmocka_unit_test(test_long_strings), cmocka_unit_test(test_is_messagepack),
-		cmocka_unit_test(test_every_cut),   cmocka_unit_test(test_every_byte),
-		cmocka_unit_test(test_versions_and_types), cmocka_unit_test(test_tables),
+	    cmocka_unit_test(test_round_trip),	       cmocka_unit_test(test_integers),
+	    cmocka_unit_test(test_long_strings),       cmocka_unit_test(test_is_messagepack),
+	    cmocka_unit_test(test_every_cut),	       cmocka_unit_test(test_every_byte),
+	    cmocka_unit_test(test_versions_and_types), cmocka_unit_test(test_tables),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

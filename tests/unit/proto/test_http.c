@@ -9,7 +9,7 @@
 #include "proto/http.h"
 
 static const struct http_limits limits = {
-	.header_max = 512, .target_max = 100, .body_max = 50, .fields_max = 10};
+    .header_max = 512, .target_max = 100, .body_max = 50, .fields_max = 10};
 
 /* One line about a request: what a handler would see. */
 static void describe(const struct http_request *r, struct buf *ret)
@@ -83,17 +83,21 @@ static void test_simple(void **state)
 	CHECK("GET / HTTP/1.1\r\n" H "\r\n", "GET /? host=a 1.1 fields=1 body= keep|rest=0");
 	CHECK("HEAD /x?y=1&z HTTP/1.1\r\nhOST: a:80\r\nX:  two words \t\r\n\r\n",
 	      "HEAD /x?y=1&z host=a:80 1.1 fields=2 body= keep|rest=0");
-	CHECK("\r\n\r\nGET / HTTP/1.1\r\n" H "\r\n", "GET /? host=a 1.1 fields=1 body= keep|rest=0");
+	CHECK("\r\n\r\nGET / HTTP/1.1\r\n" H "\r\n",
+	      "GET /? host=a 1.1 fields=1 body= keep|rest=0");
 	CHECK("GET / HTTP/1.0\r\n\r\n", "GET /? host= 1.0 fields=0 body= close|rest=0");
 	CHECK("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
 	      "GET /? host= 1.0 fields=1 body= keep|rest=0");
 	CHECK("GET / HTTP/1.1\r\n" H "Connection: foo, Close\r\n\r\n",
 	      "GET /? host=a 1.1 fields=2 body= close|rest=0");
-	CHECK("DELETE /r/1 HTTP/1.1\r\n" H "\r\n", "DELETE /r/1? host=a 1.1 fields=1 body= keep|rest=0");
-	CHECK("OPTIONS * HTTP/1.1\r\n" H "\r\n", "OPTIONS *? host=a 1.1 fields=1 body= keep|rest=0");
+	CHECK("DELETE /r/1 HTTP/1.1\r\n" H "\r\n",
+	      "DELETE /r/1? host=a 1.1 fields=1 body= keep|rest=0");
+	CHECK("OPTIONS * HTTP/1.1\r\n" H "\r\n",
+	      "OPTIONS *? host=a 1.1 fields=1 body= keep|rest=0");
 	CHECK("GET http://b:1/p?q HTTP/1.1\r\n" H "\r\n",
 	      "GET /p?q host=b:1 1.1 fields=1 body= keep|rest=0");
-	CHECK("GET http://b?q HTTP/1.1\r\n" H "\r\n", "GET /?q host=b 1.1 fields=1 body= keep|rest=0");
+	CHECK("GET http://b?q HTTP/1.1\r\n" H "\r\n",
+	      "GET /?q host=b 1.1 fields=1 body= keep|rest=0");
 	CHECK("GET / HTTP/1.1\r\n" H "Empty:\r\nNext: 1\r\n\r\n",
 	      "GET /? host=a 1.1 fields=3 body= keep|rest=0");
 }
@@ -105,7 +109,8 @@ static void test_bodies(void **state)
 	      "POST /? host=a 1.1 fields=2 body=hello keep|rest=0");
 	CHECK("POST / HTTP/1.1\r\n" H "Content-Length: 0\r\n\r\n",
 	      "POST /? host=a 1.1 fields=2 body= keep|rest=0");
-	CHECK("PUT / HTTP/1.1\r\n" H "Transfer-Encoding: Chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n",
+	CHECK("PUT / HTTP/1.1\r\n" H
+	      "Transfer-Encoding: Chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n",
 	      "PUT /? host=a 1.1 fields=2 body=abcde keep|rest=0");
 	CHECK("PUT / HTTP/1.1\r\n" H
 	      "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nHost: evil\r\nT: 1\r\n\r\n",
@@ -123,8 +128,10 @@ static void test_pipeline(void **state)
 	      "PUT /3 HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"
 	      "GET /4 HTTP/1.1\r\n" H "\r\n",
 	      "POST /1? host=a 1.1 fields=2 body=ok keep|GET /2? host=a 1.1 fields=1 body= keep|"
-	      "PUT /3? host=a 1.1 fields=2 body=x keep|GET /4? host=a 1.1 fields=1 body= keep|rest=0");
-	CHECK("GET /ws HTTP/1.1\r\n" H "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n",
+	      "PUT /3? host=a 1.1 fields=2 body=x keep|GET /4? host=a 1.1 fields=1 body= "
+	      "keep|rest=0");
+	CHECK("GET /ws HTTP/1.1\r\n" H
+	      "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n",
 	      "GET /ws? host=a 1.1 fields=3 body= keep upgrade|rest=0");
 }
 
@@ -148,32 +155,32 @@ static void test_paths(void **state)
 	static const struct {
 		const char *target, *want;
 	} rows[] = {
-		{"/a%20b", "GET /a b?"},
-		{"/%E2%82%AC", "GET /\xe2\x82\xac?"},
-		{"/a/./b/../c", "GET /a/c?"},
-		{"/a/..", "GET /?"},
-		{"/a/b/.", "GET /a/b/?"},
-		{"/a/b/..", "GET /a/?"},
-		{"/../../etc/passwd", "GET /etc/passwd?"},
-		{"/%2e%2e/%2E%2E/etc", "GET /etc?"},
-		{"/..%2f..%2fetc", "GET /etc?"},
-		{"/...", "GET /...?"},
-		{"/a//b", "GET /a//b?"},
-		{"/%252e", "GET /%2e?"},
-		{"/x?%zz", "GET /x?%zz"},
-		{"/a%00b", "400"},
-		{"/a%0ab", "400"},
-		{"/%zz", "400"},
-		{"/%2", "400"},
-		{"/%", "400"},
-		{"/%ff", "400"},
-		{"/%c0%ae%c0%ae", "400"},
-		{"/a#b", "400"},
-		{"a", "400"},
-		{"*", "400"},
-		{"ftp://x/", "400"},
-		{"http:///x", "400"},
-		{"http://u@h/x", "400"},
+	    {"/a%20b", "GET /a b?"},
+	    {"/%E2%82%AC", "GET /\xe2\x82\xac?"},
+	    {"/a/./b/../c", "GET /a/c?"},
+	    {"/a/..", "GET /?"},
+	    {"/a/b/.", "GET /a/b/?"},
+	    {"/a/b/..", "GET /a/?"},
+	    {"/../../etc/passwd", "GET /etc/passwd?"},
+	    {"/%2e%2e/%2E%2E/etc", "GET /etc?"},
+	    {"/..%2f..%2fetc", "GET /etc?"},
+	    {"/...", "GET /...?"},
+	    {"/a//b", "GET /a//b?"},
+	    {"/%252e", "GET /%2e?"},
+	    {"/x?%zz", "GET /x?%zz"},
+	    {"/a%00b", "400"},
+	    {"/a%0ab", "400"},
+	    {"/%zz", "400"},
+	    {"/%2", "400"},
+	    {"/%", "400"},
+	    {"/%ff", "400"},
+	    {"/%c0%ae%c0%ae", "400"},
+	    {"/a#b", "400"},
+	    {"a", "400"},
+	    {"*", "400"},
+	    {"ftp://x/", "400"},
+	    {"http:///x", "400"},
+	    {"http://u@h/x", "400"},
 	};
 	struct buf text = BUF_INIT, got = BUF_INIT;
 
@@ -193,9 +200,11 @@ static void test_paths(void **state)
 static void test_smuggling(void **state)
 {
 	(void)state;
-	CHECK("POST / HTTP/1.1\r\n" H "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+	CHECK("POST / HTTP/1.1\r\n" H
+	      "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 	      "400");
-	CHECK("POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n0\r\n\r\n",
+	CHECK("POST / HTTP/1.1\r\n" H
+	      "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n0\r\n\r\n",
 	      "400");
 	CHECK("POST / HTTP/1.1\r\n" H "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", "400");
 	CHECK("POST / HTTP/1.1\r\n" H "Content-Length: 1\r\nContent-Length: 1\r\n\r\na", "400");
@@ -207,7 +216,8 @@ static void test_smuggling(void **state)
 	CHECK("POST / HTTP/1.1\r\n" H "Content-Length: 99999999999999999999\r\n\r\n", "400");
 	CHECK("POST / HTTP/1.1\r\n" H "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "501");
 	CHECK("POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked, gzip\r\n\r\n", "400");
-	CHECK("POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+	CHECK("POST / HTTP/1.1\r\n" H
+	      "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
 	      "400");
 	CHECK("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400");
 	CHECK("GET / HTTP/1.1\r\n" H "A: b\r\n folded\r\n\r\n", "400");
@@ -222,12 +232,17 @@ static void test_smuggling(void **state)
 	CHECK("GET / HTTP/1.1\r\n" H "A: b\0c\r\n\r\n", "400");
 	CHECK("GET / HTTP/1.1\r\n" H "no colon\r\n\r\n", "400");
 	CHECK("POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\nx\r\n", "400");
-	CHECK("POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n3\nabc\r\n0\r\n\r\n", "400");
-	CHECK("POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n3;a\nabc\r\n0\r\n\r\n", "400");
-	CHECK("POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n", "400");
-	CHECK("POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n 3\r\nabc\r\n0\r\n\r\n", "400");
+	CHECK("POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n3\nabc\r\n0\r\n\r\n",
+	      "400");
+	CHECK("POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n3;a\nabc\r\n0\r\n\r\n",
+	      "400");
+	CHECK("POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n",
+	      "400");
+	CHECK("POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n 3\r\nabc\r\n0\r\n\r\n",
+	      "400");
 	CHECK("POST / HTTP/1.1\r\n" H
-	      "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\nabc\r\n0\r\n\r\n", "400");
+	      "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\nabc\r\n0\r\n\r\n",
+	      "400");
 }
 
 static void test_refusals(void **state)
@@ -285,7 +300,8 @@ static void test_size_limits(void **state)
 		buf_add_cstr(&b, "A: b\r\n");
 	buf_add_cstr(&b, "\r\n");
 	check_and_clear(&b, "431");
-	buf_add_cstr(&b, "POST / HTTP/1.1\r\n" H "Content-Length: 51\r\n\r\n"); /* before the body */
+	buf_add_cstr(&b,
+		     "POST / HTTP/1.1\r\n" H "Content-Length: 51\r\n\r\n"); /* before the body */
 	check_and_clear(&b, "413");
 	buf_add_cstr(&b, "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n33\r\n");
 	add_repeated(&b, 'x', 51);
@@ -313,7 +329,8 @@ static void test_head_at_the_limit(void **state)
 
 static void test_phases_and_continue(void **state)
 {
-	static const char head[] = "POST / HTTP/1.1\r\n" H "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+	static const char head[] =
+	    "POST / HTTP/1.1\r\n" H "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n";
 	struct http_in *in = http_in_new(&limits);
 	size_t used;
 
@@ -322,7 +339,8 @@ static void test_phases_and_continue(void **state)
 	assert_int_equal(http_feed(in, (const uint8_t *)head, 4, &used), -ERR_AGAIN);
 	assert_int_equal(http_phase(in), HTTP_PHASE_HEAD);
 	assert_false(http_wants_continue(in));
-	assert_int_equal(http_feed(in, (const uint8_t *)head + 4, sizeof(head) - 5, &used), -ERR_AGAIN);
+	assert_int_equal(http_feed(in, (const uint8_t *)head + 4, sizeof(head) - 5, &used),
+			 -ERR_AGAIN);
 	assert_int_equal(http_phase(in), HTTP_PHASE_BODY);
 	assert_null(http_request(in));
 	assert_true(http_wants_continue(in));
@@ -347,8 +365,9 @@ static struct http_in *parse(const char *text)
 
 static void test_fields(void **state)
 {
-	struct http_in *in = parse("GET /?a=1&b=x+y%21&c&a=2&%64=e&bad=%zz HTTP/1.1\r\n" H
-				   "Cookie: a=1; session=\"s s\"; ab=2\r\nAccept: x\r\naccept: y , z\r\n\r\n");
+	struct http_in *in =
+	    parse("GET /?a=1&b=x+y%21&c&a=2&%64=e&bad=%zz HTTP/1.1\r\n" H
+		  "Cookie: a=1; session=\"s s\"; ab=2\r\nAccept: x\r\naccept: y , z\r\n\r\n");
 	const struct http_request *r = http_request(in);
 	struct buf b = BUF_INIT;
 
@@ -403,14 +422,17 @@ static void test_websocket(void **state)
 	struct str key;
 
 	(void)state;
-	assert_int_equal(handshake(UP "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: k\r\n", &key), 0);
+	assert_int_equal(
+	    handshake(UP "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: k\r\n", &key), 0);
 	assert_int_equal(handshake("", &key), -ERR_NOENT);
 	assert_int_equal(handshake("Connection: upgrade\r\nUpgrade: h2c\r\n", &key), -ERR_NOENT);
 	assert_int_equal(handshake(UP "Sec-WebSocket-Version: 8\r\nSec-WebSocket-Key: k\r\n", &key),
 			 -ERR_UNSUPPORTED);
 	assert_int_equal(handshake(UP "Sec-WebSocket-Version: 13\r\n", &key), -ERR_INVAL);
 	assert_int_equal(handshake("Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-				   "Sec-WebSocket-Key: k\r\n", &key), -ERR_INVAL);
+				   "Sec-WebSocket-Key: k\r\n",
+				   &key),
+			 -ERR_INVAL);
 }
 
 static void test_answers(void **state)
@@ -445,19 +467,19 @@ static void test_answers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_simple),
-		cmocka_unit_test(test_bodies),
-		cmocka_unit_test(test_pipeline),
-		cmocka_unit_test(test_upgrade_leaves_the_rest),
-		cmocka_unit_test(test_paths),
-		cmocka_unit_test(test_smuggling),
-		cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_size_limits),
-		cmocka_unit_test(test_head_at_the_limit),
-		cmocka_unit_test(test_phases_and_continue),
-		cmocka_unit_test(test_fields),
-		cmocka_unit_test(test_websocket),
-		cmocka_unit_test(test_answers),
+	    cmocka_unit_test(test_simple),
+	    cmocka_unit_test(test_bodies),
+	    cmocka_unit_test(test_pipeline),
+	    cmocka_unit_test(test_upgrade_leaves_the_rest),
+	    cmocka_unit_test(test_paths),
+	    cmocka_unit_test(test_smuggling),
+	    cmocka_unit_test(test_refusals),
+	    cmocka_unit_test(test_size_limits),
+	    cmocka_unit_test(test_head_at_the_limit),
+	    cmocka_unit_test(test_phases_and_continue),
+	    cmocka_unit_test(test_fields),
+	    cmocka_unit_test(test_websocket),
+	    cmocka_unit_test(test_answers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -92,9 +92,12 @@ static void test_accept(void **state)
 {
 	(void)state;
 	assert_int_equal(http_type_quality((struct str){0}, "text/html"), 1000);
-	assert_int_equal(http_type_quality(STR("text/*;q=0.3, text/html;q=0.7, */*;q=0.5"), "text/html"), 700);
-	assert_int_equal(http_type_quality(STR("text/*;q=0.3, text/html;q=0.7, */*;q=0.5"), "text/plain"), 300);
-	assert_int_equal(http_type_quality(STR("text/*;q=0.3, text/html;q=0.7, */*;q=0.5"), "image/jpeg"), 500);
+	assert_int_equal(
+	    http_type_quality(STR("text/*;q=0.3, text/html;q=0.7, */*;q=0.5"), "text/html"), 700);
+	assert_int_equal(
+	    http_type_quality(STR("text/*;q=0.3, text/html;q=0.7, */*;q=0.5"), "text/plain"), 300);
+	assert_int_equal(
+	    http_type_quality(STR("text/*;q=0.3, text/html;q=0.7, */*;q=0.5"), "image/jpeg"), 500);
 	assert_int_equal(http_type_quality(STR("application/json"), "text/html"), 0);
 }
 
@@ -178,11 +181,11 @@ static void test_form(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_list),	 cmocka_unit_test(test_range),
-		cmocka_unit_test(test_etag),	 cmocka_unit_test(test_encoding),
-		cmocka_unit_test(test_accept),	 cmocka_unit_test(test_type),
-		cmocka_unit_test(test_dates),	 cmocka_unit_test(test_escapes),
-		cmocka_unit_test(test_form),
+	    cmocka_unit_test(test_list),   cmocka_unit_test(test_range),
+	    cmocka_unit_test(test_etag),   cmocka_unit_test(test_encoding),
+	    cmocka_unit_test(test_accept), cmocka_unit_test(test_type),
+	    cmocka_unit_test(test_dates),  cmocka_unit_test(test_escapes),
+	    cmocka_unit_test(test_form),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,14 +22,41 @@ static void test_accepts(void **state)
 static void test_refuses(void **state)
 {
 	static const char *const texts[] = {
-		"", " ", "{", "[1,]", "{\"a\":1,}", "{\"a\" 1}", "{a:1}", "'a'", "01", "+1", "1.", ".5",
-		"NaN", "Infinity", "tru", "\"\t\"", "\"\\x\"", "\"\\u12\"", "\"unterminated", "{} {}", "[1] x",
-		"{\"a\":1,\"a\":2}",	 /* duplicate key */
-		"\"\\u0000\"", "{\"\\u0000\":1}", /* U+0000 */
-		"\"\\ud800\"", "\"\\udc00\"", "\"\\ud800\\u0041\"", /* lone surrogates */
-		"9223372036854775808", "-9223372036854775809", "1e999",
-		"[[[1]]]", "{\"a\":{\"b\":{}}}", /* deeper than 2 */
-		"\"\xff\"", "\"\xc0\x80\"", "\"\xed\xa0\x80\"",
+	    "",
+	    " ",
+	    "{",
+	    "[1,]",
+	    "{\"a\":1,}",
+	    "{\"a\" 1}",
+	    "{a:1}",
+	    "'a'",
+	    "01",
+	    "+1",
+	    "1.",
+	    ".5",
+	    "NaN",
+	    "Infinity",
+	    "tru",
+	    "\"\t\"",
+	    "\"\\x\"",
+	    "\"\\u12\"",
+	    "\"unterminated",
+	    "{} {}",
+	    "[1] x",
+	    "{\"a\":1,\"a\":2}", /* duplicate key */
+	    "\"\\u0000\"",
+	    "{\"\\u0000\":1}", /* U+0000 */
+	    "\"\\ud800\"",
+	    "\"\\udc00\"",
+	    "\"\\ud800\\u0041\"", /* lone surrogates */
+	    "9223372036854775808",
+	    "-9223372036854775809",
+	    "1e999",
+	    "[[[1]]]",
+	    "{\"a\":{\"b\":{}}}", /* deeper than 2 */
+	    "\"\xff\"",
+	    "\"\xc0\x80\"",
+	    "\"\xed\xa0\x80\"",
 	};
 
 	(void)state;
@@ -72,7 +99,8 @@ static struct json_doc *parse(const char *text)
 static void test_strings(void **state)
 {
 	static const struct json_str_rule must = {1, 3, true}, may = {1, 3, false};
-	struct json_doc *doc = parse("{\"s\":\"a\\u00e9\\n\",\"n\":1,\"null\":null,\"e\":\"\",\"l\":\"abcd\"}");
+	struct json_doc *doc =
+	    parse("{\"s\":\"a\\u00e9\\n\",\"n\":1,\"null\":null,\"e\":\"\",\"l\":\"abcd\"}");
 	const struct json_value *v = json_root(doc);
 	struct str s = STR("untouched");
 	struct fault f = {0};
@@ -99,8 +127,10 @@ static void test_strings(void **state)
 
 static void test_numbers(void **state)
 {
-	static const struct json_int_rule rule = {1, 10, false, false}, id = {1, INT64_MAX, true, true};
-	struct json_doc *doc = parse("{\"i\":5,\"r\":5.0,\"s\":\"42\",\"bad\":\"4x\",\"z\":0,\"b\":11,\"t\":true}");
+	static const struct json_int_rule rule = {1, 10, false, false},
+					  id = {1, INT64_MAX, true, true};
+	struct json_doc *doc =
+	    parse("{\"i\":5,\"r\":5.0,\"s\":\"42\",\"bad\":\"4x\",\"z\":0,\"b\":11,\"t\":true}");
 	const struct json_value *v = json_root(doc);
 	struct fault f = {0};
 	int64_t n = 77;
@@ -206,19 +236,21 @@ static void test_members(void **state)
 		buf_add_i64(&b, i);
 	}
 	buf_add_cstr(&b, "]}");
-	assert_buf(&b, "{\"s\":\"{\",\"c\":null,\"i\":-7,\"t\":true,\"a\":1.2,\"b\":3,\"d\":0.005,\"e\":0.25,"
-		       "\"at\":\"1994-11-06T08:49:37.123Z\",\"l\":[0,1,2]}");
+	assert_buf(
+	    &b,
+	    "{\"s\":\"{\",\"c\":null,\"i\":-7,\"t\":true,\"a\":1.2,\"b\":3,\"d\":0.005,\"e\":0.25,"
+	    "\"at\":\"1994-11-06T08:49:37.123Z\",\"l\":[0,1,2]}");
 	buf_done(&b);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_accepts),	     cmocka_unit_test(test_refuses),
-		cmocka_unit_test(test_depth_bomb),   cmocka_unit_test(test_strings),
-		cmocka_unit_test(test_numbers),	     cmocka_unit_test(test_arrays),
-		cmocka_unit_test(test_escapes),	     cmocka_unit_test(test_escape_round_trip),
-		cmocka_unit_test(test_members),
+	    cmocka_unit_test(test_accepts),    cmocka_unit_test(test_refuses),
+	    cmocka_unit_test(test_depth_bomb), cmocka_unit_test(test_strings),
+	    cmocka_unit_test(test_numbers),    cmocka_unit_test(test_arrays),
+	    cmocka_unit_test(test_escapes),    cmocka_unit_test(test_escape_round_trip),
+	    cmocka_unit_test(test_members),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

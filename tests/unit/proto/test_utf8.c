@@ -118,14 +118,20 @@ static void test_name(void **state)
 	check_name(STR(""), -ERR_NOENT, NULL);
 	check_name(STR(" \t\n"), -ERR_NOENT, NULL);
 	check_name(STR("\xe2\x80\x8b\xe2\x80\x8d"), -ERR_NOENT, NULL);
-	check_name(STR("\xe3\x85\xa4"), -ERR_NOENT, NULL);	  /* Hangul filler */
+	check_name(STR("\xe3\x85\xa4"), -ERR_NOENT, NULL); /* Hangul filler */
 	check_name(STR("A\nB"), -ERR_INVAL, NULL);
 	check_name(STR("A\x7f"), -ERR_INVAL, NULL);
 	check_name(STR("A\0B"), -ERR_INVAL, NULL);
-	check_name(STR("A\xc2\x85" "B"), -ERR_INVAL, NULL);
-	check_name(STR("A\xe2\x80\xae" "B"), -ERR_INVAL, NULL); /* right-to-left override */
-	check_name(STR("A\xe2\x81\xa6" "B"), -ERR_INVAL, NULL); /* isolate */
-	check_name(STR("A\xef\xbf\xbf"), -ERR_INVAL, NULL);	 /* noncharacter */
+	check_name(STR("A\xc2\x85"
+		       "B"),
+		   -ERR_INVAL, NULL);
+	check_name(STR("A\xe2\x80\xae"
+		       "B"),
+		   -ERR_INVAL, NULL); /* right-to-left override */
+	check_name(STR("A\xe2\x81\xa6"
+		       "B"),
+		   -ERR_INVAL, NULL);			    /* isolate */
+	check_name(STR("A\xef\xbf\xbf"), -ERR_INVAL, NULL); /* noncharacter */
 	check_name(STR("A\xff"), -ERR_INVAL, NULL);
 	memset(longest, 'x', sizeof(longest));
 	assert_int_equal(utf8_name((struct str){longest, 100}, 100, &(struct str){0}), 0);
@@ -158,14 +164,14 @@ static void test_message(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_borders),
-		cmocka_unit_test(test_fault_at_every_offset),
-		cmocka_unit_test(test_pieces),
-		cmocka_unit_test(test_length),
-		cmocka_unit_test(test_trim),
-		cmocka_unit_test(test_name),
-		cmocka_unit_test(test_name_keeps_joiners_inside),
-		cmocka_unit_test(test_message),
+	    cmocka_unit_test(test_borders),
+	    cmocka_unit_test(test_fault_at_every_offset),
+	    cmocka_unit_test(test_pieces),
+	    cmocka_unit_test(test_length),
+	    cmocka_unit_test(test_trim),
+	    cmocka_unit_test(test_name),
+	    cmocka_unit_test(test_name_keeps_joiners_inside),
+	    cmocka_unit_test(test_message),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,8 +30,10 @@ static void client_frame(struct buf *b, uint8_t b0, struct str payload)
  */
 static void run(struct buf *b, size_t chunk, struct buf *ret)
 {
-	static const char *const names[] = {[WS_OP_TEXT] = "text",   [WS_OP_BINARY] = "binary",
-					    [WS_OP_CLOSE] = "close", [WS_OP_PING] = "ping",
+	static const char *const names[] = {[WS_OP_TEXT] = "text",
+					    [WS_OP_BINARY] = "binary",
+					    [WS_OP_CLOSE] = "close",
+					    [WS_OP_PING] = "ping",
 					    [WS_OP_PONG] = "pong"};
 	struct ws_in in;
 	struct ws_msg m;
@@ -161,8 +163,8 @@ static void test_length_forms(void **state)
 	static const uint8_t long16[] = {0x81, 0xfe, 0x00, 0x7d, 0, 0, 0, 0};
 	static const uint8_t long64[] = {0x81, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0};
 	static const uint8_t top_bit[] = {0x81, 0xff, 0x80, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0};
-	static const uint8_t huge[] = {0x81, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-				       0,    0,	   0,	 0};
+	static const uint8_t huge[] = {0x81, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff,
+				       0xff, 0xff, 0xff, 0,    0,    0,	   0};
 	static const uint8_t ping126[] = {0x89, 0xfe, 0x00, 0x7e, 0, 0, 0, 0};
 	struct buf b = BUF_INIT;
 
@@ -241,7 +243,8 @@ static void test_close_payloads(void **state)
 {
 	static const uint16_t good[] = {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010,
 					1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999};
-	static const uint16_t bad[] = {0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535};
+	static const uint16_t bad[] = {0,    999,  1004, 1005, 1006, 1015,
+				       1016, 1100, 2000, 2999, 5000, 65535};
 	char payload[WS_CONTROL_MAX] = {0}, want[40];
 	struct buf b = BUF_INIT;
 
@@ -260,7 +263,9 @@ static void test_close_payloads(void **state)
 	check(&b, "close:1005: closed");
 	client_frame(&b, 0x88, STR("\x03"));
 	check(&b, "fault:1002");
-	client_frame(&b, 0x88, STR("\x03\xe8" "bye"));
+	client_frame(&b, 0x88,
+		     STR("\x03\xe8"
+			 "bye"));
 	check(&b, "close:1000:bye closed");
 	client_frame(&b, 0x88, STR("\x03\xe8\xff"));
 	check(&b, "fault:1007");
@@ -398,20 +403,20 @@ static void test_accept_key(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rfc_example),
-		cmocka_unit_test(test_fragments_and_controls),
-		cmocka_unit_test(test_first_byte_rules),
-		cmocka_unit_test(test_interleaved_messages),
-		cmocka_unit_test(test_length_forms),
-		cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_utf8),
-		cmocka_unit_test(test_close_payloads),
-		cmocka_unit_test(test_nothing_after_close),
-		cmocka_unit_test(test_idle_holds_nothing),
-		cmocka_unit_test(test_headers),
-		cmocka_unit_test(test_frame_in_place),
-		cmocka_unit_test(test_close_out),
-		cmocka_unit_test(test_accept_key),
+	    cmocka_unit_test(test_rfc_example),
+	    cmocka_unit_test(test_fragments_and_controls),
+	    cmocka_unit_test(test_first_byte_rules),
+	    cmocka_unit_test(test_interleaved_messages),
+	    cmocka_unit_test(test_length_forms),
+	    cmocka_unit_test(test_limits),
+	    cmocka_unit_test(test_utf8),
+	    cmocka_unit_test(test_close_payloads),
+	    cmocka_unit_test(test_nothing_after_close),
+	    cmocka_unit_test(test_idle_holds_nothing),
+	    cmocka_unit_test(test_headers),
+	    cmocka_unit_test(test_frame_in_place),
+	    cmocka_unit_test(test_close_out),
+	    cmocka_unit_test(test_accept_key),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
