@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: MIT
+"""kill -9 of a worker, of the master, of the database, while people talk at speed."""
+import asyncio
+import os
+import random
+import signal
+import uuid
+
+import pytest
+import websockets
+
+from roomd_clients import Http, NativeSocket, RoomSocket, Socket, eventually
+from roomd_harness import PATIENCE, Daemon, session_of
+from roomd_postgres import Postgres, wait_until
+
+FAST = {'server.respawn_delay': '10ms', 'presence.grace_clean': '100ms', 'presence.grace_lost': '1s'}
+
+
+class Talker:
+    """A client as it should be: sends each message until it is acknowledged, across reconnections."""
+
+    def __init__(self, daemon, room, name, count):
+        self.daemon, self.room, self.name = daemon, room, name
+        self.pending = [(str(uuid.uuid4()), f'{name}:{n}') for n in range(count)]
+        self.acked = []  # (rev, text) in order of acknowledgement
+        self.seen = {}  # rev -> text
+        self.order = []  # revs as they came
+        self.reconnects = -1
+
+    async def run(self, until=None):
+        """Talks until all is acknowledged and UNTIL (a function of self) holds."""
+        while self.pending or (until and not until(self)):
+            self.reconnects += 1
+            try:
+                await self._session(until)
+            except (OSError, websockets.WebSocketException, asyncio.TimeoutError, AssertionError,
+                    asyncio.IncompleteReadError):
+                await asyncio.sleep(0.05)
+
+    async def _session(self, until):
+        last = self.order[-1] if self.order else 0
+        socket = await NativeSocket.hello(self.daemon, self.name)
+        try:
+            await socket.send({'op': 'sub', 'id': 'sub', 'c': self.room, 'rev': last})
+            live = await socket.expect(re='sub')
+            assert live['op'] == 'live', live
+            done = 0
+            while self.pending or (until and not until(self)):
+                if self.pending:
+                    key, text = self.pending[0]
+                    await socket.send({'op': 'send', 'id': key, 'c': self.room, 'k': key, 'content': text})
+                    answer = await socket.expect(re=key)
+                    if answer['op'] == 'err':
+                        assert answer['code'] in ('unavailable', 'overloaded', 'restarting'), answer
+                        await asyncio.sleep(0.05)
+                    else:
+                        self.acked.append((answer['message']['rev'], text))
+                        self.pending.pop(0)
+                else:
+                    await asyncio.sleep(0.02)
+                    assert socket.is_open
+                done = self._take(socket, done)
+        finally:
+            self._take(socket, 0)
+            await socket.drop()
+
+    def _take(self, socket, start):
+        events = socket.events(self.room)
+        for event in events[start:]:
+            rev = event['rev']
+            if rev in self.seen:
+                continue
+            self.seen[rev] = event['d']['content']
+            self.order.append(rev)
+        return len(events)
+
+
+def check(talkers, history, room):
+    """Every acknowledged message is in the history exactly once, where its answer said, in order."""
+    texts = [message['content'] for message in history]
+    assert len(texts) == len(set(texts)), 'a message is stored twice'
+    by_rev = {int(message['id']) - room * 2 ** 32: message['content'] for message in history}
+    for talker in talkers:
+        for rev, text in talker.acked:
+            assert by_rev[rev] == text
+        mine = [text for text in texts if text.startswith(talker.name + ':')]
+        assert mine == [text for _, text in talker.acked], f'the order of {talker.name}'
+        # what the socket saw is gapless, in order, and the same as what is stored
+        assert talker.order == sorted(talker.order)
+        assert talker.order == list(range(talker.order[0], talker.order[-1] + 1))
+        assert all(by_rev[rev] == text for rev, text in talker.seen.items())
+
+
+async def talk_and(daemon, disturb, talkers=10, count=100, prefix=None):
+    """Lets TALKERS send COUNT each while DISTURB runs; checks all promises afterwards."""
+    async with Http(daemon) as http:
+        room = prefix or (await http.new_room())['id']
+    crowd = [Talker(daemon, room, f'user{n}', count) for n in range(talkers)]
+    total = talkers * count
+
+    def all_seen(talker):
+        return talker.order and talker.order[-1] == total
+    tasks = [asyncio.create_task(talker.run(all_seen)) for talker in crowd]
+
+    def progress():
+        return sum(len(talker.acked) for talker in crowd)
+    try:
+        await disturb(progress, total)
+        await asyncio.wait_for(asyncio.gather(*tasks), 10 * PATIENCE)
+    finally:
+        for task in tasks:
+            task.cancel()
+    async with Http(daemon) as http:
+        history = await http.history(room)
+    assert len(history) == total
+    check(crowd, history, room)
+    return crowd, room
+
+
+@pytest.mark.parametrize('slot', [0, 1])
+async def test_kill_9_of_a_worker_during_1000_messages(start_daemon, slot):
+    one = start_daemon(settings=FAST)
+
+    async def disturb(progress, total):
+        await eventually(lambda: progress() > total * 0.3, 'a third is sent')
+        old = one.kill_worker(slot)
+        one.wait_replaced(slot, old)
+    crowd, _ = await talk_and(one, disturb)
+    assert sum(talker.reconnects for talker in crowd) > 0
+
+
+async def test_kill_9_of_workers_again_and_again(start_daemon):
+    one = start_daemon(workers=4, settings=dict(FAST, **{'server.respawn_delay_max': '100ms'}))
+    chance = random.Random(7)
+
+    async def disturb(progress, total):
+        for part in range(1, 9):
+            await eventually(lambda: progress() > total * part / 10, f'{part} tenths are sent')
+            slot = chance.randrange(4)
+            old = one.worker_pids().get(slot)
+            if old:
+                os.kill(old, signal.SIGKILL)
+    await talk_and(one, disturb, talkers=16, count=100)
+
+
+async def test_kill_9_of_all_workers_at_once(start_daemon):
+    one = start_daemon(workers=4, settings=FAST)
+
+    async def disturb(progress, total):
+        await eventually(lambda: progress() > total / 2, 'half is sent')
+        for pid in one.worker_pids().values():
+            os.kill(pid, signal.SIGKILL)
+    await talk_and(one, disturb)
+
+
+async def test_s1_34_the_simple_dialect_resumes_after_a_crash(start_daemon):
+    """S1's clients resume with the last revision they saw and send again with the same client_id."""
+    one = start_daemon(settings=FAST)
+    async with Http(one) as http:
+        room = (await http.new_room())['id']
+    bob = await RoomSocket.enter(one, room, 'Bob', worker=1)
+    alice = await RoomSocket.enter(one, room, 'Alice', worker=0)
+    sent = [(str(uuid.uuid4()), f'text {n}') for n in range(200)]
+    for key, text in sent:
+        await alice.say(text, key)
+    await alice.wait_messages(50)
+    old = one.kill_worker(0)
+    await alice.closed()
+    confirmed = {frame['client_id'] for frame in alice.messages()}
+    last = alice.messages()[-1]['rev']
+    one.wait_replaced(0, old)
+    again = await Socket.open(one, f'/ws/chat/{room}')
+    await again.send({'username': 'Alice'})
+    await again.expect(type='connected')
+    await again.send({'type': 'resume', 'rev': last})
+    for key, text in sent:
+        if key not in confirmed:
+            await again.send({'type': 'message', 'content': text, 'client_id': key})
+    await again.wait(lambda frames: sent[-1][0] in [frame.get('client_id') for frame in frames])
+    await bob.wait_messages(200)
+    assert [frame['content'] for frame in bob.messages()] == [text for _, text in sent]
+    assert [frame['rev'] for frame in bob.messages()] == list(range(1, 201))
+    async with Http(one) as http:
+        assert [message['content'] for message in await http.history(room)] == [text for _, text in sent]
+    for socket in (again, bob):
+        await socket.close()
+
+
+async def test_s3_25_users_of_a_dead_worker_leave_after_the_grace(start_daemon):
+    one = start_daemon(settings=FAST)
+    async with Http(one) as http:
+        room = (await http.new_room())['id']
+    bob = await RoomSocket.enter(one, room, 'Bob', worker=1)
+    alice = await RoomSocket.enter(one, room, 'Alice', worker=0)
+    carol = await RoomSocket.enter(one, room, 'Carol', worker=0)
+    await bob.wait(lambda frames: any(len(frame.get('users', [])) == 3 for frame in frames))
+    one.kill_worker(0)
+    await alice.closed()
+    await carol.closed()
+    # Carol comes back within the grace: nobody is told; Alice does not
+    async def come_back():
+        try:
+            return await RoomSocket.enter(one, room, 'Carol', worker=1)
+        except (OSError, websockets.WebSocketException, AssertionError):
+            return None
+    carol = await eventually(come_back, 'Carol is back')
+    await bob.expect(type='system', event='leave', username='Alice')
+    await bob.wait(lambda frames: sorted([f for f in frames if f['type'] == 'users_list'][-1]['users']) ==
+                   ['Bob', 'Carol'])
+    assert not bob.all(type='system', event='leave', username='Carol')
+    assert len(bob.all(type='system', event='join', username='Carol')) == 1
+    for socket in (bob, carol):
+        await socket.close()
+
+
+async def test_typing_of_a_dead_worker_does_not_stay(start_daemon):
+    one = start_daemon(settings=dict(FAST, **{'chat.typing_timeout': '60s'}))
+    async with Http(one) as http:
+        room = (await http.new_room())['id']
+    bob = await RoomSocket.enter(one, room, 'Bob', worker=1)
+    alice = await RoomSocket.enter(one, room, 'Alice', worker=0)
+    await alice.send({'type': 'typing', 'is_typing': True})
+    await bob.expect(type='typing', users=['Alice'])
+    one.kill_worker(0)
+    await bob.expect(type='typing', users=[])
+    await bob.close()
+
+
+async def test_connections_wait_for_the_replacement(start_daemon):
+    """The listening socket of a slot outlives its worker: nothing is refused meanwhile."""
+    one = start_daemon(settings={'server.respawn_delay': '300ms'})
+    old = one.kill_worker(0)
+
+    async def ask():
+        async with Http(one) as http:
+            status, _, headers = await http.ask('GET', '/api/chat/rooms')
+            return status, headers['X-Roomd-Worker']
+    answers = await asyncio.gather(*(ask() for _ in range(60)))
+    assert {status for status, _ in answers} == {200}
+    assert {worker for _, worker in answers} == {'0', '1'}
+    one.wait_replaced(0, old)
+
+
+async def test_a_worker_that_dies_again_and_again_is_replaced_ever_more_slowly(start_daemon):
+    one = start_daemon(settings={'server.respawn_delay': '100ms', 'server.respawn_delay_max': '10s'})
+    times = []
+    for _ in range(4):
+        before = asyncio.get_running_loop().time()
+        old = one.kill_worker(0)
+        one.wait_replaced(0, old)
+        times.append(asyncio.get_running_loop().time() - before)
+    assert times[3] > 2 * times[0]
+    assert times[3] > 0.4
+
+
+def test_no_process_is_left_when_the_master_is_killed(start_daemon):
+    one = start_daemon(workers=4)
+    leader = one.pid
+    assert len(session_of(leader)) >= 5
+    one.kill()
+    wait_until(lambda: not session_of(leader), 20, 'all processes end')
+
+
+async def test_after_kill_9_of_the_master_everything_acknowledged_is_there(start_daemon):
+    one = start_daemon(settings=FAST)
+
+    async def disturb(progress, total):
+        await eventually(lambda: progress() > total * 0.3, 'a third is sent')
+        leader = one.pid
+        one.kill()
+        wait_until(lambda: not session_of(leader), 20, 'all processes end')
+        one.start()
+    await talk_and(one, disturb)
+
+
+async def test_s0_47_c20_a_restart_of_the_database_loses_and_doubles_nothing(start_daemon, request):
+    own = Postgres()
+    request.addfinalizer(own.remove)
+    own.start()
+    name = own.new_database()
+    one = Daemon(own.url(name), settings=dict(FAST, **{'persist.wait_max': '20s'}), name='test_crash.database')
+    request.addfinalizer(one.close)
+    one.expected_errors.append('database|connect')
+    one.start()
+
+    async def disturb(progress, total):
+        await eventually(lambda: progress() > total * 0.3, 'a third is sent')
+        own.stop(signal.SIGQUIT)
+        await asyncio.sleep(0)
+        own.start()
+        await eventually(lambda: progress() > total * 0.6, 'it goes on')
+        own.stop(signal.SIGINT)
+        own.start()
+    await talk_and(one, disturb)
+    assert len(one.worker_pids()) == 2
+
+
+async def test_s0_50_c20_without_the_database_sockets_stay_and_sends_are_refused(start_daemon, request):
+    own = Postgres()
+    request.addfinalizer(own.remove)
+    own.start()
+    one = Daemon(own.url(own.new_database()), settings={'persist.wait_max': '500ms'},
+                 name='test_crash.no_database')
+    request.addfinalizer(one.close)
+    one.expected_errors.append('database|connect')
+    one.start()
+    async with Http(one) as http:
+        room = (await http.new_room())['id']
+    alice = await NativeSocket.hello(one, 'Alice', worker=0)
+    bob = await NativeSocket.hello(one, 'Bob', worker=1)
+    for socket in (alice, bob):
+        await socket.sub(room)
+    own.stop(signal.SIGQUIT)
+    key = str(uuid.uuid4())
+    error = await alice.say(room, 'not now', key)
+    assert (error['op'], error['code']) == ('err', 'unavailable')
+    assert error['retry_after'] > 0
+    await alice.send({'op': 'typing', 'c': room, 'on': True})
+    await bob.wait(lambda frames: any(frame.get('t') == 'typing' for frame in frames), 'typing goes on')
+    async with Http(one) as http:
+        status, _, headers = await http.ask('GET', f'/api/chat/rooms/{room}/messages')
+        assert status == 503 and headers['Retry-After']
+        assert (await http.ask('GET', '/'))[0] == 200
+    own.start()
+
+    async def accepted():
+        answer = await alice.say(room, 'not now', key)
+        return answer['op'] == 'ok'
+    await eventually(accepted, 'sends work again')
+    await bob.expect(op='ev', c=room, rev=1)
+    assert len(bob.events(room)) == 1
+    for socket in (alice, bob):
+        assert socket.is_open
+        await socket.close()

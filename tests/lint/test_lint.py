@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: MIT
+"""Rules of the tree that a machine can check, and proofs that the checks can fail."""
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get('ROOMD_BUILD', TOP / '.dev/build'))
+FOLDERS = ('base', 'proto', 'shm', 'sql', 'worker', 'daemon', 'bench', 'web', 'tests', 'systemd', 'man')
+LINES_MAX = 1000
+
+
+def files(*suffixes):
+    """Files of the tree with one of the suffixes ('' for none), without what tools put there."""
+    found = [path for path in TOP.iterdir() if path.is_file()]
+    for folder in FOLDERS:
+        found += [path for path in (TOP / folder).rglob('*') if path.is_file()]
+    skipped = ('node_modules', '__pycache__', '.pytest_cache', 'corpus', 'corpora')
+    return sorted(path for path in found if path.suffix in suffixes
+                  and not any(part in skipped for part in path.relative_to(TOP).parts))
+
+
+def relative(paths):
+    return [str(path.relative_to(TOP)) for path in paths]
+
+
+def layers(*args):
+    return subprocess.run([TOP / 'tests/lint/layers', *map(str, args)], capture_output=True, text=True,
+                          check=False)
+
+
+# ---------------------------------------------------------------- layers
+
+
+def test_s2_26_the_layers_hold():
+    done = layers(TOP, BUILD)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize('name, text', [
+    ('base/a.c', '#include "proto/ws.h"'), ('proto/a.c', '#include "sql/db.h"'),
+    ('shm/a.h', '#include "worker/conn.h"'), ('sql/a.c', '# include  "shm/ring.h"'),
+    ('worker/a.c', '#include "daemon/master.h"'), ('worker/a.c', '#include "sql/db_priv.h"'),
+    ('worker/a.c', '#include <msgpack.h>'), ('worker/a.c', '#include <jansson.h>'),
+    ('worker/a.c', '#include <libpq-fe.h>'), ('proto/a.c', '#include <ev.h>'),
+    ('sql/a.c', '#include <ev.h>'), ('worker/a.c', '#include <systemd/sd-daemon.h>'),
+    ('worker/a.c', '#include <argon2.h>'), ('daemon/a.c', '#include <libpq-fe.h>'),
+    ('worker/a.c', '#include "conn.h"'),
+])
+def test_s2_26_a_forbidden_include_is_found(tmp_path, name, text):
+    path = tmp_path / name
+    path.parent.mkdir()
+    path.write_text(f'/* nothing else */\n{text}\n')
+    done = layers(tmp_path)
+    assert done.returncode == 1
+    assert name in done.stdout
+
+
+def test_s2_26_own_header_first_is_checked(tmp_path):
+    (tmp_path / 'base').mkdir()
+    (tmp_path / 'base/a.h').write_text('')
+    (tmp_path / 'base/a.c').write_text('#include <stdio.h>\n#include "base/a.h"\n')
+    assert layers(tmp_path).returncode == 0
+    (tmp_path / 'base/b.h').write_text('')
+    (tmp_path / 'base/a.c').write_text('#include "base/b.h"\n#include "base/a.h"\n')
+    assert 'own header first' in layers(tmp_path).stdout
+
+
+def make_library(folder, path, source):
+    (path / 'x.c').write_text(source)
+    subprocess.run(['gcc', '-c', 'x.c', '-o', f'{folder}.o'], cwd=path, check=True)
+    subprocess.run(['ar', 'rcs', f'lib{folder}.a', f'{folder}.o'], cwd=path, check=True)
+
+
+def test_s2_26_a_symbol_that_crosses_is_found(tmp_path):
+    make_library('base', tmp_path, 'int base_f(void) { return 1; }')
+    make_library('sql', tmp_path, 'int base_f(void); int sql_f(void) { return base_f(); }')
+    make_library('proto', tmp_path, 'int strange(void); int proto_f(void) { return strange(); }')
+    assert layers(tmp_path, tmp_path).returncode == 0
+    make_library('proto', tmp_path, 'int sql_f(void); int proto_f(void) { return sql_f(); }')
+    done = layers(tmp_path, tmp_path)
+    assert done.returncode == 1
+    assert 'sql_f' in done.stdout
+
+
+# ---------------------------------------------------------------- every file
+
+
+def test_files_have_at_most_1000_lines():
+    sources = files('.c', '.h', '.def', '.py', '.js', '.mjs', '.css', '.sql', '.inc', '')
+    long = [path for path in sources if path.read_bytes().count(b'\n') > LINES_MAX]
+    assert relative(long) == []
+
+
+def test_sources_begin_with_the_licence_line():
+    bare = []
+    for path in files('.c', '.h', '.def', '.py', '.sql', '.inc', '.js', '.mjs', '.css', '.in', '.service', '.socket'):
+        lines = path.read_text(errors='replace').splitlines()[:2]
+        if not any('SPDX-License-Identifier: MIT' in line for line in lines):
+            bare.append(path)
+    generated = {'Makefile.in', 'config.h.in'}
+    assert [name for name in relative(bare) if name not in generated] == []
+
+
+def test_c_files_say_in_two_lines_what_they_do():
+    """The second line opens a comment, which is the header's two lines (a few more are good too)."""
+    silent = []
+    for path in files('.c', '.h', '.def'):
+        lines = path.read_text(errors='replace').splitlines()
+        if len(lines) < 3 or not re.match(r'/\*', lines[1]) or not re.search(r'\w{3}', ' '.join(lines[1:4])):
+            silent.append(path)
+    assert relative(silent) == []
+
+
+def test_nothing_is_left_to_be_done():
+    words = re.compile(r'\b(TO' + r'DO|FIX' + r'ME|X' + r'XX|HA' + r'CK)\b')
+    sources = files('.c', '.h', '.def', '.py', '.js', '.mjs', '.css', '.html', '.sql', '.inc', '.in', '.am', '.ac', '.md', '')
+    sources = [path for path in sources if path.name not in ('configure', 'Makefile.in')]
+    found = [f'{path.relative_to(TOP)}:{number}' for path in sources
+             for number, line in enumerate(path.read_text(errors='replace').splitlines(), 1) if words.search(line)]
+    assert found == []
+
+
+def test_c_lines_have_at_most_100_columns():
+    found = []
+    for path in files('.c', '.h'):
+        for number, line in enumerate(path.read_text(errors='replace').splitlines(), 1):
+            if len(line.expandtabs(8)) > 100:
+                found.append(f'{path.relative_to(TOP)}:{number}')
+    # tables that are wider read better wide; more than a few lines in the tree are no exception any more
+    assert len(found) <= 40, found
+
+
+# ---------------------------------------------------------------- tables
+
+
+def describe(table):
+    done = subprocess.run([BUILD / 'roomd', '--describe', table], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def rows_of(name):
+    """The X(…) rows of a table, each as its text."""
+    text = re.sub(r'/\*.*?\*/', '', (TOP / name).read_text(), flags=re.S)
+    return re.findall(r'^X\((.*?)\)$', text, re.S | re.M)
+
+
+@pytest.mark.parametrize('name', ['base/settings.def', 'shm/metrics.def', 'proto/errors.def', 'worker/routes.def',
+                                  'shm/locks.def', 'base/faults.def'])
+def test_every_row_of_a_table_says_what_it_means(name):
+    if not (TOP / name).exists():
+        pytest.skip(f'there is no {name} yet')
+    rows = rows_of(name)
+    assert rows
+    for row in rows:
+        words = re.findall(r'"((?:[^"\\]|\\.)*)"', row)
+        assert words and (len(words[-1]) > 4), row
+
+
+@pytest.mark.parametrize('table, name', [
+    ('settings', 'base/settings.def'), ('metrics', 'shm/metrics.def'), ('events', 'proto/events.def'),
+    ('routes', 'worker/routes.def'), ('statements', 'sql/statements.def'), ('errors', 'proto/errors.def'),
+    ('locks', 'shm/locks.def')])
+def test_describe_prints_every_row(table, name):
+    assert len(describe(table)) == len(rows_of(name))
+
+
+def test_openapi_and_routes_agree():
+    done = subprocess.run(['/usr/bin/python3', TOP / 'tests/lint/check_openapi.py', BUILD],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# ---------------------------------------------------------------- pages, scripts, README
+
+
+def mandoc_lint(path):
+    done = subprocess.run(['mandoc', '-Tlint', '-Wstyle', str(path)], capture_output=True, text=True, check=False)
+    # whether the machine's index of pages knows a page is not the page's fault
+    return [line for line in (done.stdout + done.stderr).splitlines()
+            if 'referenced manual not found' not in line and 'outdated mandoc.db' not in line]
+
+
+@pytest.mark.parametrize('page', ['roomd.8', 'roomd.conf.5'])
+def test_manual_pages_are_clean(page):
+    assert mandoc_lint(BUILD / 'man' / page) == []
+    assert not re.search(r'@\w+@', (BUILD / 'man' / page).read_text())
+
+
+def test_a_faulty_manual_page_is_found(tmp_path):
+    page = tmp_path / 'x.8'
+    page.write_text((BUILD / 'man/roomd.8').read_text().replace('.Sh NAME', '.Sh NAM').replace('.El', '', 1))
+    assert mandoc_lint(page)
+
+
+def test_the_manual_names_every_setting():
+    text = (BUILD / 'man/roomd.conf.5').read_text()
+    for setting in describe('settings'):
+        assert re.search(rf'^\.It Cm {setting["name"]}$', text, re.M), setting
+
+
+@pytest.mark.parametrize('script', ['dev', '.ci/run', 'bench/run'])
+def test_shell_scripts_are_clean(script):
+    if not shutil.which('shellcheck'):
+        pytest.skip('shellcheck is not installed')
+    if not (TOP / script).exists():
+        pytest.skip(f'there is no {script}')
+    done = subprocess.run(['shellcheck', '-S', 'warning', TOP / script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_readme_names_commands_that_exist():
+    text = (TOP / 'README.md').read_text()
+    usage = subprocess.run([TOP / 'dev', 'help'], capture_output=True, text=True, check=True).stdout
+    commands = set(re.findall(r'\./dev (\w+)', text))
+    assert {'run', 'test', 'clean'} <= commands
+    for command in commands:
+        assert re.search(rf'^  {command}\b', usage, re.M), command
+    suites = re.findall(r'\./dev test ((?:\w+ ?)+)$', text, re.M)
+    for suite in ' '.join(suites).split():
+        assert suite in usage
+    for link in re.findall(r'\]\(([^)#]+)\)', text):
+        assert '://' in link or (TOP / link).exists(), link
+
+
+def test_readme_shows_every_folder():
+    text = (TOP / 'README.md').read_text()
+    for folder in FOLDERS:
+        assert re.search(rf'`{folder}/`', text), folder
