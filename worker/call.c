@@ -20,7 +20,10 @@ enum { MODE_PRODUCTION, MODE_DEVELOPMENT };
 #define PROBLEM_TYPE "application/problem+json"
 #define HTML_TYPE "text/html; charset=utf-8"
 
-/* A page may load from here only, and nobody may frame it; ws: and wss: because 'self' leaves them out. */
+/*
+ * A page may load from here only, and nobody may frame it; ws: and wss: because 'self' leaves them
+ * out.
+ */
 #define PAGE_POLICY                                                                                \
 	"Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "       \
 	"img-src 'self' data:; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'self'; " \

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One HTTP request on its way to an answer. A handler answers at once or keeps the call and answers from a
- * database callback; the connection may be gone by then, which the answering functions notice.
+ * One HTTP request on its way to an answer. A handler answers at once or keeps the call and answers
+ * from a database callback; the connection may be gone by then, which the answering functions
+ * notice.
  */
 #ifndef WORKER_CALL_H
 #define WORKER_CALL_H
@@ -45,8 +46,8 @@ typedef void (*call_handler)(struct call *call);
 struct call *call_new(struct conn *c, const struct http_request *req);
 
 /*
- * Each of these answers and frees CALL; BODY is copied. TYPE is the media type, NULL for none. HEADERS is NULL
- * or complete lines "Name: value\r\n".
+ * Each of these answers and frees CALL; BODY is copied. TYPE is the media type, NULL for none.
+ * HEADERS is NULL or complete lines "Name: value\r\n".
  */
 void call_answer(struct call *call, int status, const char *type, const char *headers, struct str body);
 void call_json(struct call *call, int status, struct str body);

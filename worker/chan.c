@@ -264,9 +264,10 @@ void chan_level(struct chan *ch)
 
 static void send_row(struct sub *sub, const struct event_row *row)
 {
+	struct key_text key;
 	struct event ev;
 
-	if (chan_order_from_row(sub->chan->conv, row, &ev))
+	if (chan_order_from_row(sub->chan->conv, row, &key, &ev))
 		deliver_encode(conn_reply(sub->conn), sub->conn->dialect, &ev);
 	sub->rev = row->rev;
 }

@@ -19,7 +19,19 @@ struct fill {
 	uint64_t serial;
 };
 
-bool chan_order_from_row(int64_t conv, const struct event_row *row, struct event *ret)
+/* Keys that were no UUIDs are stored as their hash, which says nothing to their sender. */
+static struct str key_of(const struct uuid *key, struct key_text *text)
+{
+	const int version = key->b[6] >> 4, hashed = 8;
+
+	if (uuid_is_zero(key) || version == hashed)
+		return STR("");
+	uuid_format(key, text->text);
+	return str_of(text->text);
+}
+
+bool chan_order_from_row(int64_t conv, const struct event_row *row, struct key_text *key,
+			 struct event *ret)
 {
 	if (!event_info((int)row->kind))
 		return false;
@@ -32,6 +44,7 @@ bool chan_order_from_row(int64_t conv, const struct event_row *row, struct event
 		.actor = row->actor,
 		.actor_name = row->actor_name,
 		.client_msg_id = row->client_msg_id,
+		.client_id = key_of(&row->client_msg_id, key),
 		.content = row->content,
 	};
 	if (row->kind == KIND_MESSAGE_NEW)
@@ -149,12 +162,13 @@ static void on_filled(void *arg, int err, const struct db_result *res)
 	ch->is_filling = false;
 	for (int i = 0; i < n && ch->state == CHAN_OPEN; i++) {
 		struct event_row row;
+		struct key_text key;
 		struct event ev;
 
 		event_row_get(res, i, &row);
 		if (row.rev <= ch->rev)
 			continue;
-		if (chan_order_from_row(ch->conv, &row, &ev))
+		if (chan_order_from_row(ch->conv, &row, &key, &ev))
 			deliver_next(ch, &ev);
 		ch->rev = row.rev;
 		ch->seq = row.seq;

@@ -11,8 +11,17 @@
 #include "sql/events.h"
 #include "worker/chan.h"
 
-/* A row of the log as an event; false for a kind that this version does not know. Borrows from ROW. */
-bool chan_order_from_row(int64_t conv, const struct event_row *row, struct event *ret);
+/* The text of a message's key, for as long as its event is used. */
+struct key_text {
+	char text[UUID_TEXT_LEN + 1];
+};
+
+/*
+ * A row of the log as an event; false for a kind that this version does not know. Borrows from ROW and from KEY,
+ * which receives the sender's own key where that was a UUID: who sent it before a reconnect recognises it.
+ */
+bool chan_order_from_row(int64_t conv, const struct event_row *row, struct key_text *key,
+			 struct event *ret);
 
 /* Delivers what has waited and now has its turn. */
 void chan_order_release(struct chan *ch);

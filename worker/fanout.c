@@ -156,6 +156,7 @@ static void on_republish(void *arg, int err, const struct db_result *res)
 	struct republish *rp = arg;
 	struct worker *wk = rp->wk;
 	int n = err ? 0 : db_rows(res);
+	struct key_text *keys;
 	struct event *events;
 	size_t n_events = 0;
 
@@ -164,17 +165,19 @@ static void on_republish(void *arg, int err, const struct db_result *res)
 		return;
 	}
 	events = xcalloc((size_t)n + 1, sizeof(*events));
+	keys = xcalloc((size_t)n + 1, sizeof(*keys));
 	for (int i = 0; i < n; i++) {
 		struct event_row row;
 
 		event_row_get(res, i, &row);
-		if (chan_order_from_row(rp->conv, &row, &events[n_events]))
+		if (chan_order_from_row(rp->conv, &row, &keys[n_events], &events[n_events]))
 			n_events++;
 		rp->after = row.rev;
 	}
 	if (n_events)
 		publish(wk, events, n_events, RING_F_RECOVERED);
 	free(events);
+	free(keys);
 	if (n == REPUBLISH_PAGE)
 		republish_next(rp);
 	else

@@ -12,8 +12,8 @@
 #include "worker/routes.h"
 
 /*
- * Answers of pipelined requests are pushed out beyond this, so that somebody who asks without reading
- * meets a full socket instead of growing our memory.
+ * Answers of pipelined requests are pushed out beyond this, so that somebody who asks without
+ * reading meets a full socket instead of growing our memory.
  */
 #define REPLY_FLUSH_BYTES (64 * 1024)
 
@@ -176,7 +176,10 @@ static void http_open(struct conn *c)
 	});
 }
 
-/* A request is incomplete: its head and its body have a deadline each, counted from their first byte. */
+/*
+ * A request is incomplete: its head and its body have a deadline each, counted from their first
+ * byte.
+ */
 static void await_more(struct conn *c)
 {
 	enum http_phase phase = http_phase(c->http);

@@ -10,8 +10,8 @@
 #include "worker/conn.h"
 
 /*
- * The answer to the present request is queued: goes on with the next one, or closes. Called by call.c
- * only.
+ * The answer to the present request is queued: goes on with the next one, or closes. Called by
+ * call.c only.
  */
 void http_conn_answered(struct conn *c, bool keep_alive);
 

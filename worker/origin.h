@@ -13,7 +13,8 @@
 
 /*
  * True without an Origin field, when Origin's host and port are the request's own (RFC 6454 section
- * 5; the scheme is not compared because a proxy may end TLS), or when http.origins lists it or has "*".
+ * 5; the scheme is not compared because a proxy may end TLS), or when http.origins lists it or has
+ * "*".
  */
 bool origin_is_allowed(const struct settings *s, const struct http_request *req);
 
@@ -25,8 +26,8 @@ bool origin_is_allowed(const struct settings *s, const struct http_request *req)
 char *origin_cors(const struct settings *s, const struct http_request *req);
 
 /*
- * Appends the fields that answer a preflight (Fetch standard, "CORS-preflight fetch") when REQ is one
- * from a listed origin; ALLOW has the path's methods.
+ * Appends the fields that answer a preflight (Fetch standard, "CORS-preflight fetch") when REQ is
+ * one from a listed origin; ALLOW has the path's methods.
  */
 void origin_add_preflight(const struct settings *s, const struct http_request *req, const char *allow,
 			  struct buf *fields);

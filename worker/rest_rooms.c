@@ -36,7 +36,10 @@ static void add_listed(struct buf *b, struct str object, uint32_t users)
 	buf_add_char(b, '}');
 }
 
-/* How many users each room of the list has now, owned by the caller; zeros when that cannot be read. */
+/*
+ * How many users each room of the list has now, owned by the caller; zeros when that cannot be
+ * read.
+ */
 static uint32_t *count_users(struct worker *wk, const struct db_result *res, size_t n)
 {
 	uint32_t *users = xcalloc(n + 1, sizeof(*users));

@@ -174,7 +174,9 @@ void routes_free(struct routes **r)
 	*r = NULL;
 }
 
-/* The node that the whole of PATH leads to below PARENT. Recursion is as deep as the table's paths. */
+/*
+ * The node that the whole of PATH leads to below PARENT. Recursion is as deep as the table's paths.
+ */
 static const struct node *node_find(const struct node *parent, struct str path, int n_params,
 				    struct str *params)
 {

@@ -70,8 +70,9 @@ int routes_new(const struct route *table, size_t n, struct routes **ret,
 void routes_free(struct routes **r); /* NULL allowed; clears the pointer */
 
 /*
- * Finds the row for METHOD and PATH (without query). An exact segment is preferred to "{name}". HEAD
- * finds the row of GET. HTTP_OPTIONS never finds a row: it gives ROUTE_OTHER_METHOD on a known path.
+ * Finds the row for METHOD and PATH (without query). An exact segment is preferred to "{name}".
+ * HEAD finds the row of GET. HTTP_OPTIONS never finds a row: it gives ROUTE_OTHER_METHOD on a known
+ * path.
  */
 enum route_result route_find(const struct routes *r, enum http_method method, struct str path,
 			     struct route_match *ret);

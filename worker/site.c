@@ -158,7 +158,10 @@ static uint32_t le32(const uint8_t *p)
 	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-/* Whether GZ claims, in its trailer (RFC 1952 section 2.3.1), to hold exactly PLAIN: not a leftover. */
+/*
+ * Whether GZ claims, in its trailer (RFC 1952 section 2.3.1), to hold exactly PLAIN: not a
+ * leftover.
+ */
 static bool gzip_matches(const uint8_t *gz, size_t gz_len, const struct variant *plain)
 {
 	if (gz_len < 18 || gz[0] != 0x1f || gz[1] != 0x8b)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The files of the page in memory: read once before the fork, shared by every worker, never changed.
- * Which of them a request gets, and in what form, is decided in static.c.
+ * The files of the page in memory: read once before the fork, shared by every worker, never
+ * changed. Which of them a request gets, and in what form, is decided in static.c.
  */
 #ifndef WORKER_SITE_H
 #define WORKER_SITE_H
@@ -41,9 +41,9 @@ struct site {
 
 /*
  * Reads WEB_ROOT: index.html (served as "/", its links to /static files carry their hash), other
- * regular files beside it and everything below static/. Hidden files and symbolic links are left out;
- * NAME.gz is the compressed form of NAME if it holds exactly NAME's bytes, and nothing by itself.
- * Returns 0, -ERR_NOENT (no index.html), -ERR_IO or -ERR_TOOBIG (a limit above).
+ * regular files beside it and everything below static/. Hidden files and symbolic links are left
+ * out; NAME.gz is the compressed form of NAME if it holds exactly NAME's bytes, and nothing by
+ * itself. Returns 0, -ERR_NOENT (no index.html), -ERR_IO or -ERR_TOOBIG (a limit above).
  */
 int site_load(const char *web_root, struct site **ret) MUST_CHECK;
 

@@ -14,7 +14,10 @@ static bool accepts_gzip(const struct http_request *req)
 	return http_encoding_quality(http_header(req, "Accept-Encoding"), "gzip") > 0;
 }
 
-/* Ranges are cut from the plain form only: few ask for both, and its numbers mean what people think. */
+/*
+ * Ranges are cut from the plain form only: few ask for both, and its numbers mean what people
+ * think.
+ */
 static const struct variant *choose(const struct asset *a, const struct http_request *req)
 {
 	if (a->gzip.bytes && accepts_gzip(req) && !http_header(req, "Range").p)

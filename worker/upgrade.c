@@ -41,7 +41,9 @@ static int check_subprotocol(const struct http_request *req, struct handshake *h
 	return 0;
 }
 
-/* Checks everything that needs no database; answers and returns false when the request is refused. */
+/*
+ * Checks everything that needs no database; answers and returns false when the request is refused.
+ */
 static bool handshake_check(struct call *call, struct handshake *h)
 {
 	struct str key;
@@ -63,7 +65,10 @@ static bool handshake_check(struct call *call, struct handshake *h)
 	return false;
 }
 
-/* Queues the 101 and leaves HTTP. The conversation may be 0: the socket then says that there is none. */
+/*
+ * Queues the 101 and leaves HTTP. The conversation may be 0: the socket then says that there is
+ * none.
+ */
 static void handshake_finish(struct call *call, const struct handshake *h, int64_t room_id)
 {
 	struct conn *c = call_conn(call);
