@@ -25,6 +25,7 @@ const LIST_STEP = 25; // rooms and people shown before "show more"
 const LOG_HEAD = 56; // .log padding above the first and below the last message (style.css)
 const LOG_FOOT = 8;
 const SLOW_SEND_MS = 1_500; // only then a pending line says so in words
+const SCROLL_REST_MS = 150; // without a scroll event for so long, scrolling has come to rest
 const SEND_BURST = 8; // stays below the server's 10 sends/s, so a flushed outbox keeps its order
 const SEND_PER_S = 8;
 
@@ -637,11 +638,12 @@ function dropFromOutbox(item) {
 
 const log = {
   items: [], byId: new Map(), tops: new Float64Array(256), clean: 0, serial: 0,
-  anchor: null, pinned: true, complete: false, loading: false, failed: false,
+  anchor: null, shown: null, pinned: true, bias: 0, scrolling: false, scrollTop: 0,
+  complete: false, loading: false, failed: false,
 };
 
 function resetLog() {
-  Object.assign(log, { items: [], byId: new Map(), clean: 0, anchor: null, pinned: true });
+  Object.assign(log, { items: [], byId: new Map(), clean: 0, anchor: null, shown: null, pinned: true, bias: 0 });
   Object.assign(log, { complete: false, loading: false, failed: false });
   ui.log.replaceChildren();
 }
@@ -930,6 +932,7 @@ function renderMessages() {
   drawDue = false;
   if (!session || ui.chat.hidden) return;
   const height = ui.messages.clientHeight;
+  if (ui.messages.scrollTop !== log.scrollTop) followScroll(); // its event is still to come
   for (let pass = 0; pass < 4 && log.items.length; pass++) {
     const total = measureTops();
     const [first, last] = chooseRange(anchorTop(total, height), height);
@@ -939,10 +942,11 @@ function renderMessages() {
   if (!log.items.length) {
     ui.log.replaceChildren();
     ui.log.style.padding = '';
+    log.shown = null;
   }
   holdPosition(height);
   renderJump();
-  const near = ui.messages.scrollTop < height * 1.5;
+  const near = anchorTop(measureTops(), height) < height * 1.5;
   if (near && session.loaded && !log.failed) loadHistory();
 }
 
@@ -953,8 +957,15 @@ function showRange(first, last, total) {
   for (const node of ui.log.children) if (!nodes.includes(node)) node.item.node = null;
   placeChildren(ui.log, nodes);
   if (focused && !ui.log.contains(document.activeElement)) ui.messages.focus({ preventScroll: true });
-  ui.log.style.paddingTop = `${LOG_HEAD + log.tops[first]}px`;
-  ui.log.style.paddingBottom = `${LOG_FOOT + total - log.tops[last + 1]}px`;
+  log.shown = { item: log.items[first], top: log.tops[first], above: log.tops[first], below: total - log.tops[last + 1] };
+  padAround();
+}
+
+/** Empty room in place of the lines without nodes. */
+function padAround() {
+  const { above, below } = log.shown;
+  ui.log.style.paddingTop = `${LOG_HEAD + above + log.bias}px`;
+  ui.log.style.paddingBottom = `${LOG_FOOT + Math.max(0, below - log.bias)}px`;
 }
 
 /** Stores the heights of the shown lines; true if one was new or different. */
@@ -971,24 +982,60 @@ function measureRange(first, last) {
   return changed;
 }
 
+// Setting scrollTop would cut off a scroll that is still in motion. Until it rests, the whole log is
+// shifted by a bias instead, so that what is being read stays where it is.
 function holdPosition(height) {
+  const box = ui.messages;
   const total = measureTops();
-  const want = log.pinned ? ui.messages.scrollHeight : LOG_HEAD + anchorTop(total, height);
-  if (log.pinned || (log.anchor && Math.abs(want - ui.messages.scrollTop) > 1)) ui.messages.scrollTop = want;
   ui.older.style.top = `${Math.max(0, height - total - LOG_HEAD - LOG_FOOT)}px`;
+  if (!log.shown) return;
+  const want = LOG_HEAD + anchorTop(total, height);
+  const off = log.pinned || !log.anchor ? 0 : box.scrollTop - want;
+  log.bias = log.scrolling && LOG_HEAD + log.shown.above + off >= 0 ? off : 0;
+  padAround();
+  const to = log.pinned ? box.scrollHeight - height : want + log.bias;
+  if ((log.pinned || log.anchor) && Math.abs(box.scrollTop - to) > 1) box.scrollTop = to;
+  log.scrollTop = box.scrollTop;
 }
 
-function noteScroll() {
+/** How far the log has moved under what is on screen by lines that came in but are not drawn yet. */
+function shiftSinceDrawn() {
+  const i = log.shown ? indexOfItem(log.shown.item) : -1;
+  return log.items[i] === log.shown?.item ? log.tops[i] - log.shown.top : 0;
+}
+
+/** Takes over a move by the user: where the view is now decides the anchor. */
+function followScroll() {
   const { scrollTop, clientHeight, scrollHeight } = ui.messages;
-  log.pinned = scrollTop + clientHeight >= scrollHeight - 24;
+  const below = scrollHeight - clientHeight - scrollTop;
+  if (Math.abs(scrollTop - log.scrollTop) > 2 * clientHeight) log.bias = 0; // a leap: nothing to hold on to
+  log.pinned = below <= 2 || (below <= 24 && scrollTop >= log.scrollTop); // a move upwards lets go at once
+  log.scrollTop = scrollTop;
   log.anchor = null;
   if (!log.pinned && log.items.length) {
     measureTops();
-    const i = indexAt(scrollTop - LOG_HEAD);
-    log.anchor = { item: log.items[i], delta: scrollTop - LOG_HEAD - log.tops[i] };
+    const y = scrollTop - LOG_HEAD - log.bias + shiftSinceDrawn();
+    const i = indexAt(y);
+    log.anchor = { item: log.items[i], delta: y - log.tops[i] };
   }
   if (log.pinned) seen();
+}
+
+function noteScroll() {
+  if (ui.messages.scrollTop !== log.scrollTop) followScroll();
+  log.scrolling = true;
+  clearTimeout(log.restTimer);
+  log.restTimer = setTimeout(() => {
+    log.scrolling = false;
+    scheduleDraw();
+  }, SCROLL_REST_MS);
   scheduleDraw();
+}
+
+function showEnd() {
+  log.pinned = true;
+  seen();
+  renderMessages();
 }
 
 function itemNode(i) {
@@ -1329,10 +1376,14 @@ function bindLists() {
     if (act === 'history') (session.loaded ? loadHistory : syncHistory)();
   });
   ui.messages.addEventListener('scroll', noteScroll, { passive: true });
+  ui.messages.addEventListener('keydown', (event) => {
+    if (event.key === 'End') showEnd();
+    else if (event.key === 'Home') ui.messages.scrollTop = 0;
+    else return;
+    event.preventDefault(); // the browser would glide to where the end was estimated to be
+  });
   ui.jump.addEventListener('click', () => {
-    log.pinned = true;
-    seen();
-    renderMessages();
+    showEnd();
     ui.input.focus();
   });
   let width = 0;
