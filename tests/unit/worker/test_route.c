@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of worker/route.c: which row a path and a method find, what a path allows, which tables are refused.
- * Methods of OPTIONS, HEAD and Allow follow RFC 9110 sections 9.3.2, 9.3.7 and 10.2.1.
+ * Tests of worker/route.c: which row a path and a method find, what a path allows, which tables are
+ * refused. Methods of OPTIONS, HEAD and Allow follow RFC 9110 sections 9.3.2, 9.3.7 and 10.2.1.
  */
 #include "worker_test.h"
 
@@ -209,8 +209,9 @@ static void test_describe(void **state)
 
 	(void)state;
 	route_describe(rows, 1, &b);
-	assert_buffer(&b, "[{\"method\":\"POST\",\"path\":\"/a\",\"handler\":\"nothing\",\"shape\":\"s1\","
-			  "\"auth\":\"guest\",\"rate\":\"write\",\"body\":\"json\","
+	assert_buffer(&b, "[{\"method\":\"POST\",\"path\":\"/a\",\"handler\":\"nothing\","
+			  "\"shape\":\"s1\",\"auth\":\"guest\",\"rate\":\"write\","
+			  "\"body\":\"json\","
 			  "\"summary\":\"Says \\\"a\\\".\"}]");
 	route_describe(rows, 2, &b);
 	assert_contains(buf_str(&b), "\"},{\"method\"");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of worker/site.c and static.c: what is read from a folder, and which form or part a request gets.
- * Statuses and fields follow RFC 9110 sections 8.8, 12.5.3, 13 and 14; hashes were made with sha256sum.
+ * Tests of worker/site.c and static.c: what is read from a folder, and which form or part a request
+ * gets. Statuses and fields follow RFC 9110 sections 8.8, 12.5.3, 13 and 14; hashes were made with
+ * sha256sum.
  */
 #include "worker_test.h"
 
@@ -203,7 +204,8 @@ static void test_versions_in_page(void **state)
 
 	(void)state;
 	put_text("static/long.css", long_text());
-	put_text("index.html", "<a href=\"/static/long.css\"><b src=\"/static/none.js\"><i x=\"/static/");
+	put_text("index.html", "<a href=\"/static/long.css\"><b src=\"/static/none.js\">"
+			       "<i x=\"/static/");
 	put("index.html.gz", body_gz, sizeof(body_gz));
 	site = load();
 	page = site_find(site, STR("/"));
@@ -256,7 +258,8 @@ static struct {
 } answer;
 
 /* In the place of call.c: notes what would be sent. */
-void call_answer(struct call *call, int status, const char *type, const char *headers, struct str body)
+void call_answer(struct call *call, int status, const char *type, const char *headers,
+		 struct str body)
 {
 	(void)call;
 	answer.status = status;

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tests of worker/origin.c and the gates before a handler: media types, credentials, origins, CORS.
+ * Origins are RFC 6454's, the fields of CORS the Fetch standard's.
+ */
+#include "http_stand.h"
+
+#define POST_JSON "POST /json HTTP/1.1\r\nHost: a:8080\r\nContent-Length: 2\r\n"
+
+static void test_media_type(void **state)
+{
+	(void)state;
+	check_status(POST_JSON "\r\n{}", 200);
+	check_status(POST_JSON "Content-Type: application/json\r\n\r\n{}", 200);
+	check_status(POST_JSON "Content-Type: application/json; charset=utf-8\r\n\r\n{}", 200);
+	check_status(POST_JSON "Content-Type: text/plain\r\n\r\n{}", 415);
+	check_status(POST_JSON "Content-Type: application/json; charset=latin1\r\n\r\n{}", 415);
+	check_status("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Type: "
+		     "text/plain\r\n\r\nhi",
+		     200);
+}
+
+static void test_credentials(void **state)
+{
+	struct str s;
+
+	(void)state;
+	check_status("GET /guest HTTP/1.1\r\nHost: a\r\n\r\n", 200);
+	check_status("GET /token HTTP/1.1\r\nHost: a\r\n\r\n", 401);
+	stand_set("chat.guests=off");
+	s = stand_ask("GET /guest HTTP/1.1\r\nHost: a\r\n\r\n");
+	assert_int_equal(answer_status(s), 401);
+	assert_contains(s, "WWW-Authenticate: Bearer\r\n");
+}
+
+static void test_origins(void **state)
+{
+	(void)state;
+	check_status(POST_JSON "Origin: http://a:8080\r\n\r\n{}", 200);
+	check_status(POST_JSON "Origin: https://A:8080\r\n\r\n{}", 200);
+	check_status(POST_JSON "Origin: http://a\r\n\r\n{}", 403);
+	check_status(POST_JSON "Origin: http://a:80801\r\n\r\n{}", 403);
+	check_status(POST_JSON "Origin: http://xa:8080\r\n\r\n{}", 403);
+	check_status(POST_JSON "Origin: ftp://a:8080\r\n\r\n{}", 403);
+	check_status(POST_JSON "Origin: null\r\n\r\n{}", 403);
+	check_status(POST_JSON "Origin:\r\n\r\n{}", 403);
+	/* default ports may be left out */
+	check_status("POST /echo HTTP/1.1\r\nHost: b:443\r\nOrigin: https://b\r\n"
+		     "Content-Length: 0\r\n\r\n",
+		     200);
+	check_status("POST /echo HTTP/1.1\r\nHost: b\r\nOrigin: http://b:80\r\n"
+		     "Content-Length: 0\r\n\r\n",
+		     200);
+	check_status("POST /echo HTTP/1.1\r\nHost: b\r\nOrigin: http://b:443\r\n"
+		     "Content-Length: 0\r\n\r\n",
+		     403);
+	/* reading is the browser's to forbid */
+	check_status("GET / HTTP/1.1\r\nHost: a\r\nOrigin: http://evil\r\n\r\n", 200);
+}
+
+static void test_cors(void **state)
+{
+	struct str s;
+
+	(void)state;
+	s = stand_ask("GET / HTTP/1.1\r\nHost: a\r\nOrigin: https://good\r\n\r\n");
+	assert_lacks(s, "Access-Control");
+	assert_lacks(s, "Vary: Origin");
+	stand_set("http.origins=https://good, https://fine:444");
+	s = stand_ask("GET / HTTP/1.1\r\nHost: a\r\nOrigin: https://good\r\n\r\n");
+	assert_contains(s, "Access-Control-Allow-Origin: https://good\r\n");
+	assert_contains(s, "Vary: Origin\r\n");
+	s = stand_ask("GET / HTTP/1.1\r\nHost: a\r\nOrigin: https://fine\r\n\r\n");
+	assert_lacks(s, "Access-Control");
+	assert_contains(s, "Vary: Origin\r\n");
+	check_status(POST_JSON "Origin: https://fine:444\r\n\r\n{}", 200);
+	check_status(POST_JSON "Origin: https://other\r\n\r\n{}", 403);
+	s = stand_ask("OPTIONS /json HTTP/1.1\r\nHost: a\r\nOrigin: https://good\r\n"
+		"Access-Control-Request-Method: POST\r\n\r\n");
+	assert_int_equal(answer_status(s), 204);
+	assert_contains(s, "Access-Control-Allow-Origin: https://good\r\n");
+	assert_contains(s, "Access-Control-Allow-Methods: POST, OPTIONS\r\n");
+	assert_contains(s, "Access-Control-Allow-Headers: ");
+	s = stand_ask("OPTIONS /json HTTP/1.1\r\nHost: a\r\nOrigin: https://evil\r\n"
+		"Access-Control-Request-Method: POST\r\n\r\n");
+	assert_lacks(s, "Access-Control");
+	stand_set("http.origins=*");
+	s = stand_ask("GET / HTTP/1.1\r\nHost: a\r\nOrigin: https://any\r\n\r\n");
+	assert_contains(s, "Access-Control-Allow-Origin: https://any\r\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		STAND_TEST(test_media_type),
+		STAND_TEST(test_credentials),
+		STAND_TEST(test_origins),
+		STAND_TEST(test_cors),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tests of worker/upgrade.c: handshakes of both sockets. Key and accept value are RFC 6455 section
+ * 1.3's.
+ */
+#include "http_stand.h"
+
+#define SHAKE(path)                                                                                \
+	"GET " path " HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"        \
+	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+#define ACCEPT "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+
+static void test_upgrade_native(void **state)
+{
+	struct str s;
+
+	(void)state;
+	stand_set("server.mode=development");
+	s = stand_ask(SHAKE("/ws") "\r\n");
+	assert_int_equal(answer_status(s), 101);
+	assert_contains(s, ACCEPT);
+	assert_contains(s, "Upgrade: websocket\r\n");
+	assert_int_equal(answer_count(s, "Connection: "), 1);
+	assert_contains(s, "X-Roomd-Worker: 3\r\n");
+	assert_lacks(s, "Sec-WebSocket-Protocol");
+	assert_lacks(s, "Content-Length");
+	assert_text(answer_body(s), "");
+	assert_true(ws.started);
+	assert_int_equal(ws.dialect, DIALECT_NATIVE);
+	assert_null(conn->http);
+	s = stand_ask(SHAKE("/ws") "Sec-WebSocket-Protocol: x, roomd.v1\r\n\r\n\x81");
+	assert_contains(s, "Sec-WebSocket-Protocol: roomd.v1\r\n");
+	assert_int_equal(pending.len, 1); /* the first frame is not HTTP's */
+	check_status(SHAKE("/ws") "Sec-WebSocket-Protocol: roomd.v9\r\n\r\n", 400);
+}
+
+static void test_upgrade_refused(void **state)
+{
+	struct str s;
+
+	(void)state;
+	s = stand_ask("GET /ws HTTP/1.1\r\nHost: a\r\n\r\n");
+	assert_int_equal(answer_status(s), 426);
+	assert_contains(s, "Upgrade: websocket\r\n");
+	assert_contains(s, "Sec-WebSocket-Version: 13\r\n");
+	assert_int_equal(conn->state, CONN_HTTP);
+	check_status("GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+		     "Sec-WebSocket-Version: 8\r\nSec-WebSocket-Key: "
+		     "dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+		     426);
+	/* what follows an upgrade that was refused is not read as a request */
+	assert_int_equal(conn->state, CONN_LINGER);
+	check_status("GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+		     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: short\r\n\r\n",
+		     400);
+	check_status("GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+		     "Sec-WebSocket-Version: 13\r\n\r\n",
+		     400);
+	check_status(SHAKE("/ws") "Origin: http://evil\r\n\r\n", 403);
+	check_status(SHAKE("/ws") "Origin: http://a\r\n\r\n", 101);
+	stand_set("http.origins=http://evil");
+	check_status(SHAKE("/ws") "Origin: http://evil\r\n\r\n", 101);
+	wk->draining = true;
+	check_status(SHAKE("/ws") "\r\n", 503);
+}
+
+static void test_upgrade_raw(void **state)
+{
+	(void)state;
+	check_status(SHAKE("/ws/chat/42") "\r\n", 101);
+	assert_int_equal(ws.dialect, DIALECT_RAW);
+	assert_int_equal(ws.room, 42);
+	check_status(SHAKE("/ws/chat/general") "\r\n", 101);
+	assert_int_equal(ws.room, 0);
+	check_status("GET /ws/chat/42 HTTP/1.1\r\nHost: a\r\n\r\n", 426);
+}
+
+static void test_upgrade_by_uuid(void **state)
+{
+	const struct room room = {.id = 42};
+	struct str s;
+
+	(void)state;
+	s = stand_ask(SHAKE("/ws/chat/" UUID_TEXT) "\r\n\x81");
+	assert_int_equal(s.len, 0);
+	assert_true(conn->is_blocked);
+	assert_false(uuid_is_zero(&query.uid));
+	query.done(query.arg, 0, &room);
+	stand_flush();
+	s = stand_sent();
+	assert_int_equal(answer_status(s), 101);
+	assert_contains(s, ACCEPT);
+	assert_int_equal(ws.room, 42);
+	assert_false(conn->is_blocked);
+	assert_int_equal(pending.len, 1);
+
+	stand_ask(SHAKE("/ws/chat/" UUID_TEXT) "\r\n");
+	query.done(query.arg, -ERR_NOENT, NULL);
+	stand_flush();
+	assert_int_equal(answer_status(stand_sent()), 101);
+	assert_int_equal(ws.room, 0);
+
+	stand_ask(SHAKE("/ws/chat/" UUID_TEXT) "\r\n");
+	query.done(query.arg, -ERR_UNAVAILABLE, NULL);
+	stand_flush();
+	assert_int_equal(answer_status(stand_sent()), 503);
+
+	ws.started = false;
+	stand_ask(SHAKE("/ws/chat/" UUID_TEXT) "\r\n");
+	conn->state = CONN_DEAD;
+	query.done(query.arg, 0, &room);
+	assert_false(ws.started);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		STAND_TEST(test_upgrade_native),
+		STAND_TEST(test_upgrade_refused),
+		STAND_TEST(test_upgrade_raw),
+		STAND_TEST(test_upgrade_by_uuid),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
