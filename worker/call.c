@@ -92,7 +92,8 @@ static bool has_no_body(int status)
 	return status < 200 || status == 204 || status == 304;
 }
 
-void call_answer(struct call *call, int status, const char *type, const char *headers, struct str body)
+void call_answer(struct call *call, int status, const char *type, const char *headers,
+		 struct str body)
 {
 	struct conn *c = call_conn(call);
 	struct buf fields = BUF_INIT;

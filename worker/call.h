@@ -26,7 +26,7 @@ enum call_shape {
 struct call {
 	struct worker *wk;
 	uint64_t conn_id;
-	const struct route *route;	/* NULL when the path is unknown or the request was refused */
+	const struct route *route;	/* NULL: unknown path, or refused before */
 	const struct http_request *req; /* valid only until the handler returns */
 	bool head_only, keep_alive;
 	uint8_t minor;	    /* of the request's HTTP/1.x */
@@ -49,7 +49,8 @@ struct call *call_new(struct conn *c, const struct http_request *req);
  * Each of these answers and frees CALL; BODY is copied. TYPE is the media type, NULL for none.
  * HEADERS is NULL or complete lines "Name: value\r\n".
  */
-void call_answer(struct call *call, int status, const char *type, const char *headers, struct str body);
+void call_answer(struct call *call, int status, const char *type, const char *headers,
+		 struct str body);
 void call_json(struct call *call, int status, struct str body);
 
 /* As an error of CALL's shape; DETAIL replaces the text of the table, unless NULL. */
@@ -59,8 +60,8 @@ void call_error(struct call *call, enum proto_error error, const char *detail);
 void call_fault(struct call *call, const struct fault *fault, const char *headers);
 
 /*
- * What a failed query is to the client: -ERR_UNAVAILABLE and -ERR_FULL 503, -ERR_NOENT no such room,
- * -ERR_EXISTS a duplicate, -ERR_INVAL invalid, anything else 500 and a line in the log.
+ * What a failed query is to the client: -ERR_UNAVAILABLE and -ERR_FULL 503, -ERR_NOENT no such
+ * room, -ERR_EXISTS a duplicate, -ERR_INVAL invalid, anything else 500 and a line in the log.
  */
 void call_db_error(struct call *call, int err);
 

@@ -75,8 +75,8 @@ char *origin_cors(const struct settings *s, const struct http_request *req)
 	return (char *)b.p;
 }
 
-void origin_add_preflight(const struct settings *s, const struct http_request *req, const char *allow,
-			  struct buf *fields)
+void origin_add_preflight(const struct settings *s, const struct http_request *req,
+			  const char *allow, struct buf *fields)
 {
 	struct str origin = http_header(req, "Origin");
 

@@ -29,7 +29,7 @@ char *origin_cors(const struct settings *s, const struct http_request *req);
  * Appends the fields that answer a preflight (Fetch standard, "CORS-preflight fetch") when REQ is
  * one from a listed origin; ALLOW has the path's methods.
  */
-void origin_add_preflight(const struct settings *s, const struct http_request *req, const char *allow,
-			  struct buf *fields);
+void origin_add_preflight(const struct settings *s, const struct http_request *req,
+			  const char *allow, struct buf *fields);
 
 #endif

@@ -53,8 +53,8 @@ void rest_room(struct call *call, rest_room_fn *next)
 	}
 	look = xmalloc(sizeof(*look));
 	*look = (struct lookup){call, next};
-	r = room_info(dbio_reader(call->wk), call->path_id[0], uid, dbio_deadline(call->wk), on_room,
-		      look, NULL);
+	r = room_info(dbio_reader(call->wk), call->path_id[0], uid, dbio_deadline(call->wk),
+		      on_room, look, NULL);
 	if (r < 0) {
 		free(look);
 		refuse(call, r);

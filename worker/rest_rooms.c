@@ -82,7 +82,8 @@ static void on_list(void *arg, int err, const struct db_result *res)
 
 void rest_rooms_list(struct call *call)
 {
-	int r = room_list(dbio_reader(call->wk), 0, 0, dbio_deadline(call->wk), on_list, call, NULL);
+	int r = room_list(dbio_reader(call->wk), 0, 0, dbio_deadline(call->wk), on_list, call,
+			  NULL);
 
 	if (r < 0)
 		call_db_error(call, r);

@@ -37,8 +37,11 @@ static const char *const auth_names[] = {
 	[ROUTE_AUTH_TOKEN] = "token",
 };
 static const char *const rate_names[] = {
-	[ROUTE_RATE_STATIC] = "static", [ROUTE_RATE_READ] = "read",	  [ROUTE_RATE_WRITE] = "write",
-	[ROUTE_RATE_SEND] = "send",	[ROUTE_RATE_UPGRADE] = "upgrade",
+	[ROUTE_RATE_STATIC] = "static",
+	[ROUTE_RATE_READ] = "read",
+	[ROUTE_RATE_WRITE] = "write",
+	[ROUTE_RATE_SEND] = "send",
+	[ROUTE_RATE_UPGRADE] = "upgrade",
 };
 static const char *const body_names[] = {
 	[ROUTE_BODY_NONE] = "none",

@@ -48,9 +48,9 @@ struct route {
 #define ROUTE_PARAMS_MAX 2
 
 struct route_match {
-	const struct route *route; /* NULL unless ROUTE_FOUND; any of the path's when ROUTE_OTHER_METHOD */
+	const struct route *route; /* NULL: ROUTE_NO_PATH; ROUTE_OTHER_METHOD: any of the path's */
 	struct str param[ROUTE_PARAMS_MAX]; /* borrowed from the path; p NULL: none */
-	uint32_t methods;		    /* what the path allows: a set of 1 << enum http_method */
+	uint32_t methods; /* what the path allows: a set of 1 << enum http_method */
 };
 
 enum route_result {

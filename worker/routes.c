@@ -6,9 +6,16 @@
 #include "worker/routes.h"
 
 static const struct route table[] = {
-#define X(method, path, handler, shape, auth, rate, body, summary)                                 \
-	{HTTP_##method,		path,		   handler,	      #handler, CALL_SHAPE_##shape, \
-	 ROUTE_AUTH_##auth, ROUTE_RATE_##rate, ROUTE_BODY_##body, summary},
+#define X(method_, path_, handler_, shape_, auth_, rate_, body_, summary_)                         \
+	{.method = HTTP_##method_,                                                                 \
+	 .path = (path_),                                                                          \
+	 .handler = (handler_),                                                                    \
+	 .handler_name = #handler_,                                                                \
+	 .shape = CALL_SHAPE_##shape_,                                                             \
+	 .auth = ROUTE_AUTH_##auth_,                                                               \
+	 .rate = ROUTE_RATE_##rate_,                                                               \
+	 .body = ROUTE_BODY_##body_,                                                               \
+	 .summary = (summary_)},
 #include "worker/routes.def"
 #undef X
 };

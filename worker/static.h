@@ -20,6 +20,7 @@ struct static_answer {
 };
 
 /* Decides about REQ, which asks for A with GET or HEAD (RFC 9110 sections 12.5.3, 13 and 14). */
-void static_decide(const struct asset *a, const struct http_request *req, struct static_answer *ret);
+void static_decide(const struct asset *a, const struct http_request *req,
+		   struct static_answer *ret);
 
 #endif

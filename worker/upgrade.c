@@ -132,8 +132,8 @@ void upgrade_raw(struct call *call)
 	}
 	call->state = xmalloc(sizeof(h));
 	memcpy(call->state, &h, sizeof(h));
-	r = room_info(dbio_reader(call->wk), 0, &call->path_uuid[0], dbio_deadline(call->wk), on_room,
-		      call, NULL);
+	r = room_info(dbio_reader(call->wk), 0, &call->path_uuid[0], dbio_deadline(call->wk),
+		      on_room, call, NULL);
 	if (r < 0) {
 		free(call->state);
 		call_db_error(call, r);
