@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Grace periods, rosters, and taking over the members of a dead slot.
+ * The records themselves are kept by members.c.
+ */
+#include "shm/presence.h"
+
+#include "shm/view_priv.h"
+
+uint32_t member_lingering(struct shm *shm, unsigned me)
+{
+	return shm->slots[me].member_wheel.n;
+}
+
+static bool is_due(const struct shm_entry *e, unsigned me, uint64_t now)
+{
+	return rec_state(&e->rec) == REC_LINGER && rec_slot(&e->rec) == me && e->deadline_ms <= now;
+}
+
+struct departure {
+	int64_t conv, user;
+	bool has_left;
+	struct str name; /* points to TEXT */
+	char text[SHM_NAME_MAX];
+};
+
+/* Removes the record if it is still due. Returns 1, 0 (not due any more), or a negative code. */
+static int expire_one(struct shm *shm, unsigned me, uint32_t idx, uint64_t now, struct departure *ret)
+{
+	struct shm_entry *e = entry_at(shm, POOL_MEMBERS, idx);
+	struct str name;
+	int r;
+
+	if (!is_due(e, me, now))
+		return 0;
+	ret->conv = rec_key(&e->rec); /* own record: nobody else frees it */
+	r = rooms_lock(shm, me, ret->conv);
+	if (r < 0)
+		return r;
+	if (is_due(e, me, now)) {
+		ret->user = e->user;
+		name = user_name_at(shm, e->user_idx);
+		memcpy(ret->text, name.p, name.len);
+		ret->name = (struct str){ret->text, name.len};
+		r = member_remove(shm, me, idx, &ret->has_left);
+		r = r < 0 ? r : 1;
+	}
+	rooms_unlock(shm, me, ret->conv);
+	return r;
+}
+
+int member_expire(struct shm *shm, unsigned me, uint64_t now, unsigned budget,
+		  void (*on_left)(void *arg, int64_t conv, int64_t user, struct str name), void *arg,
+		  bool *ret_is_more)
+{
+	struct shm_wheel *w = &shm->slots[me].member_wheel;
+	uint32_t due[WHEEL_BATCH];
+	unsigned removed = 0, n;
+
+	while (removed < budget) {
+		n = wheel_due(shm, w, POOL_MEMBERS, now, due, MIN(WHEEL_BATCH, budget - removed));
+		if (!n) {
+			*ret_is_more = false;
+			return (int)removed;
+		}
+		for (unsigned i = 0; i < n; i++) {
+			struct departure d;
+			int r = expire_one(shm, me, due[i], now, &d);
+
+			if (r < 0)
+				return r;
+			removed += (unsigned)r;
+			if (r && d.has_left)
+				on_left(arg, d.conv, d.user, d.name);
+		}
+	}
+	*ret_is_more = true;
+	return (int)removed;
+}
+
+int member_is_present(struct shm *shm, unsigned me, int64_t conv, int64_t user, bool with_lingering,
+		      bool *ret)
+{
+	bool is_present = false;
+	int r = rooms_lock(shm, me, conv);
+
+	if (r < 0)
+		return r;
+	for (unsigned slot = 0; slot < shm->geo.n_slots && !is_present; slot++) {
+		uint32_t idx = member_find(shm, conv, user, slot);
+
+		is_present = idx && (with_lingering ||
+				     rec_state(&entry_at(shm, POOL_MEMBERS, idx)->rec) == REC_LIVE);
+	}
+	rooms_unlock(shm, me, conv);
+	*ret = is_present;
+	return 0;
+}
+
+/* One user in the copy that roster_read makes under the lock: this, then the name. */
+struct roster_item {
+	int64_t user;
+	uint32_t len;
+};
+
+/* Copies as many as fit into B without growing it. Returns the bytes that all of them need. */
+static size_t roster_copy(const struct shm *shm, int64_t conv, struct buf *b)
+{
+	uint32_t room = room_find(shm, conv), i;
+	size_t need = 0;
+
+	if (!room)
+		return 0;
+	for (i = room_at(shm, room)->members; i; i = entry_at(shm, POOL_MEMBERS, i)->room_next) {
+		struct shm_entry *e = entry_at(shm, POOL_MEMBERS, i);
+		struct roster_item item = {.user = e->user};
+		struct str name;
+
+		if (!e->is_primary)
+			continue;
+		name = user_name_at(shm, e->user_idx);
+		item.len = (uint32_t)name.len;
+		need += sizeof(item) + name.len;
+		if (need > b->cap)
+			continue;
+		memcpy(b->p + b->len, &item, sizeof(item));
+		memcpy(b->p + b->len + sizeof(item), name.p, name.len);
+		b->len += sizeof(item) + name.len;
+	}
+	return need;
+}
+
+static int roster_tell(const struct buf *b, void (*on_user)(void *arg, int64_t user, struct str name),
+		       void *arg)
+{
+	size_t at = 0;
+	int n = 0;
+
+	while (at < b->len) {
+		struct roster_item item;
+
+		memcpy(&item, b->p + at, sizeof(item));
+		at += sizeof(item);
+		on_user(arg, item.user, (struct str){(const char *)b->p + at, item.len});
+		at += item.len;
+		n++;
+	}
+	return n;
+}
+
+int roster_read(struct shm *shm, unsigned me, int64_t conv,
+		void (*on_user)(void *arg, int64_t user, struct str name), void *arg)
+{
+	struct buf copy = shm->scratch; /* taken out, so that a callback may read a roster too */
+	size_t need;
+	int r;
+
+	shm->scratch = BUF_INIT;
+	do { /* again when the room grew between measuring and copying */
+		buf_clear(&copy);
+		r = rooms_lock(shm, me, conv);
+		if (r < 0)
+			break;
+		need = roster_copy(shm, conv, &copy);
+		rooms_unlock(shm, me, conv);
+		if (need > copy.cap) {
+			(void)buf_reserve(&copy, need + need / 4);
+			need = SIZE_MAX;
+		}
+	} while (need == SIZE_MAX);
+	if (!r)
+		r = roster_tell(&copy, on_user, arg);
+	buf_done(&shm->scratch);
+	shm->scratch = copy;
+	return r;
+}
+
+/* The former process of this very slot left the record: no change of owner, only of state. */
+static void keep_own(struct shm *shm, unsigned me, uint32_t idx, uint64_t until_ms)
+{
+	struct shm_entry *e = entry_at(shm, POOL_MEMBERS, idx);
+
+	if (rec_state(&e->rec) == REC_LIVE) {
+		e->deadline_ms = until_ms;
+		rec_set_state(&e->rec, REC_LINGER);
+		member_count_live(shm, e, -1);
+		e->count = 0;
+	}
+	e->spoke = 0; /* of the former process's wheel, which was reset */
+	wheel_add(shm, &shm->slots[me].member_wheel, POOL_MEMBERS, idx);
+}
+
+/* A survivor has a record of the same user itself: that one stands for both. */
+static int merge_into(struct shm *shm, unsigned me, uint32_t mine, uint32_t idx, uint64_t until_ms)
+{
+	struct shm_entry *m = entry_at(shm, POOL_MEMBERS, mine);
+	bool has_left;
+
+	if (rec_state(&m->rec) == REC_LINGER && m->deadline_ms < until_ms) {
+		wheel_del(shm, &shm->slots[me].member_wheel, POOL_MEMBERS, mine);
+		m->deadline_ms = until_ms;
+		wheel_add(shm, &shm->slots[me].member_wheel, POOL_MEMBERS, mine);
+	}
+	return member_remove(shm, me, idx, &has_left);
+}
+
+/* The record becomes this slot's. The user is counted here before it is uncounted there. */
+static int adopt(struct shm *shm, unsigned me, unsigned dead, uint32_t idx, uint64_t until_ms)
+{
+	struct shm_entry *e = entry_at(shm, POOL_MEMBERS, idx);
+	int r = user_ref_again(shm, me, e->user, e->user_idx);
+
+	if (r < 0)
+		return r;
+	if (rec_state(&e->rec) == REC_LIVE) {
+		e->deadline_ms = until_ms;
+		rec_set_state(&e->rec, REC_LINGER);
+		FAULT_POINT("recover.converting");
+		member_count_live(shm, e, -1);
+		e->count = 0;
+	} else {
+		e->deadline_ms = MAX(e->deadline_ms, until_ms);
+	}
+	atomic_store_explicit(&e->rec.slot, (uint8_t)me, memory_order_release);
+	e->spoke = 0;
+	wheel_add(shm, &shm->slots[me].member_wheel, POOL_MEMBERS, idx);
+	return user_unref(shm, me, dead, e->user, e->user_idx);
+}
+
+/* The shard is held; the record is the dead slot's. */
+static int drop_one(struct shm *shm, unsigned me, unsigned dead, uint32_t idx, uint64_t until_ms)
+{
+	struct shm_entry *e = entry_at(shm, POOL_MEMBERS, idx);
+	uint32_t mine;
+
+	if (rec_state(&e->rec) == REC_CLAIMED) /* in no list: a lock that timed out left it */
+		return pool_put(shm, me, POOL_MEMBERS, idx);
+	if (dead == me) {
+		keep_own(shm, me, idx, until_ms);
+		return 0;
+	}
+	mine = member_find(shm, rec_key(&e->rec), e->user, me);
+	return mine ? merge_into(shm, me, mine, idx, until_ms) : adopt(shm, me, dead, idx, until_ms);
+}
+
+int presence_drop_slot(struct shm *shm, unsigned me, unsigned dead_slot, uint64_t grace_until_ms,
+		       void (*on_typing)(void *arg, int64_t conv), void *arg)
+{
+	uint32_t high = pool_high(shm, POOL_MEMBERS);
+	int n = 0, r = 0;
+
+	for (uint32_t i = 1; i <= high; i++) {
+		struct shm_rec *rec = rec_at(shm, POOL_MEMBERS, i);
+		int64_t conv = rec_key(rec);
+
+		if (rec_state(rec) == REC_FREE || rec_slot(rec) != dead_slot)
+			continue;
+		r = rooms_lock(shm, me, conv);
+		if (r < 0)
+			return r;
+		if (rec_state(rec) != REC_FREE && rec_slot(rec) == dead_slot && rec_key(rec) == conv) {
+			r = drop_one(shm, me, dead_slot, i, grace_until_ms);
+			n++;
+		}
+		rooms_unlock(shm, me, conv);
+		if (r < 0)
+			return r;
+	}
+	r = typing_drop_slot(shm, me, dead_slot, on_typing, arg);
+	return r < 0 ? r : n;
+}
