@@ -53,7 +53,8 @@ void fault_field(struct fault *ret, enum fault_kind kind, const char *field, int
 		[FAULT_TOO_LARGE] = "%s must be at most %" PRId64 ".",
 		[FAULT_VALUE] = "%s has a value that is not allowed.",
 	};
-	const char *text = kind == FAULT_TOO_SHORT && bound == 1 ? "%s must not be empty." : form[kind];
+	bool is_empty = kind == FAULT_TOO_SHORT && bound == 1;
+	const char *text = is_empty ? "%s must not be empty." : form[kind];
 
 	*ret = (struct fault){.error = E_INVALID, .kind = kind, .field = field, .bound = bound};
 	/* Forms without a bound leave the last argument unused. */

@@ -40,15 +40,28 @@ static void pack_uuid(msgpack_packer *pk, const struct uuid *u)
 		msgpack_pack_bin_body(pk, u->b, len);
 }
 
-/* What a decoder checks of the fields together. */
+/* The years 0001 to 9999, which every dialect can write. */
+#define AT_MS_MIN INT64_C(-62135596800000)
+#define AT_MS_MAX INT64_C(253402300799999)
+
+static bool is_rev(int64_t v)
+{
+	return v >= 0 && v <= UINT32_MAX;
+}
+
+/*
+ * What a decoder checks of the fields together. Conversation and rev must make a message id
+ * (base/ids.h).
+ */
 static bool is_sound(const struct event *e)
 {
 	const struct event_info *info = event_info(e->type);
 
-	if (!info || e->conv <= 0 || e->rev < 0 || e->seq < 0 || e->actor < 0 || e->subject < 0 ||
-	    e->reply_to_rev < 0 || e->target_rev < 0)
+	if (!info || e->conv <= 0 || e->conv > INT32_MAX || !is_rev(e->rev) || e->seq < 0 ||
+	    e->actor < 0 || e->subject < 0 || !is_rev(e->reply_to_rev) || !is_rev(e->target_rev))
 		return false;
-	if ((info->class == EVENT_DURABLE) != (e->rev > 0))
+	if ((info->class == EVENT_DURABLE) != (e->rev > 0) || e->at_ms < AT_MS_MIN ||
+	    e->at_ms > AT_MS_MAX)
 		return false;
 	return e->actor_name.len <= EVENT_NAME_MAX && e->subject_name.len <= EVENT_NAME_MAX &&
 	       e->client_id.len <= EVENT_CLIENT_ID_MAX && e->key.len <= EVENT_NAME_MAX &&

@@ -224,15 +224,11 @@ static bool check_framing(struct http_in *in, const struct http_head_facts *fact
 {
 	const struct http_request *r = &in->req;
 	size_t codings = http_header_count(r, "transfer-encoding");
-	bool wants_body = r->method == HTTP_POST || r->method == HTTP_PUT ||
-			  r->method == HTTP_PATCH;
 
 	if (http_header_count(r, "content-length") + codings > 1 || (codings && !r->minor))
 		return refuse(in, E_BAD_REQUEST);
 	if (codings && !str_ieq(http_header(r, "transfer-encoding"), STR("chunked")))
 		return refuse(in, E_NOT_IMPLEMENTED);
-	if (wants_body && !codings && !facts->has_length)
-		return refuse(in, E_LENGTH_REQUIRED);
 	if (facts->has_length && facts->length > in->lim.body_max)
 		return refuse(in, E_TOO_LARGE);
 	in->body_raw_max = codings ? CHUNK_OVERHEAD * in->lim.body_max + in->lim.header_max

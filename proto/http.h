@@ -69,9 +69,9 @@ void http_in_free(struct http_in **in); /* NULL allowed; clears the pointer */
  *
  * *RET_USED is set in every case. Refused: no or several Host fields in 1.1, Content-Length
  * together with Transfer-Encoding or repeated, codings other than chunked (501), folded lines, bare
- * LF in fields, bad escapes or NUL in the target, POST, PUT or PATCH without length (411), sizes
- * over the limits (413 before the body is read when its length is declared, 414, 431), versions
- * other than 1.0 and 1.1 (505).
+ * LF in fields, bad escapes or NUL in the target, sizes over the limits (413 before the body is
+ * read when its length is declared, 414, 431), versions other than 1.0 and 1.1 (505). Without any
+ * length there is no body (RFC 9112 section 6.3); whether one was needed is the route's business.
  */
 int http_feed(struct http_in *in, const uint8_t *data, size_t len, size_t *ret_used) MUST_CHECK;
 

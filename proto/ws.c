@@ -259,9 +259,12 @@ static int step(struct ws_in *in, const struct ws_limits *lim, uint8_t *data, si
 int ws_next(struct ws_in *in, const struct ws_limits *lim, uint8_t *data, size_t len,
 	    size_t *ret_used, struct ws_msg *ret)
 {
+	static uint8_t nothing[1];
 	size_t pos = 0, used;
 	int r;
 
+	if (!data)
+		data = nothing;
 	if (in->delivered) {
 		buf_done(&in->partial);
 		in->delivered = 0;

@@ -21,7 +21,7 @@ static struct event sample(int type)
 	struct event e = {
 	    .type = type,
 	    .conv = 42,
-	    .rev = durable ? INT64_C(5000000000) : 0,
+	    .rev = durable ? INT64_C(4000000000) : 0,
 	    .seq = durable ? 70000 : 0,
 	    .at_ms = INT64_C(1767323045678),
 	    .actor = 7,
@@ -106,13 +106,34 @@ static void test_integers(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
 		struct event e = sample(EVT_MESSAGE_NEW), d;
 
-		e.conv = e.rev = e.actor = values[i];
-		e.at_ms = -values[i];
+		e.conv = MIN(values[i], INT32_MAX);
+		e.rev = MIN(values[i], UINT32_MAX);
+		e.seq = e.actor = e.subject = values[i];
+		e.at_ms = MAX(-values[i], INT64_C(-62135596800000));
 		event_encode(&e, &b);
 		assert_int_equal(event_decode(b.p, b.len, &d), 0);
 		assert_same(&e, &d);
 		buf_clear(&b);
 	}
+	buf_done(&b);
+}
+
+/* Times outside the years 0001 to 9999 cannot be shown, so they are refused at the door. */
+static void test_times(void **state)
+{
+	struct event e = sample(EVT_TYPING), d;
+	struct buf b = BUF_INIT;
+	uint8_t *at;
+
+	(void)state;
+	e.at_ms = INT64_C(253402300799999); /* 0x0000e677d21fdbff */
+	event_encode(&e, &b);
+	assert_int_equal(event_decode(b.p, b.len, &d), 0);
+	at = memmem(b.p, b.len, "\xe6\x77\xd2\x1f\xdb\xff", 6);
+	assert_non_null(at);
+	at[4]++;
+	at[5] = 0;
+	assert_int_equal(event_decode(b.p, b.len, &d), -ERR_CORRUPT);
 	buf_done(&b);
 }
 
@@ -247,10 +268,11 @@ static void test_tables(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_round_trip),	       cmocka_unit_test(test_integers),
-	    cmocka_unit_test(test_long_strings),       cmocka_unit_test(test_is_messagepack),
-	    cmocka_unit_test(test_every_cut),	       cmocka_unit_test(test_every_byte),
-	    cmocka_unit_test(test_versions_and_types), cmocka_unit_test(test_tables),
+	    cmocka_unit_test(test_round_trip),	   cmocka_unit_test(test_integers),
+	    cmocka_unit_test(test_long_strings),   cmocka_unit_test(test_times),
+	    cmocka_unit_test(test_is_messagepack), cmocka_unit_test(test_every_cut),
+	    cmocka_unit_test(test_every_byte),	   cmocka_unit_test(test_versions_and_types),
+	    cmocka_unit_test(test_tables),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
