@@ -36,7 +36,10 @@ _Static_assert(sizeof(struct shm_geometry) == 32, "layout");
 _Static_assert(sizeof(struct shm_header) == 80, "layout");
 _Static_assert(offsetof(struct shm_header, boot_id) == 48, "layout");
 
-/* Bits of a lock word. Owner 0 is free; the generation tells a slot's former process from its present one. */
+/*
+ * Bits of a lock word. Owner 0 is free; the generation tells a slot's former process from its
+ * present one.
+ */
 #define LOCK_OWNER_MASK 0x7fu
 #define LOCK_GEN_SHIFT 7
 #define LOCK_GEN_MASK 0x7fffffu
@@ -53,7 +56,10 @@ struct shm_metrics {
 	ON_LINE _Atomic int64_t v[METRICS];
 };
 
-/* Timers of one slot: entries hang in the spoke of their deadline's tick, far ones for several turns. */
+/*
+ * Timers of one slot: entries hang in the spoke of their deadline's tick, far ones for several
+ * turns.
+ */
 #define WHEEL_SPOKES 128
 #define WHEEL_TICK_MS 128
 
@@ -79,7 +85,7 @@ struct shm_slot {
 	_Atomic uint32_t generation;
 	/* written by its process; dirty_gen also by who recovers it */
 	ON_LINE _Atomic int32_t pid;
-	_Atomic uint32_t dirty_gen; /* the run whose data lies here; 0 = clean */
+	_Atomic uint32_t dirty_gen;  /* the run whose data lies here; 0 = clean */
 	_Atomic uint64_t start_time; /* of the process, in clock ticks after boot; 0 = unknown */
 	/* written by its process, often */
 	ON_LINE _Atomic uint64_t heartbeat_ms;
@@ -109,8 +115,8 @@ _Static_assert(sizeof(struct shm_slot) % SHM_LINE == 0, "layout");
 enum pool { POOL_ROOMS, POOL_MEMBERS, POOL_TYPING, POOL_USERS, POOL_NAMES, POOLS };
 
 struct shm_pool {
-	ON_LINE uint32_t free;	/* first of the free list */
-	_Atomic uint32_t high;	/* records 1 to high were ever used */
+	ON_LINE uint32_t free;	       /* first of the free list */
+	_Atomic uint32_t high; /* records 1 to high were ever used */
 	_Atomic uint32_t used;
 	uint32_t capacity;
 };
@@ -161,7 +167,7 @@ struct shm_entry {
 	uint32_t room_next, room_prev;
 	uint32_t wheel_next, wheel_prev; /* owner's wheel: its process only */
 	uint16_t spoke;			 /* 1 + spoke it hangs in, 0 = none */
-	uint8_t is_primary;		 /* the one entry of its (room, user) that counts as the user */
+	uint8_t is_primary; /* the one entry of its (room, user) that counts as the user */
 	uint8_t pad;
 	uint32_t count; /* connections; 1 in a typing mark */
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The futex lock: one word with its owner's slot and generation, so that a dead owner is recognised.
+ * The futex lock: one word names its owner's slot and generation, so that a dead one is recognised.
  * Whether a process lives is asked of slots.c; repair of what a lock guards is in repair.c.
  */
 #include "shm/lock.h"
@@ -83,7 +83,8 @@ static bool owner_is_alive(struct shm *shm, uint32_t word)
 {
 	unsigned slot = (word & LOCK_OWNER_MASK) - 1;
 
-	return slot < shm->geo.n_slots && slot_runs(shm, slot, word >> LOCK_GEN_SHIFT & LOCK_GEN_MASK);
+	return slot < shm->geo.n_slots &&
+	       slot_runs(shm, slot, word >> LOCK_GEN_SHIFT & LOCK_GEN_MASK);
 }
 
 static bool word_swap(struct shm_lock *l, uint32_t *old, uint32_t new)
@@ -97,7 +98,8 @@ static bool futex_wait(struct shm_lock *l, uint32_t word, unsigned ms)
 {
 	struct timespec ts = {.tv_nsec = ms * 1000000L};
 
-	return syscall(SYS_futex, &l->word, FUTEX_WAIT, word, &ts, NULL, 0) < 0 && errno == ETIMEDOUT;
+	return syscall(SYS_futex, &l->word, FUTEX_WAIT, word, &ts, NULL, 0) < 0 &&
+	       errno == ETIMEDOUT;
 }
 
 /* Takes the word from its owner W, if that one is dead. */
@@ -220,6 +222,7 @@ void lock_describe(struct buf *ret)
 	buf_add_char(ret, '[');
 	for (unsigned i = 0; i < LOCK_IDS; i++)
 		buf_printf(ret, "%s{\"name\":\"%s\",\"rank\":%u,\"shards\":%u,\"guards\":\"%s\"}",
-			   i ? ",\n " : "", rows[i].name, rows[i].rank, rows[i].shards, rows[i].guards);
+			   i ? ",\n " : "", rows[i].name, rows[i].rank, rows[i].shards,
+			   rows[i].guards);
 	buf_add_cstr(ret, "]\n");
 }

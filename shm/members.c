@@ -20,7 +20,8 @@ uint32_t member_find(const struct shm *shm, int64_t conv, int64_t user, unsigned
 {
 	uint32_t i = *member_bucket(shm, conv, user);
 
-	while (i && !(is_of(member_at(shm, i), conv, user) && rec_slot(&member_at(shm, i)->rec) == slot))
+	while (i &&
+	       !(is_of(member_at(shm, i), conv, user) && rec_slot(&member_at(shm, i)->rec) == slot))
 		i = member_at(shm, i)->rec.next;
 	return i;
 }
@@ -136,8 +137,8 @@ static void member_revive(struct shm *shm, unsigned me, uint32_t idx)
 }
 
 /* The user is referenced. On failure the room is freed again if it was made for this. */
-static int member_create(struct shm *shm, unsigned me, int64_t conv, int64_t user, uint32_t user_idx,
-			 bool *ret_is_first)
+static int member_create(struct shm *shm, unsigned me, int64_t conv, int64_t user,
+			 uint32_t user_idx, bool *ret_is_first)
 {
 	struct shm_entry *e;
 	uint32_t room, idx;

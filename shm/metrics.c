@@ -66,7 +66,8 @@ void metric_print(const struct shm *shm, struct buf *ret)
 			buf_printf(ret, "# HELP %s %s\n# TYPE %s %s\n", i->name, i->help, i->name,
 				   type_name(i->type));
 		if (*i->labels)
-			buf_printf(ret, "%s{%s} %" PRId64 "\n", i->name, i->labels, metric_sum(shm, m));
+			buf_printf(ret, "%s{%s} %" PRId64 "\n", i->name, i->labels,
+				   metric_sum(shm, m));
 		else
 			buf_printf(ret, "%s %" PRId64 "\n", i->name, metric_sum(shm, m));
 	}

@@ -25,7 +25,8 @@ struct departure {
 };
 
 /* Removes the record if it is still due. Returns 1, 0 (not due any more), or a negative code. */
-static int expire_one(struct shm *shm, unsigned me, uint32_t idx, uint64_t now, struct departure *ret)
+static int expire_one(struct shm *shm, unsigned me, uint32_t idx, uint64_t now,
+		      struct departure *ret)
 {
 	struct shm_entry *e = entry_at(shm, POOL_MEMBERS, idx);
 	struct str name;
@@ -50,8 +51,8 @@ static int expire_one(struct shm *shm, unsigned me, uint32_t idx, uint64_t now, 
 }
 
 int member_expire(struct shm *shm, unsigned me, uint64_t now, unsigned budget,
-		  void (*on_left)(void *arg, int64_t conv, int64_t user, struct str name), void *arg,
-		  bool *ret_is_more)
+		  void (*on_left)(void *arg, int64_t conv, int64_t user, struct str name),
+		  void *arg, bool *ret_is_more)
 {
 	struct shm_wheel *w = &shm->slots[me].member_wheel;
 	uint32_t due[WHEEL_BATCH];
@@ -130,8 +131,8 @@ static size_t roster_copy(const struct shm *shm, int64_t conv, struct buf *b)
 	return need;
 }
 
-static int roster_tell(const struct buf *b, void (*on_user)(void *arg, int64_t user, struct str name),
-		       void *arg)
+static int roster_tell(const struct buf *b,
+		       void (*on_user)(void *arg, int64_t user, struct str name), void *arg)
 {
 	size_t at = 0;
 	int n = 0;
@@ -240,7 +241,8 @@ static int drop_one(struct shm *shm, unsigned me, unsigned dead, uint32_t idx, u
 		return 0;
 	}
 	mine = member_find(shm, rec_key(&e->rec), e->user, me);
-	return mine ? merge_into(shm, me, mine, idx, until_ms) : adopt(shm, me, dead, idx, until_ms);
+	return mine ? merge_into(shm, me, mine, idx, until_ms)
+		    : adopt(shm, me, dead, idx, until_ms);
 }
 
 int presence_drop_slot(struct shm *shm, unsigned me, unsigned dead_slot, uint64_t grace_until_ms,
@@ -258,7 +260,8 @@ int presence_drop_slot(struct shm *shm, unsigned me, unsigned dead_slot, uint64_
 		r = rooms_lock(shm, me, conv);
 		if (r < 0)
 			return r;
-		if (rec_state(rec) != REC_FREE && rec_slot(rec) == dead_slot && rec_key(rec) == conv) {
+		if (rec_state(rec) != REC_FREE && rec_slot(rec) == dead_slot &&
+		    rec_key(rec) == conv) {
 			r = drop_one(shm, me, dead_slot, i, grace_until_ms);
 			n++;
 		}

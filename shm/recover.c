@@ -95,7 +95,7 @@ static int lock_heal(struct shm *shm, unsigned me, enum lock_id id, unsigned sha
 			r = repair_users(shm, me, shard);
 		else if (id == LOCK_POOLS && shard < POOLS)
 			repair_pool(shm, shard);
-		if (!r) /* the ring's lock has nothing behind it: what is not published is scratch */
+		if (!r) /* behind the ring's lock is nothing to repair */
 			lock_clean(shm, id, shard, me);
 	} else if (r < 0) {
 		return r;
@@ -104,7 +104,10 @@ static int lock_heal(struct shm *shm, unsigned me, enum lock_id id, unsigned sha
 	return r;
 }
 
-/* Free lists first: the other repairs use them. Claims of dead recoverers are left to who recovers those slots. */
+/*
+ * Free lists first: the other repairs use them. Claims of dead recoverers are left to who recovers
+ * those slots.
+ */
 static int locks_heal(struct shm *shm, unsigned me, unsigned dead)
 {
 	static const enum lock_id order[] = {LOCK_POOLS, LOCK_USERS, LOCK_ROOMS, LOCK_RING};
@@ -144,7 +147,7 @@ static int recover_claimed(struct shm *shm, unsigned me, unsigned dead, uint64_t
 	int r;
 
 	FAULT_POINT("recover.claimed");
-	if (dead == me) { /* what hangs in them belongs to the former process; it is hung up again below */
+	if (dead == me) { /* the former process's timers: set again below */
 		wheel_reset(&shm->slots[me].member_wheel);
 		wheel_reset(&shm->slots[me].typing_wheel);
 	}
@@ -200,7 +203,10 @@ uint32_t recover_inherited(struct shm *shm, unsigned me, int64_t *ret_convs, uin
 	return n;
 }
 
-/* The last one takes the place of a removed one before the list gets shorter: a death leaves a duplicate at worst. */
+/*
+ * The last one takes the place of a removed one before the list gets shorter: a death leaves a
+ * duplicate at worst.
+ */
 void recover_announced(struct shm *shm, unsigned me, int64_t conv)
 {
 	struct shm_slot *s = &shm->slots[me];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Rebuilds what a lock guards from the records themselves, after its owner died inside.
- * Each repair runs with that lock held and may be cut short and repeated. Finding dead owners is in lock.c.
+ * Runs with that lock held, may be cut short and repeated. Finding dead owners is in lock.c.
  */
 #include "shm/view_priv.h"
 
@@ -27,8 +27,8 @@ void repair_pool(struct shm *shm, enum pool pool)
 }
 
 /*
- * Records of the shard cannot change while its lock is held, those of others can: so first the state, then the key,
- * and what belongs to another shard is not touched.
+ * Records of the shard cannot change while its lock is held, those of others can: so first the
+ * state, then the key, and what belongs to another shard is not touched.
  */
 static bool is_in_shard(const struct shm *shm, const struct shm_rec *rec, unsigned shard)
 {
@@ -56,7 +56,10 @@ static void room_empty(struct shm *shm, uint32_t idx)
 	*bucket = idx;
 }
 
-/* A given up or half made record goes; the user's count of it is settled when the slot is recovered. */
+/*
+ * A given up or half made record goes; the user's count of it is settled when the slot is
+ * recovered.
+ */
 static int relink(struct shm *shm, unsigned me, enum pool pool, uint32_t idx)
 {
 	struct shm_entry *e = entry_at(shm, pool, idx);

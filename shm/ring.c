@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writing to the ring: a batch is gathered in private memory, copied under one lock, published by one store.
+ * Writing to the ring: a batch is gathered in private memory, copied under one lock, then published.
  * Reading is in ring_read.c; targets come from rooms.c.
  */
 #include "shm/ring.h"
@@ -48,7 +48,10 @@ bool ring_header_is_sound(const struct shm *shm, uint64_t offset, const struct s
 	       h->len <= h->total - HEADER;
 }
 
-/* Whether no writer has begun to overwrite what lies at OFFSET. Everything read before is then valid. */
+/*
+ * Whether no writer has begun to overwrite what lies at OFFSET. Everything read before is then
+ * valid.
+ */
 bool ring_is_kept(const struct shm *shm, uint64_t offset)
 {
 	atomic_thread_fence(memory_order_acquire);
@@ -87,7 +90,10 @@ static void batch_add(struct shm *shm, const struct ring_pending *p)
 int ring_publish_add(struct shm *shm, unsigned me, int64_t conv, int64_t rev, unsigned flags,
 		     const void *payload, size_t len, uint64_t *ret_targets)
 {
-	struct ring_pending p = {.conv = conv, .rev = rev, .payload = payload, .len = (uint32_t)len,
+	struct ring_pending p = {.conv = conv,
+				 .rev = rev,
+				 .payload = payload,
+				 .len = (uint32_t)len,
 				 .flags = (uint16_t)flags};
 	int r;
 
@@ -98,7 +104,8 @@ int ring_publish_add(struct shm *shm, unsigned me, int64_t conv, int64_t rev, un
 		return r;
 	p.room = room_find(shm, conv);
 	if (p.room)
-		p.targets = atomic_load_explicit(&room_at(shm, p.room)->slots, memory_order_relaxed);
+		p.targets =
+			atomic_load_explicit(&room_at(shm, p.room)->slots, memory_order_relaxed);
 	rooms_unlock(shm, me, conv);
 	if (p.room)
 		batch_add(shm, &p);
@@ -110,8 +117,12 @@ int ring_publish_add(struct shm *shm, unsigned me, int64_t conv, int64_t rev, un
 int ring_publish_to(struct shm *shm, unsigned me, uint64_t targets, int64_t conv, int64_t rev,
 		    unsigned flags, const void *payload, size_t len)
 {
-	struct ring_pending p = {.conv = conv, .rev = rev, .targets = targets, .payload = payload,
-				 .len = (uint32_t)len, .flags = (uint16_t)flags};
+	struct ring_pending p = {.conv = conv,
+				 .rev = rev,
+				 .targets = targets,
+				 .payload = payload,
+				 .len = (uint32_t)len,
+				 .flags = (uint16_t)flags};
 	int r;
 
 	if (len > ring_payload_max(shm))
@@ -127,7 +138,10 @@ int ring_publish_to(struct shm *shm, unsigned me, uint64_t targets, int64_t conv
 	return 0;
 }
 
-/* Where a record of TOTAL bytes goes when the head is at OFFSET: behind the wrap if it does not fit. */
+/*
+ * Where a record of TOTAL bytes goes when the head is at OFFSET: behind the wrap if it does not
+ * fit.
+ */
 static uint64_t place(const struct shm *shm, uint64_t offset, uint64_t total)
 {
 	uint64_t left = ring_room_left(shm, offset);
@@ -135,7 +149,10 @@ static uint64_t place(const struct shm *shm, uint64_t offset, uint64_t total)
 	return total <= left ? offset : offset + left;
 }
 
-/* Gives offsets to records from FIRST on, up to a quarter of the ring. Returns the one behind the last. */
+/*
+ * Gives offsets to records from FIRST on, up to a quarter of the ring. Returns the one behind the
+ * last.
+ */
 static uint32_t part_place(struct shm *shm, uint32_t first, uint64_t tail, uint64_t *ret_head)
 {
 	uint64_t head = tail;
@@ -180,10 +197,12 @@ static uint64_t room_chain(struct shm *shm, const struct ring_pending *p)
 		return 0;
 	prev = atomic_load_explicit(&room->newest, memory_order_relaxed);
 	atomic_store_explicit(&room->newest, p->offset, memory_order_relaxed);
-	return prev < p->offset ? prev : 0; /* a dead writer may have left one that never appeared */
+	/* A dead writer may have left the offset of a record that never appeared. */
+	return prev < p->offset ? prev : 0;
 }
 
-static void record_write(struct shm *shm, unsigned me, const struct ring_pending *p, uint64_t now_ns)
+static void record_write(struct shm *shm, unsigned me, const struct ring_pending *p,
+			 uint64_t now_ns)
 {
 	struct shm_ring_rec *h = record_at(shm, p->offset);
 
@@ -196,7 +215,8 @@ static void record_write(struct shm *shm, unsigned me, const struct ring_pending
 		.stamp_ns = now_ns,
 		.total = (uint32_t)record_bytes(p->len),
 		.len = p->len,
-		.generation = atomic_load_explicit(&shm->slots[me].generation, memory_order_relaxed),
+		.generation =
+			atomic_load_explicit(&shm->slots[me].generation, memory_order_relaxed),
 		.origin = (uint16_t)me,
 		.flags = p->flags,
 	};
@@ -239,7 +259,8 @@ static int64_t publish_part(struct shm *shm, unsigned me, uint32_t first)
 	uint32_t end;
 	int r = lock_wait(shm, LOCK_RING, 0, me);
 
-	if (r == -ERR_DIRTY) /* the tail had not moved, or had: either way what lies behind it is scratch */
+	if (r == -ERR_DIRTY) /* the tail had not moved, or had: either way what lies behind it is
+				scratch */
 		lock_clean(shm, LOCK_RING, 0, me);
 	else if (r < 0)
 		return r;
@@ -247,7 +268,8 @@ static int64_t publish_part(struct shm *shm, unsigned me, uint32_t first)
 	end = part_place(shm, first, tail, &head);
 	if (head > atomic_load_explicit(&ring->reserve, memory_order_relaxed))
 		atomic_store_explicit(&ring->reserve, head, memory_order_relaxed);
-	atomic_thread_fence(memory_order_seq_cst); /* the reservation is seen before the first byte */
+	atomic_thread_fence(
+		memory_order_seq_cst); /* the reservation is seen before the first byte */
 	FAULT_POINT("ring.locked");
 	part_write(shm, me, first, end, tail, now_ns);
 	FAULT_POINT("ring.written");
@@ -281,7 +303,8 @@ static uint64_t sleepers_take(struct shm *shm, uint64_t targets)
 		if (slot >= shm->geo.n_slots)
 			continue;
 		asleep = &shm->slots[slot].asleep;
-		if (atomic_load_explicit(asleep, memory_order_relaxed) && atomic_exchange(asleep, 0))
+		if (atomic_load_explicit(asleep, memory_order_relaxed) &&
+		    atomic_exchange(asleep, 0))
 			wake |= slot_bit(slot);
 	}
 	return wake;
@@ -313,13 +336,21 @@ int ring_publish_end(struct shm *shm, unsigned me, uint64_t *ret_wake)
 	return r;
 }
 
+/*
+ * A publisher may also have died between clearing a mark and ringing the bell: so marks do not
+ * matter here.
+ */
 uint64_t ring_wake_forgotten(struct shm *shm)
 {
 	uint64_t waiting = 0;
 
-	for (unsigned i = 0; i < shm->geo.n_slots; i++)
-		if (atomic_load(&shm->slots[i].asleep) &&
-		    atomic_load(&shm->slots[i].last_target) >= atomic_load(&shm->slots[i].ring_cursor))
+	for (unsigned i = 0; i < shm->geo.n_slots; i++) {
+		struct shm_slot *s = &shm->slots[i];
+		uint64_t cursor = atomic_load(&s->ring_cursor);
+
+		if (cursor && atomic_load(&s->last_target) >= cursor)
 			waiting |= slot_bit(i);
-	return sleepers_take(shm, waiting);
+	}
+	(void)sleepers_take(shm, waiting);
+	return waiting;
 }

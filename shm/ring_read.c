@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading the ring without a lock: look, use in place, check that no writer came by; and walking back a room.
- * Writing is in ring.c. What to do after losing events is the caller's business.
+ * Reading the ring without a lock: look, use in place, check that no writer came by; and walking
+ * back a room. Writing is in ring.c. What to do after losing events is the caller's business.
  */
 #include "shm/ring.h"
 #include "shm/view_priv.h"
@@ -30,15 +30,17 @@ static int lapped(struct ring_reader *r)
 }
 
 /*
- * Asks for newer records. Returns false when there are none for this slot: writers note the newest record of each
- * target before they publish, so if that one is behind us, all before the tail that we just read is for others.
+ * Asks for newer records. Returns false when there are none for this slot: writers note the newest
+ * record of each target before they publish, so if that one is behind us, all before the tail that
+ * we just read is for others.
  */
 static bool reader_look(struct ring_reader *r)
 {
 	r->limit = ring_tail(r->shm);
 	if (r->cursor == r->limit)
 		return false;
-	if (atomic_load_explicit(&r->shm->slots[r->me].last_target, memory_order_relaxed) >= r->cursor)
+	if (atomic_load_explicit(&r->shm->slots[r->me].last_target, memory_order_relaxed) >=
+	    r->cursor)
 		return true;
 	r->cursor = r->limit;
 	return false;
@@ -108,7 +110,8 @@ bool ring_sleep_prepare(struct ring_reader *r)
 		return false;
 	cursor_show(r);
 	atomic_store_explicit(asleep, 1, memory_order_relaxed);
-	atomic_thread_fence(memory_order_seq_cst); /* marked asleep before the last look at the tail */
+	atomic_thread_fence(
+		memory_order_seq_cst); /* marked asleep before the last look at the tail */
 	if (!reader_look(r)) {
 		cursor_show(r);
 		return true;
@@ -149,8 +152,8 @@ int ring_room_prev(struct shm *shm, int64_t conv, uint64_t offset, struct ring_r
 	    ring_room_left(shm, offset) < sizeof(h))
 		return -ERR_NOENT;
 	ring_header_read(shm, offset, &h);
-	if (!ring_is_kept(shm, offset) || !ring_header_is_sound(shm, offset, &h) || h.conv != conv ||
-	    (h.flags & RING_F_FILLER) || h.prev >= offset)
+	if (!ring_is_kept(shm, offset) || !ring_header_is_sound(shm, offset, &h) ||
+	    h.conv != conv || (h.flags & RING_F_FILLER) || h.prev >= offset)
 		return -ERR_NOENT;
 	rec_fill(ret, shm, offset, &h);
 	return 0;

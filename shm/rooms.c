@@ -121,7 +121,8 @@ int room_counts(struct shm *shm, unsigned me, int64_t conv, uint32_t *ret_connec
 	return 0;
 }
 
-int room_users_bulk(struct shm *shm, unsigned me, const int64_t *convs, size_t n, uint32_t *ret_users)
+int room_users_bulk(struct shm *shm, unsigned me, const int64_t *convs, size_t n,
+		    uint32_t *ret_users)
 {
 	for (size_t i = 0; i < n; i++) {
 		uint32_t connections;

@@ -47,6 +47,7 @@ int room_publish_rev(struct shm *shm, unsigned me, int64_t conv, int64_t rev) MU
  * may be missed. Returns 0, or the first non-zero result of ON_ROOM.
  */
 int room_each(struct shm *shm, unsigned me,
-	      int (*on_room)(void *arg, int64_t conv, const struct room_info *info), void *arg) MUST_CHECK;
+	      int (*on_room)(void *arg, int64_t conv, const struct room_info *info),
+	      void *arg) MUST_CHECK;
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Creates, maps and checks the memory file, and computes where its parts lie.
- * What is written into the parts is up to the other files; nothing but header and capacities is set here.
+ * What is written into the parts is up to the other files; nothing but header and capacities is set
+ * here.
  */
 #include "shm/segment.h"
 
@@ -40,8 +41,8 @@ static bool geometry_is_valid(const struct shm_geometry *g)
 {
 	return is_within(g->n_slots, 1, SLOT_MAX) && is_within(g->rooms_max, 64, 1 << 24) &&
 	       is_within(g->members_max, 64, 1 << 26) && is_within(g->users_max, 64, 1 << 26) &&
-	       is_within(g->typing_max, 64, 1 << 24) && is_within(g->ring_bytes, RING_MIN, RING_MAX) &&
-	       g->reserved == 0;
+	       is_within(g->typing_max, 64, 1 << 24) &&
+	       is_within(g->ring_bytes, RING_MIN, RING_MAX) && g->reserved == 0;
 }
 
 /* Hands out the parts one after the other, each on a page of its own. */
@@ -101,7 +102,8 @@ static uint64_t lay_out(struct shm *v)
 	v->member_buckets = (void *)(base + part(&end, 4 * member_buckets));
 	v->user_buckets = (void *)(base + part(&end, 4 * user_buckets));
 	for (unsigned i = 0; i < POOLS; i++)
-		v->table[i] = (void *)(base + part(&end, (pool_capacity(g, i) + 1ULL) * v->stride[i]));
+		v->table[i] =
+			(void *)(base + part(&end, (pool_capacity(g, i) + 1ULL) * v->stride[i]));
 	v->ring_data = (void *)(base + part(&end, g->ring_bytes));
 	v->room_mask = (uint32_t)(room_buckets - 1);
 	v->member_mask = (uint32_t)(member_buckets - 1);
@@ -113,7 +115,8 @@ static uint64_t lay_out(struct shm *v)
 static int map_file(struct shm *v)
 {
 	v->bytes = lay_out(v);
-	v->base = mmap(NULL, v->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, v->fd, 0);
+	v->base =
+		mmap(NULL, v->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, v->fd, 0);
 	if (v->base == MAP_FAILED) {
 		v->base = NULL;
 		return -ERR_NOMEM;
@@ -141,12 +144,19 @@ static int header_fill(struct shm *v)
 
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
 		return -ERR_IO;
-	*h = (struct shm_header){.version = SHM_VERSION, .header_bytes = sizeof(*h), .geo = v->geo,
-				 .boot_id = random[0] | 1, .hash_seed = random[1],
-				 .total_bytes = v->bytes, .metrics = METRICS};
+	*h = (struct shm_header){.version = SHM_VERSION,
+				 .header_bytes = sizeof(*h),
+				 .geo = v->geo,
+				 .boot_id = random[0] | 1,
+				 .hash_seed = random[1],
+				 .total_bytes = v->bytes,
+				 .metrics = METRICS};
 	for (unsigned i = 0; i < POOLS; i++)
 		v->pools[i].capacity = pool_capacity(&v->geo, i);
-	/* One ring length before the first record: offset 0 stays "none", and tail - size never wraps. */
+	/*
+	 * One ring length before the first record: offset 0 stays "none", and tail - size never
+	 * wraps.
+	 */
 	v->ring->tail = v->ring->reserve = v->geo.ring_bytes;
 	h->magic = SHM_MAGIC;
 	return 0;
@@ -250,7 +260,8 @@ void shm_size(const struct shm *shm, uint64_t *ret_mapped, uint64_t *ret_used)
 	struct stat st;
 
 	*ret_mapped = shm->bytes;
-	*ret_used = fstat(shm->fd, &st) < 0 ? 0 : (uint64_t)st.st_blocks * 512; /* st_blocks' unit */
+	*ret_used =
+		fstat(shm->fd, &st) < 0 ? 0 : (uint64_t)st.st_blocks * 512; /* st_blocks' unit */
 }
 
 void shm_usage(const struct shm *shm, struct shm_usage *ret)
@@ -258,9 +269,13 @@ void shm_usage(const struct shm *shm, struct shm_usage *ret)
 	const struct shm_pool *p = shm->pools;
 
 	*ret = (struct shm_usage){
-		.rooms = p[POOL_ROOMS].used, .rooms_max = p[POOL_ROOMS].capacity,
-		.members = p[POOL_MEMBERS].used, .members_max = p[POOL_MEMBERS].capacity,
-		.users = p[POOL_USERS].used, .users_max = p[POOL_USERS].capacity,
-		.typing = p[POOL_TYPING].used, .typing_max = p[POOL_TYPING].capacity,
+		.rooms = p[POOL_ROOMS].used,
+		.rooms_max = p[POOL_ROOMS].capacity,
+		.members = p[POOL_MEMBERS].used,
+		.members_max = p[POOL_MEMBERS].capacity,
+		.users = p[POOL_USERS].used,
+		.users_max = p[POOL_USERS].capacity,
+		.typing = p[POOL_TYPING].used,
+		.typing_max = p[POOL_TYPING].capacity,
 	};
 }

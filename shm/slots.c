@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Process slots: reservation by the master, registration and life signs of their processes.
- * No locks: each field has one writer at a time. Recovery of what a dead process left is in recover.c.
+ * No locks: each field has one writer at a time. Recovery of what a dead process left is in
+ * recover.c.
  */
 #include "shm/slots.h"
 
@@ -25,8 +26,8 @@ const char *slot_state_name(enum slot_state state)
 }
 
 /*
- * When the process started, in clock ticks after boot (proc(5), stat, field 22); 0 if it cannot be told. The name in
- * field 2 may hold anything, so counting starts behind its last parenthesis.
+ * When the process started, in clock ticks after boot (proc(5), stat, field 22); 0 if it cannot be
+ * told. The name in field 2 may hold anything, so counting starts behind its last parenthesis.
  */
 static uint64_t process_start(pid_t pid)
 {
@@ -59,7 +60,8 @@ static bool process_runs(pid_t pid, uint64_t start)
 	if (fd < 0) {
 		if (errno == ESRCH)
 			return false;
-		return kill(pid, 0) == 0 || errno == EPERM; /* no descriptor left: the weaker question */
+		return kill(pid, 0) == 0 ||
+		       errno == EPERM; /* no descriptor left: the weaker question */
 	}
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	bool has_ended = poll(&p, 1, 0) == 1;
@@ -174,7 +176,10 @@ int slot_read(struct shm *shm, unsigned slot, struct slot_info *ret)
 	return 0;
 }
 
-/* The list that is not in force is filled, then put in force by one store: a crash leaves one of the two. */
+/*
+ * The list that is not in force is filled, then put in force by one store: a crash leaves one of
+ * the two.
+ */
 void slot_inflight_set(struct shm *shm, unsigned me, const int64_t *convs, size_t n)
 {
 	struct shm_slot *s = &shm->slots[me];
@@ -194,7 +199,10 @@ void slot_inflight_clear(struct shm *shm, unsigned me)
 	slot_inflight_set(shm, me, NULL, 0);
 }
 
-/* What only the process of a run used, for the next one to find empty. Counters stay, gauges do not. */
+/*
+ * What only the process of a run used, for the next one to find empty. Counters stay, gauges do
+ * not.
+ */
 void slot_reset_run(struct shm *shm, unsigned slot)
 {
 	struct shm_slot *s = &shm->slots[slot];

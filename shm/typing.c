@@ -239,7 +239,8 @@ static void shown_copy(const struct shm *shm, int64_t conv, uint64_t now, struct
 	ret->n = 0;
 	if (!room)
 		return;
-	for (i = room_at(shm, room)->typing; i && ret->n < TYPING_SHOWN_MAX; i = mark_at(shm, i)->room_next) {
+	for (i = room_at(shm, room)->typing; i && ret->n < TYPING_SHOWN_MAX;
+	     i = mark_at(shm, i)->room_next) {
 		const struct shm_entry *e = mark_at(shm, i);
 		struct str name;
 

@@ -29,7 +29,8 @@ static bool members_tally(const struct shm *shm, uint32_t room, struct tally *t)
 {
 	uint32_t limit = pool_high(shm, POOL_MEMBERS), prev = 0;
 
-	for (uint32_t i = room_at(shm, room)->members; i; i = entry_at(shm, POOL_MEMBERS, i)->room_next) {
+	for (uint32_t i = room_at(shm, room)->members; i;
+	     i = entry_at(shm, POOL_MEMBERS, i)->room_next) {
 		const struct shm_entry *e = entry_at(shm, POOL_MEMBERS, i);
 		unsigned slot = rec_slot(&e->rec);
 
@@ -51,7 +52,8 @@ static bool typing_tally(const struct shm *shm, uint32_t room, struct tally *t)
 {
 	uint32_t limit = pool_high(shm, POOL_TYPING), prev = 0;
 
-	for (uint32_t i = room_at(shm, room)->typing; i; i = entry_at(shm, POOL_TYPING, i)->room_next) {
+	for (uint32_t i = room_at(shm, room)->typing; i;
+	     i = entry_at(shm, POOL_TYPING, i)->room_next) {
 		if (t->typing++ >= limit || !entry_is_sound(shm, POOL_TYPING, i, room) ||
 		    entry_at(shm, POOL_TYPING, i)->room_prev != prev)
 			return false;
@@ -98,7 +100,8 @@ static bool shard_is_sound(const struct shm *shm, unsigned shard)
 		for (uint32_t i = 1; i <= pool_high(shm, p); i++) {
 			const struct shm_rec *rec = rec_at(shm, p, i);
 
-			stored[p] += rec_state(rec) != REC_FREE && room_shard(shm, rec_key(rec)) == shard;
+			stored[p] += rec_state(rec) != REC_FREE &&
+				     room_shard(shm, rec_key(rec)) == shard;
 		}
 		if (stored[p] != listed[p])
 			return false;

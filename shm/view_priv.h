@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One process's view of the segment: addresses of the parts, private scratch, and what shm/ files share.
- * Nothing here lies in shared memory.
+ * One process's view of the segment: addresses of the parts, private scratch, and what shm/ files
+ * share. Nothing here lies in shared memory.
  */
 #ifndef SHM_VIEW_PRIV_H
 #define SHM_VIEW_PRIV_H
@@ -34,7 +34,7 @@ struct shm {
 	struct shm_ring *ring;
 	uint8_t *ring_data;
 	uint64_t ring_mask;
-	struct buf scratch; /* copies made under a lock, grown outside of it */
+	struct buf scratch;	    /* copies made under a lock, grown outside of it */
 	struct ring_pending *batch; /* owned */
 	uint32_t batch_n, batch_cap;
 };
@@ -60,7 +60,10 @@ static inline unsigned user_shard(const struct shm *shm, int64_t user)
 	return hash64(shm, (uint64_t)user) % USER_SHARDS;
 }
 
-/* Buckets of one shard are every ROOM_SHARDS-th (USER_SHARDS-th) one, so a shard's lock guards them. */
+/*
+ * Buckets of one shard are every ROOM_SHARDS-th (USER_SHARDS-th) one, so a shard's lock guards
+ * them.
+ */
 static inline uint32_t *room_bucket(const struct shm *shm, int64_t conv)
 {
 	return &shm->room_buckets[hash64(shm, (uint64_t)conv) & shm->room_mask];
@@ -145,7 +148,10 @@ int pool_lock(struct shm *shm, unsigned me, enum pool pool) MUST_CHECK;
 /* wheel.c: the owner's process only. */
 void wheel_add(struct shm *shm, struct shm_wheel *w, enum pool pool, uint32_t idx);
 void wheel_del(struct shm *shm, struct shm_wheel *w, enum pool pool, uint32_t idx);
-/* Up to MAX entries whose deadline is not after NOW; they stay until wheel_del. Returns their number. */
+/*
+ * Up to MAX entries whose deadline is not after NOW; they stay until wheel_del. Returns their
+ * number.
+ */
 #define WHEEL_BATCH 64
 unsigned wheel_due(struct shm *shm, struct shm_wheel *w, enum pool pool, uint64_t now,
 		   uint32_t *ret, unsigned max);
@@ -188,7 +194,7 @@ bool ring_header_is_sound(const struct shm *shm, uint64_t offset, const struct s
 bool ring_is_kept(const struct shm *shm, uint64_t offset);
 uint64_t ring_room_left(const struct shm *shm, uint64_t offset);
 uint64_t ring_tail(const struct shm *shm);
-/* Slots that sleep although something for them is published: their publisher died. Marks them awake. */
+/* Slots that may not know that something for them is published, as their publisher died. */
 uint64_t ring_wake_forgotten(struct shm *shm);
 
 /* repair.c: with the lock held; the data behind it is rebuilt from the records. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A slot's timer wheel over member records and typing marks: adding and deleting are O(1), far deadlines go round.
- * Only the slot's process touches it, so it needs no lock; the entries' truth is their deadline.
+ * A slot's timer wheel over member records and typing marks: adding and deleting are O(1), far
+ * deadlines go round. Only the slot's process touches it, so it needs no lock; the entries' truth
+ * is their deadline.
  */
 #include "shm/view_priv.h"
 
@@ -43,14 +44,16 @@ void wheel_del(struct shm *shm, struct shm_wheel *w, enum pool pool, uint32_t id
 }
 
 /*
- * Entries of the present tick may still become due: last_tick stays on it, so that it is visited again. Far entries
- * and those of the present tick are passed over once per call, which is why this collects many at a time.
+ * Entries of the present tick may still become due: last_tick stays on it, so that it is visited
+ * again. Far entries and those of the present tick are passed over once per call, which is why this
+ * collects many at a time.
  */
 unsigned wheel_due(struct shm *shm, struct shm_wheel *w, enum pool pool, uint64_t now,
 		   uint32_t *ret, unsigned max)
 {
 	uint64_t tick_now = now / WHEEL_TICK_MS;
-	uint64_t tick = MAX(w->last_tick, tick_now >= WHEEL_SPOKES ? tick_now - WHEEL_SPOKES + 1 : 0);
+	uint64_t tick =
+		MAX(w->last_tick, tick_now >= WHEEL_SPOKES ? tick_now - WHEEL_SPOKES + 1 : 0);
 	unsigned n = 0;
 
 	if (!w->n) {
