@@ -89,12 +89,23 @@ static bool is_unsafe(enum http_method m)
 	return m != HTTP_GET && m != HTTP_HEAD;
 }
 
+/* The body that a route needs must be announced, and be JSON if its type is told. */
+static enum proto_error check_body(const struct http_request *req)
+{
+	struct str type = http_header(req, "Content-Type");
+
+	if (!http_header(req, "Content-Length").p && !http_header(req, "Transfer-Encoding").p)
+		return E_LENGTH_REQUIRED;
+	if (type.p && !http_is_type(type, "application/json"))
+		return E_UNSUPPORTED_MEDIA_TYPE;
+	return E_NONE;
+}
+
 /* What stands between a request and its handler; E_NONE lets it through. */
 static enum proto_error gate(const struct call *call)
 {
 	const struct http_request *req = call->req;
 	const struct settings *s = call->wk->settings;
-	struct str type = http_header(req, "Content-Type");
 
 	if (is_unsafe(req->method) && !origin_is_allowed(s, req))
 		return E_BAD_ORIGIN;
@@ -102,10 +113,7 @@ static enum proto_error gate(const struct call *call)
 		return E_UNAUTHORIZED;
 	if (call->route->auth == ROUTE_AUTH_GUEST && !s->chat_guests)
 		return E_UNAUTHORIZED;
-	if (call->route->body == ROUTE_BODY_JSON && type.p &&
-	    !http_is_type(type, "application/json"))
-		return E_UNSUPPORTED_MEDIA_TYPE;
-	return E_NONE;
+	return call->route->body == ROUTE_BODY_JSON ? check_body(req) : E_NONE;
 }
 
 static void call_route(struct call *call, const struct route_match *match)

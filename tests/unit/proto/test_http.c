@@ -479,6 +479,7 @@ int main(void)
 	    cmocka_unit_test(test_upgrade_leaves_the_rest),
 	    cmocka_unit_test(test_paths),
 	    cmocka_unit_test(test_smuggling),
+	    cmocka_unit_test(test_no_length),
 	    cmocka_unit_test(test_refusals),
 	    cmocka_unit_test(test_size_limits),
 	    cmocka_unit_test(test_head_at_the_limit),

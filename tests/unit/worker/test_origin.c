@@ -20,6 +20,18 @@ static void test_media_type(void **state)
 		     200);
 }
 
+static void test_length(void **state)
+{
+	(void)state;
+	check_status("POST /json HTTP/1.1\r\nHost: a\r\n\r\n", 411);
+	check_status("POST /echo HTTP/1.1\r\nHost: a\r\n\r\n", 200);
+	check_status("POST /nothing HTTP/1.1\r\nHost: a\r\n\r\n", 404);
+	check_status("PUT /echo HTTP/1.1\r\nHost: a\r\n\r\n", 405);
+	check_status("POST /json HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+		     "2\r\n{}\r\n0\r\n\r\n",
+		     200);
+}
+
 static void test_credentials(void **state)
 {
 	struct str s;
@@ -93,6 +105,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		STAND_TEST(test_media_type),
+		STAND_TEST(test_length),
 		STAND_TEST(test_credentials),
 		STAND_TEST(test_origins),
 		STAND_TEST(test_cors),
