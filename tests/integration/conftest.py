@@ -54,8 +54,10 @@ def daemon(request, postgres, database):
     """The module's daemon; tests keep apart by making rooms of their own."""
     options = getattr(request.module, 'DAEMON', {})
     one = Daemon(postgres.url(database), name=request.module.__name__, **options)
-    yield one.start()
-    one.close()
+    try:
+        yield one.start()
+    finally:
+        one.close()
 
 
 @pytest.fixture
