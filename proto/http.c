@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Requests of HTTP/1.1, incrementally: limits, the rules against smuggling, the finished request.
- * Syntax is llhttp's (http_machine.c), the target http_target.c's, answers http_out.c's.
+ * Syntax is llhttp's (http_machine.c) and http_scan.c's, the target http_target.c's.
  */
 #include "proto/http.h"
 
@@ -21,21 +21,11 @@ struct field_span {
 	struct span name, value;
 };
 
-/* Where the line scanner stands inside the head. */
-enum scan {
-	SCAN_START,   /* before the request line: empty lines are skipped */
-	SCAN_IN_LINE,
-	SCAN_LINE_CR, /* CR of a line that has text */
-	SCAN_LINE_START,
-	SCAN_EMPTY_CR, /* CR of the line that ends the head */
-	SCAN_START_CR,
-};
-
 struct http_in {
 	struct http_machine *machine; /* owned */
 	struct http_limits lim;
 	enum http_phase phase;
-	enum scan scan;
+	struct http_scan scan;
 	struct buf text;	     /* method, target, names and values, one after the other */
 	struct buf path, body;
 	struct span method, target;
@@ -287,63 +277,12 @@ void http_next(struct http_in *in)
 	buf_done(&in->path);
 	buf_done(&in->body);
 	in->phase = HTTP_PHASE_IDLE;
-	in->scan = SCAN_START;
+	in->scan = (struct http_scan){0};
 	in->method = in->target = (struct span){0};
 	in->nfields = 0;
 	in->name_is_open = in->head_is_over = in->continue_is_asked = in->is_refused = false;
 	in->head_bytes = in->body_raw = in->body_raw_max = 0;
 	in->req = (struct http_request){0};
-}
-
-/*
- * One byte of the head. False for a bare CR or LF and for a folded line (RFC 9112 sections 2.2,
- * 5.2).
- */
-static bool scan_byte(struct http_in *in, uint8_t c)
-{
-	switch (in->scan) {
-	case SCAN_START_CR:
-		in->scan = SCAN_START;
-		return c == '\n';
-	case SCAN_LINE_CR:
-		in->scan = SCAN_LINE_START;
-		return c == '\n';
-	case SCAN_EMPTY_CR:
-		return c == '\n';
-	case SCAN_START:
-		in->scan = c == '\r' ? SCAN_START_CR : SCAN_IN_LINE;
-		return c != '\n';
-	case SCAN_LINE_START:
-		in->scan = c == '\r' ? SCAN_EMPTY_CR : SCAN_IN_LINE;
-		return c != '\n' && c != ' ' && c != '\t';
-	default:
-		if (c == '\r')
-			in->scan = SCAN_LINE_CR;
-		return c != '\n';
-	}
-}
-
-/*
- * How many bytes of P belong to the head and are sound. *RET_END: the head ends there; *RET_BAD:
- * the byte behind them breaks a rule.
- */
-static size_t scan_head(struct http_in *in, const uint8_t *p, size_t len, bool *ret_end,
-			bool *ret_bad)
-{
-	*ret_end = *ret_bad = false;
-	for (size_t i = 0; i < len; i++) {
-		bool may_end = in->scan == SCAN_EMPTY_CR;
-
-		if (!scan_byte(in, p[i])) {
-			*ret_bad = true;
-			return i;
-		}
-		if (may_end) {
-			*ret_end = true;
-			return i + 1;
-		}
-	}
-	return len;
 }
 
 /* Gives bytes to the machine. True while the request is neither complete nor refused. */
@@ -369,18 +308,20 @@ static bool feed(struct http_in *in, const uint8_t *p, size_t len, size_t *ret_u
 static size_t feed_head(struct http_in *in, const uint8_t *p, size_t len)
 {
 	size_t room = in->lim.header_max - in->head_bytes, n, used;
-	bool end, bad;
+	enum proto_error e;
 
 	if (!room) {
-		refuse(in, in->target.len && !in->nfields ? E_URI_TOO_LONG : E_HEADER_TOO_LARGE);
+		refuse(in, in->scan.fields ? E_HEADER_TOO_LARGE : E_URI_TOO_LONG);
 		return 0;
 	}
-	n = scan_head(in, p, MIN(len, room), &end, &bad);
+	n = http_scan(&in->scan, &in->lim, p, MIN(len, room), &e);
 	in->head_bytes += n;
 	if (!feed(in, p, n, &used))
 		return used;
+	if (e)
+		refuse(in, e);
 	/* the two readers of the head must agree on its end */
-	if (bad || end != in->head_is_over)
+	else if ((in->scan.state == HTTP_SCAN_END) != in->head_is_over)
 		refuse(in, E_BAD_REQUEST);
 	return used;
 }

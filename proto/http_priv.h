@@ -10,6 +10,8 @@
 #include "base/buf.h"
 #include "proto/errors.h"
 
+struct http_limits;
+
 enum http_token {
 	HTTP_TOKEN_METHOD,
 	HTTP_TOKEN_TARGET,
@@ -45,6 +47,28 @@ void http_machine_reset(struct http_machine *m);
  */
 int http_machine_feed(struct http_machine *m, const uint8_t *p, size_t len, size_t *ret_used,
 		      enum proto_error *ret_error) MUST_CHECK;
+
+struct http_scan {
+	enum http_scan_state {
+		HTTP_SCAN_START, /* before the request line: empty lines are skipped */
+		HTTP_SCAN_START_CR,
+		HTTP_SCAN_IN_LINE,
+		HTTP_SCAN_LINE_CR,
+		HTTP_SCAN_LINE_START,
+		HTTP_SCAN_EMPTY_CR,
+		HTTP_SCAN_END,
+	} state;
+	unsigned fields; /* lines behind the request line */
+	unsigned blanks; /* runs of them in the request line, up to two */
+	size_t target_len;
+};
+
+/*
+ * Reads on to the end of the head. Returns how many bytes are sound; *RET_ERROR is E_NONE, or what
+ * the byte behind them breaks. Zero is the initial state.
+ */
+size_t http_scan(struct http_scan *s, const struct http_limits *lim, const uint8_t *p, size_t len,
+		 enum proto_error *ret_error);
 
 /* A target taken apart: views into it, and the decoded path, which is appended to *PATH. */
 struct http_target {

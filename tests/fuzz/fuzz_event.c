@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fuzz target: bytes of another process as an event.
- * What is taken can be written again, reads the same, and shows as well-formed JSON in every dialect.
+ * Fuzz target: bytes of another process as an event. What is taken can be written again, reads the
+ * same, and shows as well-formed JSON in every dialect.
  */
 #include "fuzz.h"
 #include "proto/dialect_native.h"
