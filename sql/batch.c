@@ -377,8 +377,7 @@ static bool is_rows_fault(const struct db_result *res)
 
 static bool is_to_repeat(const struct db_result *res)
 {
-	return db_result_status(res) == DB_PASSING ||
-	       strcmp(db_result_sqlstate(res), "23505") == 0;
+	return db_result_status(res) == DB_PASSING || strcmp(db_result_sqlstate(res), "23505") == 0;
 }
 
 static void part_split(struct batch *b)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Measures batches on a migrated database: rows per second and latency by batch size and number of rooms.
- * For people who tune a server or change persist_batch; not installed. Usage: bench_batch URL [SECONDS [CLIENTS]]
+ * Measures batches on a migrated database: rows per second and latency by batch size and number of
+ * rooms. Not installed. Usage: bench_batch URL [SECONDS [CLIENTS]]
  */
 #include "base/clock.h"
 #include "sql/batch.h"
@@ -13,7 +13,9 @@
 
 #define ROOMS_MAX 10000
 #define SAMPLES_MAX 1000000
-#define TEXT "A message of a hundred bytes or so, which is what people write when they chat on a busy day, mostly."
+#define TEXT                                                                                       \
+	"A message of a hundred bytes or so, "                                                     \
+	"which is what people write when they chat on a busy day, mostly."
 
 static const uint32_t sizes[] = {1, 8, 32, 128, 512};
 static const uint32_t room_counts[] = {1, 100, ROOMS_MAX};

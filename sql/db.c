@@ -114,8 +114,7 @@ static void kill_late(struct db *db, uint64_t now)
 	struct list *node, *tmp;
 
 	db->deadline_at = 0;
-	list_each_safe(node, tmp, &db->waiting)
-	{
+	list_each_safe (node, tmp, &db->waiting) {
 		struct job *j = list_entry(node, struct job, node);
 
 		if (job_is_late(j, now)) {

@@ -260,4 +260,3 @@ void link_read(struct db *db)
 	else
 		db_flush(db);
 }
-

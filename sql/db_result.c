@@ -130,8 +130,7 @@ struct str db_get_str(const struct db_result *res, int row, int col)
 {
 	if (!has_value(res, row, col))
 		return (struct str){NULL, 0};
-	return (struct str){PQgetvalue(res->pg, row, col),
-			    (size_t)PQgetlength(res->pg, row, col)};
+	return (struct str){PQgetvalue(res->pg, row, col), (size_t)PQgetlength(res->pg, row, col)};
 }
 
 int64_t db_get_i64(const struct db_result *res, int row, int col)

@@ -82,9 +82,13 @@ static bool is_conninfo(const char *url)
 static int run_connect(struct run *r, const char *url)
 {
 	const char *keys[] = {"fallback_application_name", "client_encoding", "connect_timeout",
-			      "target_session_attrs", "dbname", NULL};
-	const char *values[] = {"roomd migrate", "UTF8", "10",
-				r->mode == MIGRATE_APPLY ? "read-write" : "any", url, NULL};
+			      "target_session_attrs",	   "dbname",	      NULL};
+	const char *values[] = {"roomd migrate",
+				"UTF8",
+				"10",
+				r->mode == MIGRATE_APPLY ? "read-write" : "any",
+				url,
+				NULL};
 
 	if (!is_conninfo(url)) {
 		buf_add_cstr(r->report, "connect: not a libpq connection string\n");
@@ -177,8 +181,9 @@ static int read_table(struct run *r)
 	memset(r->sums, 0, migrations_count * sizeof(r->sums[0]));
 	if (!r->has_table)
 		return 0;
-	res = query(r, "schema_migrations",
-		    "SELECT version, name, checksum FROM public.schema_migrations ORDER BY version");
+	res = query(
+		r, "schema_migrations",
+		"SELECT version, name, checksum FROM public.schema_migrations ORDER BY version");
 	if (!res)
 		return -ERR_DB;
 	for (int i = 0; i < PQntuples(res) && err == 0; i++)

@@ -33,9 +33,8 @@ static void on_room(const struct db_call *call, const struct db_result *res)
 	done(call->arg, 0, &room);
 }
 
-static int room_submit(struct db *db, enum stmt_id stmt, struct db_args *args,
-		       uint64_t deadline_ms, db_done_fn *on_done, db_fn *then, void *arg,
-		       uint64_t *ret_token)
+static int room_submit(struct db *db, enum stmt_id stmt, struct db_args *args, uint64_t deadline_ms,
+		       db_done_fn *on_done, db_fn *then, void *arg, uint64_t *ret_token)
 {
 	struct db_query q = {.stmt = stmt,
 			     .args = args,

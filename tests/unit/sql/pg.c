@@ -61,8 +61,8 @@ static void become_server(const char *log)
 		dup2(fd, STDERR_FILENO);
 	}
 	setpgid(0, 0); /* the terminal's Ctrl-C is for the test */
-	if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setgid(server_gid) < 0 ||
-			       setuid(server_uid) < 0))
+	if (geteuid() == 0 &&
+	    (setgroups(0, NULL) < 0 || setgid(server_gid) < 0 || setuid(server_uid) < 0))
 		_exit(126);
 	prctl(PR_SET_PDEATHSIG, SIGQUIT);
 	if (chdir("/") < 0)
@@ -110,8 +110,9 @@ void pg_resume(void)
 	server_pid = fork();
 	if (server_pid == 0) {
 		become_server(log);
-		execl(program, program, "-D", data, "-k", server_dir, "-c", "listen_addresses=",
-		      "-c", "fsync=off", "-c", "max_connections=120", (char *)NULL);
+		execl(program, program, "-D", data, "-k", server_dir, "-c",
+		      "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=120",
+		      (char *)NULL);
 		_exit(127);
 	}
 	wait_ready();
@@ -120,9 +121,9 @@ void pg_resume(void)
 void pg_signal(const char *application_name, int signal)
 {
 	PGconn *pg = pg_open(server_url);
-	PGresult *res = PQexecParams(pg,
-				     "SELECT pid FROM pg_stat_activity WHERE application_name = $1",
-				     1, NULL, &application_name, NULL, NULL, 0);
+	PGresult *res =
+		PQexecParams(pg, "SELECT pid FROM pg_stat_activity WHERE application_name = $1", 1,
+			     NULL, &application_name, NULL, NULL, 0);
 
 	for (int i = 0; i < PQntuples(res); i++)
 		kill((pid_t)strtol(PQgetvalue(res, i, 0), NULL, 10), signal);
@@ -315,8 +316,8 @@ static void on_state(void *arg, enum db_state state, const char *text)
 void link_open(struct link *l, const char *url, const struct db_config *cfg)
 {
 	static const struct db_hooks hooks = {on_io, on_timer, on_state};
-	struct db_config c = {.is_prepared = true, .is_writer = true, .retry_min_ms = 10,
-			      .retry_max_ms = 200};
+	struct db_config c = {
+		.is_prepared = true, .is_writer = true, .retry_min_ms = 10, .retry_max_ms = 200};
 
 	if (cfg)
 		c = *cfg;

@@ -52,7 +52,9 @@ static struct uuid key_of(int n)
 
 static struct batch_row row_of(int64_t conv, int key, const char *content)
 {
-	return (struct batch_row){.conv = conv, .sender = 1, .client_msg_id = key_of(key),
+	return (struct batch_row){.conv = conv,
+				  .sender = 1,
+				  .client_msg_id = key_of(key),
 				  .content = str_of(content)};
 }
 
@@ -85,8 +87,9 @@ static int64_t count_violations(void)
 	n += pg_number(pg, "SELECT count(*) FROM (SELECT seq, count(*) FILTER (WHERE kind = 1) OVER"
 			   " (PARTITION BY conversation_id ORDER BY rev) AS want FROM events) t"
 			   " WHERE seq <> want");
-	n += pg_number(pg, "SELECT count(*) FROM (SELECT 1 FROM events WHERE client_msg_id IS NOT NULL"
-			   " GROUP BY client_msg_id, actor_id HAVING count(*) > 1) t");
+	n += pg_number(pg,
+		       "SELECT count(*) FROM (SELECT 1 FROM events WHERE client_msg_id IS NOT NULL"
+		       " GROUP BY client_msg_id, actor_id HAVING count(*) > 1) t");
 	n += pg_number(pg, "SELECT count(*) FROM (SELECT at, lag(at) OVER (PARTITION BY"
 			   " conversation_id ORDER BY rev) AS before FROM events) t"
 			   " WHERE at < before");
@@ -127,17 +130,22 @@ static void test_numbers(void **state UNUSED)
 		assert_int_equal(o.rows[i].conv, rows[i].conv);
 		assert_memory_equal(&o.rows[i].client_msg_id, &rows[i].client_msg_id, 16);
 		assert_true(llabs(o.rows[i].at_ms - before) < 60000);
-		snprintf(sql, sizeof(sql),
-			 "SELECT content = '%s' AND kind = 1 AND actor_id = 1 AND epoch_ms(at) = %"
-			 PRId64 " FROM events WHERE conversation_id = %" PRId64 " AND rev = %" PRId64,
-			 rows[i].content.p, o.rows[i].at_ms, o.rows[i].conv, o.rows[i].rev);
+		snprintf(
+			sql, sizeof(sql),
+			"SELECT content = '%s' AND kind = 1 AND actor_id = 1"
+			" AND epoch_ms(at) = %" PRId64
+			" FROM events WHERE conversation_id = %" PRId64 " AND rev = %" PRId64,
+			rows[i].content.p, o.rows[i].at_ms, o.rows[i].conv, o.rows[i].rev);
 		assert_string_equal(pg_value(pg, sql), "t");
 	}
-	snprintf(sql, sizeof(sql), "SELECT target_rev FROM events WHERE conversation_id = %" PRId64
-		 " AND rev = 2", b);
+	snprintf(sql, sizeof(sql),
+		 "SELECT target_rev FROM events WHERE conversation_id = %" PRId64 " AND rev = 2",
+		 b);
 	assert_int_equal(pg_number(pg, sql), 1);
-	snprintf(sql, sizeof(sql), "SELECT meta->>'client_id' FROM events WHERE conversation_id = %"
-		 PRId64 " AND rev = 2", a);
+	snprintf(sql, sizeof(sql),
+		 "SELECT meta->>'client_id' FROM events WHERE conversation_id = %" PRId64
+		 " AND rev = 2",
+		 a);
 	assert_string_equal(pg_value(pg, sql), "x");
 	link_close(&l);
 }
@@ -151,8 +159,10 @@ static void test_numbers_after_retention(void **state UNUSED)
 	struct link l;
 	char sql[128];
 
-	snprintf(sql, sizeof(sql), "UPDATE conversations SET base_rev = 70, base_seq = 50"
-		 " WHERE id = %" PRId64, room);
+	snprintf(sql, sizeof(sql),
+		 "UPDATE conversations SET base_rev = 70, base_seq = 50"
+		 " WHERE id = %" PRId64,
+		 room);
 	pg_value(pg, sql);
 	link_open(&l, url, NULL);
 	run_batch(&l, &row, 1, &o);
@@ -196,9 +206,11 @@ static void test_sizes(void **state UNUSED)
 static void test_duplicates(void **state UNUSED)
 {
 	int64_t a = pg_room(pg, "dup a"), b = pg_room(pg, "dup b");
-	struct batch_row first[] = {row_of(a, 20, "one"), row_of(a, 21, "two"), row_of(a, 20, "one")};
-	struct batch_row again[] = {row_of(a, 22, "three"), row_of(a, 21, "two"), row_of(b, 20, "one"),
-				    row_of(a, 23, "four"), row_of(b, 24, "b one")};
+	struct batch_row first[] = {row_of(a, 20, "one"), row_of(a, 21, "two"),
+				    row_of(a, 20, "one")};
+	struct batch_row again[] = {row_of(a, 22, "three"), row_of(a, 21, "two"),
+				    row_of(b, 20, "one"), row_of(a, 23, "four"),
+				    row_of(b, 24, "b one")};
 	struct batch_row other = row_of(a, 20, "another sender's");
 	struct outcome o;
 	struct link l;
@@ -228,7 +240,8 @@ static void test_no_conversation(void **state UNUSED)
 {
 	int64_t open = pg_room(pg, "open"), closed = pg_room(pg, "closed");
 	struct batch_row rows[] = {row_of(999999, 30, "x"), row_of(open, 31, "x"),
-				   row_of(closed, 32, "x"), row_of(-5, 33, "x"), row_of(0, 34, "x")};
+				   row_of(closed, 32, "x"), row_of(-5, 33, "x"),
+				   row_of(0, 34, "x")};
 	char sql[128];
 	struct outcome o;
 	struct link l;
@@ -252,7 +265,8 @@ static void test_no_conversation(void **state UNUSED)
 static void test_poisoned_rows(void **state UNUSED)
 {
 	static struct batch_row rows[101];
-	int64_t rooms[] = {pg_room(pg, "poison a"), pg_room(pg, "poison b"), pg_room(pg, "poison c")};
+	int64_t rooms[] = {pg_room(pg, "poison a"), pg_room(pg, "poison b"),
+			   pg_room(pg, "poison c")};
 	int64_t seq[3] = {0};
 	struct outcome o;
 	struct link l;
@@ -291,13 +305,16 @@ static void test_key_race(void **state UNUSED)
 	struct link l;
 
 	uuid_format(&rows[1].client_msg_id, text);
-	snprintf(sql, sizeof(sql), "BEGIN; INSERT INTO events (conversation_id, rev, seq, actor_id, at,"
-		 " kind, client_msg_id) VALUES (%" PRId64 ", 1, 1, 1, now_ms(), 1, '%s')", there, text);
+	snprintf(sql, sizeof(sql),
+		 "BEGIN; INSERT INTO events (conversation_id, rev, seq, actor_id, at,"
+		 " kind, client_msg_id) VALUES (%" PRId64 ", 1, 1, 1, now_ms(), 1, '%s')",
+		 there, text);
 	pg_value(other, sql);
 	link_open(&l, url, &cfg);
 	assert_int_equal(batch_submit(l.db, rows, 2, 0, on_batch, &o), 0);
-	while (pg_number(pg, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'racer'"
-			     " AND wait_event_type = 'Lock'") == 0) {
+	while (pg_number(pg,
+			 "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'racer'"
+			 " AND wait_event_type = 'Lock'") == 0) {
 		struct link *links[] = {&l};
 
 		links_turn(links, 1, 1);
@@ -346,11 +363,13 @@ static void test_unusable_server(void **state UNUSED)
 
 static int64_t rooms[ROOMS];
 
-/* Random rooms, keys shared with the other writers, so that some rows are doubled at the same time. */
+/* Random rooms, keys shared with the other writers, so that some rows are doubled at the same time.
+ */
 static struct batch_row random_row(unsigned int *seed)
 {
 	int key = 1000 + rand_r(seed) % 6000;
-	/* a key belongs to one room, so that duplicates meet under its lock; every tenth does not */
+	/* a key belongs to one room, so that duplicates meet under its lock; every tenth does not
+	 */
 	int64_t room = rooms[rand_r(seed) % 10 ? key % ROOMS : rand_r(seed) % ROOMS];
 
 	return row_of(room, key, "from a writer");
@@ -413,7 +432,8 @@ static void test_writers_at_once(void **state UNUSED)
 		assert_int_equal(status, 0);
 	}
 	assert_int_equal(count_violations(), 0);
-	assert_true(pg_number(pg, "SELECT count(*) FROM events WHERE content = 'from a writer'") > 1500);
+	assert_true(pg_number(pg, "SELECT count(*) FROM events WHERE content = 'from a writer'") >
+		    1500);
 }
 
 /* ---- Lost connections ---- */
@@ -424,8 +444,11 @@ static void test_writers_at_once(void **state UNUSED)
  */
 static void test_killed_in_flight(void **state UNUSED)
 {
-	struct db_config cfg = {.is_prepared = true, .is_writer = true, .retry_min_ms = 1,
-				.retry_max_ms = 10, .application_name = "target"};
+	struct db_config cfg = {.is_prepared = true,
+				.is_writer = true,
+				.retry_min_ms = 1,
+				.retry_max_ms = 10,
+				.application_name = "target"};
 	int64_t room = pg_room(pg, "killed");
 	struct outcome *o = xcalloc(1, sizeof(*o));
 	struct batch_row rows[40];
@@ -452,7 +475,8 @@ static void test_killed_in_flight(void **state UNUSED)
 		}
 	}
 	assert_true(l.n_lost >= 10);
-	snprintf(sql, sizeof(sql), "SELECT count(*) FROM events WHERE conversation_id = %" PRId64, room);
+	snprintf(sql, sizeof(sql), "SELECT count(*) FROM events WHERE conversation_id = %" PRId64,
+		 room);
 	assert_int_equal(pg_number(pg, sql), n_stored);
 	assert_int_equal(count_violations(), 0);
 	link_close(&l);
@@ -470,9 +494,13 @@ static void test_first_attempt_still_running(void **state UNUSED)
 	struct link l;
 
 	uuid_format(&row.client_msg_id, text);
-	snprintf(sql, sizeof(sql), "BEGIN; SELECT * FROM persist_batch(ARRAY[%" PRId64 "], ARRAY[%" PRId64
-		 "], ARRAY[1], ARRAY[1::bigint], ARRAY['%s'::uuid], ARRAY['slow'], ARRAY[NULL::bigint],"
-		 " ARRAY[NULL::text])", room, room, text);
+	snprintf(
+		sql, sizeof(sql),
+		"BEGIN; SELECT * FROM persist_batch(ARRAY[%" PRId64 "], ARRAY[%" PRId64
+		"], ARRAY[1], ARRAY[1::bigint], ARRAY['%s'::uuid], ARRAY['slow'],"
+		" ARRAY[NULL::bigint],"
+		" ARRAY[NULL::text])",
+		room, room, text);
 	pg_value(first, sql);
 	link_open(&l, url, NULL);
 	link_until(&l, &l.n_connected, 1);

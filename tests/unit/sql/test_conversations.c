@@ -89,9 +89,10 @@ static void test_get(void **state UNUSED)
 
 	get(room, NULL, 0);
 	assert_int_equal(got.err, 0);
-	assert_string_equal(judge("(SELECT string_agg(k, ' ' ORDER BY k) FROM json_object_keys(j) k)"),
-			    "closed_at created_at created_by description id kind last_at last_message"
-			    " name read_seq rev role seq uid unread updated_at");
+	assert_string_equal(
+		judge("(SELECT string_agg(k, ' ' ORDER BY k) FROM json_object_keys(j) k)"),
+		"closed_at created_at created_by description id kind last_at last_message"
+		" name read_seq rev role seq uid unread updated_at");
 	assert_string_equal(judge("j->>'name'"), "details");
 	assert_string_equal(judge("(j->>'rev') || (j->>'seq')"), "00");
 	assert_string_equal(judge("json_typeof(j->'last_message')"), "null");
@@ -100,13 +101,17 @@ static void test_get(void **state UNUSED)
 
 	run("INSERT INTO events (conversation_id, rev, seq, kind, actor_id, at, content)"
 	    " SELECT %" PRId64 ", g, g, 1, %" PRId64 ", now_ms(), 'text ' || g"
-	    " FROM generate_series(1, 5) g", room, anna);
+	    " FROM generate_series(1, 5) g",
+	    room, anna);
 	run("INSERT INTO events (conversation_id, rev, seq, kind, actor_id, at)"
-	    " VALUES (%" PRId64 ", 6, 5, 7, %" PRId64 ", now_ms())", room, anna);
+	    " VALUES (%" PRId64 ", 6, 5, 7, %" PRId64 ", now_ms())",
+	    room, anna);
 	run("INSERT INTO members (conversation_id, user_id, role, read_seq, read_rev)"
-	    " VALUES (%" PRId64 ", %" PRId64 ", 'owner', 2, 2)", room, anna);
+	    " VALUES (%" PRId64 ", %" PRId64 ", 'owner', 2, 2)",
+	    room, anna);
 	run("UPDATE events SET deleted_at = now_ms() WHERE conversation_id = %" PRId64
-	    " AND rev = 5", room);
+	    " AND rev = 5",
+	    room);
 	get(0, &uid, anna);
 	assert_string_equal(judge("(j->>'rev') || ' ' || (j->>'seq')"), "6 5");
 	assert_string_equal(judge("j->>'role'"), "owner");
@@ -133,10 +138,11 @@ static void test_list(void **state UNUSED)
 			     " RETURNING id");
 	b = pg_room(pg, "Lb");
 	closed = pg_room(pg, "Lc");
-	run("INSERT INTO members (conversation_id, user_id) VALUES (%" PRId64 ", %" PRId64 ")", group,
-	    bert);
+	run("INSERT INTO members (conversation_id, user_id) VALUES (%" PRId64 ", %" PRId64 ")",
+	    group, bert);
 	run("INSERT INTO members (conversation_id, user_id, left_at) VALUES (%" PRId64 ", %" PRId64
-	    ", now())", left, bert);
+	    ", now())",
+	    left, bert);
 	run("SELECT conversation_close(%" PRId64 ", 0)", closed);
 
 	list(bert, true, 0, 200);

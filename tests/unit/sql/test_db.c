@@ -39,8 +39,11 @@ static void on_done(const struct db_call *call, const struct db_result *res)
 static int ask(struct link *l, enum stmt_id stmt, struct db_args *args, uint64_t deadline_ms,
 	       struct answer *a, uint64_t *ret_token)
 {
-	struct db_query q = {.stmt = stmt, .args = args, .deadline_ms = deadline_ms,
-			     .done = on_done, .call = {.arg = a}};
+	struct db_query q = {.stmt = stmt,
+			     .args = args,
+			     .deadline_ms = deadline_ms,
+			     .done = on_done,
+			     .call = {.arg = a}};
 	int r = db_submit(l->db, &q, ret_token);
 
 	db_args_done(args);
@@ -243,8 +246,10 @@ static void test_statement_timeout(void **state UNUSED)
 /* The server process stands still with a query in flight: given up, and sent again to another. */
 static void test_silent_server(void **state UNUSED)
 {
-	struct db_config cfg = {.is_prepared = true, .application_name = "silent",
-				.answer_timeout_ms = 200, .retry_min_ms = 10};
+	struct db_config cfg = {.is_prepared = true,
+				.application_name = "silent",
+				.answer_timeout_ms = 200,
+				.retry_min_ms = 10};
 	int64_t room = pg_room(pg, "silent");
 	struct answer a = {0};
 	struct link l;
@@ -285,8 +290,8 @@ static void ignore_state(void *arg UNUSED, enum db_state s UNUSED, const char *t
 /* Doubling from 64 ms to 1,000 ms, each between half of it and all of it. */
 static void test_back_off(void **state UNUSED)
 {
-	struct db_config cfg = {.url = "host=/nonexistent user=x", .retry_min_ms = 64,
-				.retry_max_ms = 1000};
+	struct db_config cfg = {
+		.url = "host=/nonexistent user=x", .retry_min_ms = 64, .retry_max_ms = 1000};
 	struct db_hooks hooks = {ignore_io, record_delay, ignore_state};
 	struct db *db = db_new(&cfg, &hooks, NULL);
 	int64_t full = 64;
@@ -328,8 +333,8 @@ static void wait_blocked(const char *application_name)
 
 static void test_lost_in_flight(void **state UNUSED)
 {
-	struct db_config cfg = {.is_prepared = true, .application_name = "victim",
-				.retry_min_ms = 10};
+	struct db_config cfg = {
+		.is_prepared = true, .application_name = "victim", .retry_min_ms = 10};
 	struct answer a[4] = {{0}};
 	int64_t room = pg_room(pg, "lost");
 	struct link l;
@@ -347,7 +352,7 @@ static void test_lost_in_flight(void **state UNUSED)
 	pg_value(pg, "ROLLBACK");
 	n_answers = 0;
 	link_until(&l, &a[3].n, 1);
-	assert_int_equal(a[0].status, DB_OK); /* a read: repeated */
+	assert_int_equal(a[0].status, DB_OK);	/* a read: repeated */
 	assert_int_equal(a[1].status, DB_LOST); /* not to be repeated */
 	assert_int_equal(a[1].err, -ERR_UNAVAILABLE);
 	assert_int_equal(a[2].status, DB_LOST); /* past its deadline */
@@ -415,7 +420,8 @@ static void test_schema_missing(void **state UNUSED)
 		link_until(&l, &a[i].n, 1);
 		assert_int_equal(a[i].status, DB_ERROR);
 		assert_int_equal(a[i].err, -ERR_DB);
-		assert_string_equal(a[i].sqlstate, "42P01"); /* the cause, not "no such statement" */
+		assert_string_equal(a[i].sqlstate,
+				    "42P01"); /* the cause, not "no such statement" */
 	}
 	assert_true(l.n_schema > 0);
 	assert_int_equal(l.n_lost, 0);
@@ -486,11 +492,11 @@ static void on_values(const struct db_call *call, const struct db_result *res)
 	assert_int_equal(db_rows(res), 1);
 	assert_true(str_eq(name, STR("values")));
 	assert_false(uuid_is_zero(&u));
-	assert_int_equal(db_get_i64(res, 0, 7), 0);	/* boolean */
-	assert_int_equal(db_get_i64(res, 0, 3), 0);	/* text is no number */
-	assert_int_equal(db_get_i64(res, 1, 0), 0);	/* no such row */
+	assert_int_equal(db_get_i64(res, 0, 7), 0); /* boolean */
+	assert_int_equal(db_get_i64(res, 0, 3), 0); /* text is no number */
+	assert_int_equal(db_get_i64(res, 1, 0), 0); /* no such row */
 	assert_int_equal(db_get_i64(res, -1, 0), 0);
-	assert_int_equal(db_get_i64(res, 0, 99), 0);	/* no such column */
+	assert_int_equal(db_get_i64(res, 0, 99), 0); /* no such column */
 	assert_true(db_is_null(res, 0, 99));
 	assert_null(db_get_str(res, 0, 99).p);
 	u = db_get_uuid(res, 0, 0);

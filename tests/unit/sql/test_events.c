@@ -183,8 +183,10 @@ static void test_ranges(void **state UNUSED)
 		snprintf(text, sizeof(text), "m%d", i + 1);
 		send(room, i == 4 ? 0 : who, text, i == 2 ? &key : NULL);
 	}
-	snprintf(sql, sizeof(sql), "UPDATE events SET deleted_at = now_ms(), meta = '{}'"
-		 " WHERE conversation_id = %" PRId64 " AND rev = 6", room);
+	snprintf(sql, sizeof(sql),
+		 "UPDATE events SET deleted_at = now_ms(), meta = '{}'"
+		 " WHERE conversation_id = %" PRId64 " AND rev = 6",
+		 room);
 	pg_value(pg, sql);
 	assert_int_equal(room_close(l.db, room, who, 0, on_closed, &n, NULL), 0);
 	link_until(&l, &n, 1);

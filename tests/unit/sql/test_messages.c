@@ -49,11 +49,14 @@ static void fill(void)
 	rows[149].meta_json = STR("{\"client_id\":\"c1\"}");
 	assert_int_equal(batch_submit(l.db, rows, 150, 0, on_batch, &n), 0);
 	link_until(&l, &n, 1);
-	snprintf(sql, sizeof(sql), "UPDATE events SET deleted_at = now_ms() WHERE conversation_id = %"
-		 PRId64 " AND rev = 145", room);
+	snprintf(sql, sizeof(sql),
+		 "UPDATE events SET deleted_at = now_ms() WHERE conversation_id = %" PRId64
+		 " AND rev = 145",
+		 room);
 	pg_value(pg, sql);
-	snprintf(sql, sizeof(sql), "UPDATE events SET kind = 7 WHERE conversation_id = %" PRId64
-		 " AND rev = 140", room);
+	snprintf(sql, sizeof(sql),
+		 "UPDATE events SET kind = 7 WHERE conversation_id = %" PRId64 " AND rev = 140",
+		 room);
 	pg_value(pg, sql);
 }
 
@@ -84,7 +87,8 @@ static void raw(int64_t conv, int64_t before, int limit)
 static void native(enum page_from from, int64_t rev, int limit)
 {
 	got.n = 0;
-	assert_int_equal(messages_page_native(l.db, room, from, rev, limit, 0, on_page, NULL, NULL), 0);
+	assert_int_equal(messages_page_native(l.db, room, from, rev, limit, 0, on_page, NULL, NULL),
+			 0);
 	link_until(&l, &got.n, 1);
 }
 
@@ -126,8 +130,10 @@ static void test_raw_page(void **state UNUSED)
 	assert_string_equal(judge("j->99->>'username'"), "dora");
 	assert_string_equal(judge("j->99->>'content'"),
 			    "quote \" back\\slash \x01 </script> \xf0\x9f\x98\x80");
-	snprintf(sql, sizeof(sql), "SELECT epoch_ms(at) FROM events WHERE conversation_id = %" PRId64
-		 " AND rev = 150", room);
+	snprintf(sql, sizeof(sql),
+		 "SELECT epoch_ms(at) FROM events WHERE conversation_id = %" PRId64
+		 " AND rev = 150",
+		 room);
 	clock_format(pg_number(pg, sql), iso);
 	assert_string_equal(judge("j->99->>'created_at'"), iso);
 	assert_string_equal(judge("(SELECT string_agg(k, ' ' ORDER BY k)"
@@ -175,10 +181,11 @@ static void test_native_page(void **state UNUSED)
 	assert_string_equal(judge(NATIVE_REVS), "143 144 145 146 147 148 149 150");
 	assert_string_equal(judge(EDGES), "true false");
 	assert_string_equal(judge("(j->>'rev') || ' ' || (j->>'seq')"), "150 150");
-	assert_string_equal(judge("(SELECT string_agg(k, ' ' ORDER BY k)"
-				  " FROM json_object_keys(j->'messages'->7) k)"),
-			    "client_msg_id content conversation_id created_at deleted_at edited_at id"
-			    " meta reply_to rev sender seq uid");
+	assert_string_equal(
+		judge("(SELECT string_agg(k, ' ' ORDER BY k)"
+		      " FROM json_object_keys(j->'messages'->7) k)"),
+		"client_msg_id content conversation_id created_at deleted_at edited_at id"
+		" meta reply_to rev sender seq uid");
 	uuid_format(&u, text);
 	assert_string_equal(judge("j->'messages'->7->>'uid'"), text);
 	snprintf(id, sizeof(id), "%" PRId64, msgid_of(room, 150));
@@ -189,7 +196,8 @@ static void test_native_page(void **state UNUSED)
 	assert_string_equal(judge("j->'messages'->7->'sender'->>'id'"), id);
 	assert_string_equal(judge("j->'messages'->7->'sender'->>'name'"), "dora");
 	assert_string_equal(judge("j->'messages'->7->'meta'->>'client_id'"), "c1");
-	assert_string_equal(judge("json_typeof(j->'messages'->2->'content')"), "null"); /* deleted */
+	assert_string_equal(judge("json_typeof(j->'messages'->2->'content')"),
+			    "null"); /* deleted */
 	assert_string_equal(judge("json_typeof(j->'messages'->2->'deleted_at')"), "string");
 	assert_string_equal(judge("json_typeof(j->'messages'->3->'reply_to')"), "null");
 }
@@ -230,8 +238,8 @@ static void test_time_zone(void **state UNUSED)
 
 	raw(room, 2, 1);
 	snprintf(before, sizeof(before), "%s", judge("j->0->>'created_at'"));
-	snprintf(zoned, sizeof(zoned), "%.500s options='-c TimeZone=Asia/Kolkata -c DateStyle=German'",
-		 url);
+	snprintf(zoned, sizeof(zoned),
+		 "%.500s options='-c TimeZone=Asia/Kolkata -c DateStyle=German'", url);
 	link_open(&other, zoned, NULL);
 	got.n = 0;
 	assert_int_equal(messages_page_raw(other.db, room, 2, 1, 0, on_page, NULL, NULL), 0);
@@ -243,12 +251,9 @@ static void test_time_zone(void **state UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_raw_page),
-		cmocka_unit_test(test_raw_bounds),
-		cmocka_unit_test(test_raw_unknown),
-		cmocka_unit_test(test_native_page),
-		cmocka_unit_test(test_native_bounds),
-		cmocka_unit_test(test_time_zone),
+		cmocka_unit_test(test_raw_page),      cmocka_unit_test(test_raw_bounds),
+		cmocka_unit_test(test_raw_unknown),   cmocka_unit_test(test_native_page),
+		cmocka_unit_test(test_native_bounds), cmocka_unit_test(test_time_zone),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Migrations from nothing, twice, at once, against odd databases; and promises of the schema itself.
+ * Migrations from nothing, twice, at once, against odd databases; and promises of the schema
+ * itself.
  */
 #include "pg.h"
 
@@ -98,7 +99,8 @@ static void test_failure_rolls_back(void **state UNUSED)
 
 	pg_database_empty(url);
 	pg = pg_open(url);
-	pg_value(pg, "CREATE SCHEMA compat"); /* in the way of the third, after it has made others */
+	pg_value(pg,
+		 "CREATE SCHEMA compat"); /* in the way of the third, after it has made others */
 	assert_int_equal(migrate(url, MIGRATE_APPLY, text, sizeof(text)), -ERR_DB);
 	assert_int_equal(pg_number(pg, "SELECT max(version) FROM schema_migrations"), 2);
 	assert_int_equal(
@@ -196,8 +198,9 @@ static void test_kinds_equal(void **state UNUSED)
 
 static void test_message_ids_equal(void **state UNUSED)
 {
-	static const int64_t ids[][2] = {{1, 1}, {5, 7}, {1048577, 4294967290}, {2147483647, 4294967295},
-					 {77, 1048576}, {77, 1048575}, {42, 2147483648}};
+	static const int64_t ids[][2] = {
+		{1, 1},	       {5, 7},	      {1048577, 4294967290}, {2147483647, 4294967295},
+		{77, 1048576}, {77, 1048575}, {42, 2147483648}};
 	char url[PG_URL_MAX], sql[256], text[UUID_TEXT_LEN + 1], want[64];
 	PGconn *pg;
 
@@ -236,9 +239,10 @@ static void test_uuid_v7(void **state UNUSED)
 			 1000);
 	/* the first 48 bits are the time: within a minute of the server's clock */
 	assert_int_equal(
-		pg_number(pg, "SELECT count(*) FROM (SELECT ('x' || substr(replace(uuid_v7()::text,"
-			      " '-', ''), 1, 12))::bit(48)::bigint AS ms) t"
-			      " WHERE abs(ms - extract(epoch FROM clock_timestamp()) * 1000) < 60000"),
+		pg_number(pg,
+			  "SELECT count(*) FROM (SELECT ('x' || substr(replace(uuid_v7()::text,"
+			  " '-', ''), 1, 12))::bit(48)::bigint AS ms) t"
+			  " WHERE abs(ms - extract(epoch FROM clock_timestamp()) * 1000) < 60000"),
 		1);
 	PQfinish(pg);
 }
@@ -250,12 +254,11 @@ static void test_everything_has_a_comment(void **state UNUSED)
 
 	pg_database(url);
 	pg = pg_open(url);
-	assert_string_equal(
-		pg_value(pg, "SELECT string_agg(c.relname, ' ') FROM pg_class c"
-			     " JOIN pg_namespace n ON n.oid = c.relnamespace"
-			     " WHERE c.relkind IN ('r', 'p') AND n.nspname = 'public'"
-			     " AND obj_description(c.oid, 'pg_class') IS NULL"),
-		"");
+	assert_string_equal(pg_value(pg, "SELECT string_agg(c.relname, ' ') FROM pg_class c"
+					 " JOIN pg_namespace n ON n.oid = c.relnamespace"
+					 " WHERE c.relkind IN ('r', 'p') AND n.nspname = 'public'"
+					 " AND obj_description(c.oid, 'pg_class') IS NULL"),
+			    "");
 	PQfinish(pg);
 }
 

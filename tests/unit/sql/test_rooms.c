@@ -80,8 +80,8 @@ static struct got create(const char *name, const char *description, int64_t by)
 {
 	struct got g = {0};
 
-	assert_int_equal(room_create(l.db, str_of(name), str_of(description), by, 0, on_room, &g, NULL),
-			 0);
+	assert_int_equal(
+		room_create(l.db, str_of(name), str_of(description), by, 0, on_room, &g, NULL), 0);
 	link_until(&l, &g.n, 1);
 	return g;
 }
@@ -121,11 +121,15 @@ static void test_create(void **state UNUSED)
 	assert_false(seen.is_closed);
 	assert_int_equal(seen.rev + seen.seq, 0);
 	assert_int_equal(info(0, &made.uid).id, made.id);
-	snprintf(sql, sizeof(sql), "SELECT count(*) FROM audit WHERE action = 'conversation.create'"
-		 " AND conversation_id = %" PRId64, made.id);
+	snprintf(sql, sizeof(sql),
+		 "SELECT count(*) FROM audit WHERE action = 'conversation.create'"
+		 " AND conversation_id = %" PRId64,
+		 made.id);
 	assert_int_equal(pg_number(pg, sql), 1);
-	snprintf(sql, sizeof(sql), "SELECT name || '|' || description FROM compat.chat_rooms"
-		 " WHERE id = %" PRId64, made.id);
+	snprintf(sql, sizeof(sql),
+		 "SELECT name || '|' || description FROM compat.chat_rooms"
+		 " WHERE id = %" PRId64,
+		 made.id);
 	assert_string_equal(pg_value(pg, sql), "General|General chat");
 }
 
@@ -136,8 +140,10 @@ static void test_create_by_account(void **state UNUSED)
 	char sql[128];
 
 	assert_int_equal(made.created_by, owner);
-	snprintf(sql, sizeof(sql), "SELECT role FROM members WHERE conversation_id = %" PRId64
-		 " AND user_id = %" PRId64, made.id, owner);
+	snprintf(sql, sizeof(sql),
+		 "SELECT role FROM members WHERE conversation_id = %" PRId64
+		 " AND user_id = %" PRId64,
+		 made.id, owner);
 	assert_string_equal(pg_value(pg, sql), "owner");
 }
 
@@ -189,7 +195,8 @@ static void test_race_for_a_name(void **state UNUSED)
 	}
 	assert_int_equal(n_made, 1);
 	assert_int_equal(n_refused, 49);
-	assert_int_equal(pg_number(pg, "SELECT count(*) FROM conversations WHERE name = 'Race'"), 1);
+	assert_int_equal(pg_number(pg, "SELECT count(*) FROM conversations WHERE name = 'Race'"),
+			 1);
 	assert_int_equal(pg_number(pg, "SELECT count(*) FROM audit a JOIN conversations c"
 				       " ON c.id = a.conversation_id WHERE c.name = 'Race'"),
 			 1);
@@ -209,7 +216,8 @@ static void test_audit_fault_rolls_back(void **state UNUSED)
 	assert_int_equal(g.err, -ERR_DB);
 	assert_int_equal(close_room(kept.id, 0).err, -ERR_DB);
 	pg_value(pg, "DROP TRIGGER fault ON audit");
-	assert_int_equal(pg_number(pg, "SELECT count(*) FROM conversations WHERE name = 'Faulty'"), 0);
+	assert_int_equal(pg_number(pg, "SELECT count(*) FROM conversations WHERE name = 'Faulty'"),
+			 0);
 	g = info(kept.id, NULL);
 	assert_false(g.is_closed);
 	assert_int_equal(g.rev, 0); /* no close event either */
@@ -227,8 +235,10 @@ static void test_close(void **state UNUSED)
 	assert_int_equal(closed.id, made.id);
 	assert_int_equal(closed.rev, 1);
 	assert_int_equal(closed.seq, 0);
-	snprintf(sql, sizeof(sql), "SELECT kind || ':' || actor_id FROM events"
-		 " WHERE conversation_id = %" PRId64, made.id);
+	snprintf(sql, sizeof(sql),
+		 "SELECT kind || ':' || actor_id FROM events"
+		 " WHERE conversation_id = %" PRId64,
+		 made.id);
 	{
 		char want[32];
 
@@ -244,8 +254,10 @@ static void test_close(void **state UNUSED)
 	assert_int_equal(info(123456, NULL).err, -ERR_NOENT);
 	assert_int_equal(info(0, NULL).err, -ERR_NOENT);
 	assert_int_equal(create("Closing", "", 0).err, 0); /* the name is free again */
-	snprintf(sql, sizeof(sql), "SELECT count(*) FROM audit WHERE action = 'conversation.close'"
-		 " AND conversation_id = %" PRId64 " AND actor_id = %" PRId64, made.id, actor);
+	snprintf(sql, sizeof(sql),
+		 "SELECT count(*) FROM audit WHERE action = 'conversation.close'"
+		 " AND conversation_id = %" PRId64 " AND actor_id = %" PRId64,
+		 made.id, actor);
 	assert_int_equal(pg_number(pg, sql), 1);
 }
 
@@ -291,10 +303,13 @@ static void test_list(void **state UNUSED)
 	assert_int_equal(some.rows, 1);
 	assert_int_equal(some.ids[0], mine.id);
 	clock_format(mine.created_at_ms, iso);
-	snprintf(sql, sizeof(sql), "SELECT j->>'id' = '%" PRId64 "' AND j->>'name' = 'List \"me\"' AND"
-		 " j->>'description' = E'tab\\there' AND j->>'created_at' = '%s' AND"
-		 " (SELECT count(*) FROM json_object_keys(j)) = 4 FROM (SELECT $j$%s$j$::json AS j) t",
-		 mine.id, iso, some.first);
+	snprintf(
+		sql, sizeof(sql),
+		"SELECT j->>'id' = '%" PRId64 "' AND j->>'name' = 'List \"me\"' AND"
+		" j->>'description' = E'tab\\there' AND j->>'created_at' = '%s' AND"
+		" (SELECT count(*) FROM json_object_keys(j)) = 4"
+		" FROM (SELECT $j$%s$j$::json AS j) t",
+		mine.id, iso, some.first);
 	assert_string_equal(pg_value(pg, sql), "t");
 }
 

@@ -75,7 +75,8 @@ static void test_one_per_name(void **state UNUSED)
 static void test_account_names(void **state UNUSED)
 {
 	pg_account(pg, "Boss");
-	pg_value(pg, "INSERT INTO users (kind, username, name) VALUES ('bot', 'helper', 'Shown Name')");
+	pg_value(pg,
+		 "INSERT INTO users (kind, username, name) VALUES ('bot', 'helper', 'Shown Name')");
 	assert_int_equal(guest("Boss").err, -ERR_EXISTS);
 	assert_int_equal(guest("bOSS").err, -ERR_EXISTS);
 	assert_int_equal(guest("HELPER").err, -ERR_EXISTS);
@@ -112,8 +113,8 @@ static void test_race(void **state UNUSED)
 		refs[i] = &links[i];
 	}
 	for (int i = 0; i < 80; i++)
-		assert_int_equal(user_guest_get(links[i % 8].db, i % 3 ? STR("Rush") : STR("rUSH"), 0,
-						on_user, &g[i], NULL),
+		assert_int_equal(user_guest_get(links[i % 8].db, i % 3 ? STR("Rush") : STR("rUSH"),
+						0, on_user, &g[i], NULL),
 				 0);
 	while (n_answers < 80) {
 		links_turn(refs, 8, 1000);
