@@ -60,6 +60,7 @@ struct conn *conn_open(struct worker *wk, int fd)
 	wk->n_conns++;
 	ev_io_init(&c->io, on_conn_io, fd, EV_READ);
 	ev_io_start(wk->loop, &c->io);
+	conn_wait(c, WAIT_KEEPALIVE); /* whoever connects and says nothing is closed too */
 	worker_count(wk, M_CONNECTIONS_ACCEPTED, 1);
 	return c;
 }

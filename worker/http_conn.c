@@ -267,6 +267,11 @@ void http_conn_timeout(struct conn *c, enum conn_wait wait)
 {
 	struct fault fault;
 
+	/* Not idle but slow: conn_check_slow ends those who take nothing at all. */
+	if (wait == WAIT_KEEPALIVE && c->out) {
+		conn_wait(c, WAIT_KEEPALIVE);
+		return;
+	}
 	if (wait == WAIT_KEEPALIVE || !c->http || http_phase(c->http) == HTTP_PHASE_IDLE) {
 		conn_finish(c, CONN_END_CLEAN);
 		return;

@@ -202,6 +202,10 @@ static void test_backpressure(void **state)
 	stand_feed("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
 	assert_int_equal(stand_sent().len, 0);
 	assert_true(conn->is_blocked);
+	conn->wait = WAIT_NONE;
+	http_conn_timeout(conn, WAIT_KEEPALIVE);
+	assert_int_equal(conn->state, CONN_HTTP);
+	assert_int_equal(conn->wait, WAIT_KEEPALIVE);
 	conn->out = NULL;
 	http_conn_drained(conn);
 	assert_false(conn->is_blocked);
