@@ -184,7 +184,7 @@ function problemText(data, status) {
 
 const roomNodes = new Map();
 const findRoom = (id) => state.rooms.find((r) => String(r.id) === String(id));
-const liveCount = (room) => Number(room.user_count ?? room.users ?? 0);
+const liveCount = (room) => Number(room.users ?? 0);
 
 async function loadRooms() {
   state.roomsAt = Date.now();
