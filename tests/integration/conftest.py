@@ -69,7 +69,7 @@ def start_daemon(request, postgres):
         if database is None:
             database = postgres.new_database()
             databases.append(database)
-        name = f'{request.module.__name__}.{request.node.name}'
+        name = f'{request.module.__name__}.{request.node.name}.{len(running)}'
         one = Daemon(postgres.url(database), name=name, **options)
         one.database = database
         running.append(one)

@@ -163,8 +163,8 @@ async def test_c3_the_same_key_gives_the_same_answer(daemon):
         # another sender may use the same key
         other = await bob.say(room, 'other', key)
         assert other['duplicate'] is False
-    revs = [event['rev'] for event in bob.events(room)]
-    assert revs == [1, 2, 3, 4]
+    await bob.wait(lambda _: len(bob.events(room)) >= 4, 'four messages')
+    assert [event['rev'] for event in bob.events(room)] == [1, 2, 3, 4]
     for socket in (alice, bob):
         await socket.close()
 
@@ -179,6 +179,7 @@ async def test_c3_the_same_key_twice_in_one_batch_is_stored_once(daemon):
         assert sorted(answer['duplicate'] for answer in answers) == [False, True, True]
         assert len({answer['message']['id'] for answer in answers}) == 1
         assert (await alice.say(room, 'next'))['message']['rev'] == 2
+        await alice.expect(op='ev', c=room, rev=2)
         assert [event['rev'] for event in alice.events(room)] == [1, 2]
 
 
@@ -187,8 +188,9 @@ async def test_a_send_that_is_invalid_is_refused(daemon, content, rows):
     room = await new_room(daemon)
     async with await NativeSocket.hello(daemon, 'Alice') as alice:
         await alice.sub(room)
-        error = await alice.ask('send', c=room, k=str(uuid.uuid4()), content=content)
-        assert error['op'] == 'err'
+        await alice.send({'op': 'send', 'id': 7, 'c': room, 'k': str(uuid.uuid4()), 'content': content})
+        await alice.expect(op='err')
+        assert (await alice.ask('ping'))['op'] == 'pong'
     assert rows('select count(*) from events where conversation_id = %s', room) == [(0,)]
 
 

@@ -63,7 +63,7 @@ async def test_s1_12_two_tabs_are_one_name_in_the_list(daemon):
     first = await RoomSocket.enter(daemon, room, 'Alice', worker=0)
     second = await RoomSocket.enter(daemon, room, 'Alice', worker=1)
     bob = await RoomSocket.enter(daemon, room, 'Bob')
-    await first.expect(type='users_list', users=['Alice', 'Bob'])
+    await first.wait(lambda frames: any(sorted(frame.get('users', [])) == ['Alice', 'Bob'] for frame in frames))
     await second.close()
     await bob.say('still here?')
     await bob.wait_messages(1)
@@ -265,6 +265,8 @@ async def test_s1_18_repeats_within_a_second_cause_no_more_frames(daemon):
     room = await new_room(daemon)
     alice = await RoomSocket.enter(daemon, room, 'Alice', worker=0)
     bob = await RoomSocket.enter(daemon, room, 'Bob', worker=1)
+    await alice.send({'type': 'typing', 'is_typing': True})
+    await bob.expect(type='typing', users=['Alice'])
     for _ in range(20):
         await alice.send({'type': 'typing', 'is_typing': True})
     await alice.say('done')
