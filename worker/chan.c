@@ -27,6 +27,7 @@ struct sub_ref {
 	struct worker *wk;
 	uint64_t conn_id, serial;
 	int64_t conv;
+	int64_t rev; /* the channel's when the query was made: all up to here was committed then */
 };
 
 static void catch_up(struct sub *sub);
@@ -53,6 +54,7 @@ static struct sub_ref *sub_ref_new(const struct sub *sub)
 	ref->wk = sub->chan->wk;
 	ref->conn_id = sub->conn->id;
 	ref->conv = sub->chan->conv;
+	ref->rev = sub->chan->rev;
 	ref->serial = sub->serial;
 	return ref;
 }
@@ -274,6 +276,7 @@ static void send_row(struct sub *sub, const struct event_row *row)
 
 static void on_catchup(void *arg, int err, const struct db_result *res)
 {
+	const int64_t committed = ((struct sub_ref *)arg)->rev;
 	struct sub *sub = sub_ref_take(arg);
 	int n = err ? 0 : db_rows(res);
 
@@ -291,8 +294,8 @@ static void on_catchup(void *arg, int err, const struct db_result *res)
 			break; /* comes through the channel */
 		send_row(sub, &row);
 	}
-	if (n < CATCHUP_PAGE && sub->rev < sub->chan->rev)
-		sub->rev = sub->chan->rev;
+	if (n < CATCHUP_PAGE && sub->rev < committed)
+		sub->rev = committed; /* what is not there is kept no longer */
 	catch_up(sub);
 }
 

@@ -15,37 +15,44 @@
 
 #define EXPIRE_BUDGET 1000
 
-/* A set of users, copied out of shared memory. */
-struct names {
-	struct buf bytes;
-	struct buf rows; /* struct name_row[] */
-	size_t next;
-};
-
 struct name_row {
 	int64_t user;
-	size_t off, len;
+	struct str name; /* owned */
+};
+
+/* A set of users, copied out of shared memory. */
+struct names {
+	struct name_row *rows; /* owned */
+	size_t n, cap, next;
 };
 
 static void names_add(void *arg, int64_t user, struct str name)
 {
 	struct names *n = arg;
-	const struct name_row row = {user, n->bytes.len, name.len};
 
-	buf_add_str(&n->bytes, name);
-	buf_add(&n->rows, &row, sizeof(row));
+	if (n->n == n->cap) {
+		n->cap = n->cap ? n->cap * 2 : 16;
+		n->rows = xrealloc(n->rows, n->cap * sizeof(*n->rows));
+	}
+	n->rows[n->n++] = (struct name_row){user, {xstrndup(name.p, name.len), name.len}};
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct name_row *x = a, *y = b;
+	int order = strcmp(x->name.p, y->name.p);
+
+	return order ? order : (x->user > y->user) - (x->user < y->user);
 }
 
 static bool names_next_user(void *arg, int64_t *ret_user, struct str *ret_name)
 {
 	struct names *n = arg;
-	struct name_row row;
 
-	if (n->next * sizeof(row) >= n->rows.len)
+	if (n->next == n->n)
 		return false;
-	memcpy(&row, n->rows.p + n->next++ * sizeof(row), sizeof(row));
-	*ret_user = row.user;
-	*ret_name = (struct str){(const char *)n->bytes.p + row.off, row.len};
+	*ret_user = n->rows[n->next].user;
+	*ret_name = n->rows[n->next++].name;
 	return true;
 }
 
@@ -58,8 +65,9 @@ static bool names_next(void *arg, struct str *ret_name)
 
 static void names_done(struct names *n)
 {
-	buf_done(&n->bytes);
-	buf_done(&n->rows);
+	for (size_t i = 0; i < n->n; i++)
+		free((char *)n->rows[i].name.p);
+	free(n->rows);
 }
 
 void roster_mark(struct chan *ch)
@@ -85,6 +93,8 @@ static void send_roster(struct chan *ch, uint64_t now_ms)
 
 	ch->roster_due = false;
 	ch->roster_at_ms = now_ms + roster_pause(ch, users);
+	if (n.n)
+		qsort(n.rows, n.n, sizeof(*n.rows), by_name);
 	if (users >= 0 && (b = deliver_begin(ch, DIALECT_RAW, &begin))) {
 		raw_add_users_list(b, names_next, &n);
 		deliver_end(ch, DIALECT_RAW, begin);
