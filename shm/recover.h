@@ -15,7 +15,7 @@ struct recover_calls {
 };
 
 struct recover_result {
-	uint32_t members;  /* records that became lingering ones of the caller */
+	uint32_t members;  /* records of the dead slot that were taken over */
 	uint32_t inflight; /* conversations now in the caller's inherited list */
 	uint64_t wake;	   /* slots that may have missed a wake-up: ring their eventfds */
 };

@@ -37,6 +37,8 @@ static bool members_tally(const struct shm *shm, uint32_t room, struct tally *t)
 		if (t->records++ >= limit || !entry_is_sound(shm, POOL_MEMBERS, i, room) ||
 		    e->room_prev != prev || member_find(shm, rec_key(&e->rec), e->user, slot) != i)
 			return false;
+		if (e->is_primary > 1)
+			return false;
 		if (e->is_primary)
 			t->users++;
 		else if (!member_find_other(shm, rec_key(&e->rec), e->user, i))
