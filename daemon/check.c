@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Checks what lies outside the file: addresses, user, page, limits, database.
+ * Syntax and ranges are base/settings' and are checked before.
+ */
+#include "daemon/check.h"
+
+#include <errno.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "daemon/limits.h"
+#include "daemon/priv.h"
+#include "daemon/sockets.h"
+#include "sql/migrate.h"
+
+static void check_user(const struct settings *s, struct priv *ret, struct buf *ret_report)
+{
+	int r = priv_lookup(s->server_user, ret);
+
+	if (r == -ERR_NOENT)
+		buf_printf(ret_report, "server.user: there is no user \"%s\"\n", s->server_user);
+	else if (r == -ERR_DENIED)
+		buf_printf(ret_report, "warning: server.user: only root can start workers as \"%s\"\n",
+			   s->server_user);
+	else if (r < 0)
+		buf_printf(ret_report, "server.user: \"%s\" is in too many groups\n", s->server_user);
+}
+
+static void check_web_root(const struct settings *s, struct buf *ret_report)
+{
+	struct buf path = BUF_INIT;
+
+	buf_printf(&path, "%s/index.html", s->server_web_root);
+	buf_add_char(&path, '\0');
+	if (access((char *)path.p, R_OK) < 0)
+		buf_printf(ret_report, "server.web_root: %s: %s\n", (char *)path.p, strerror(errno));
+	buf_done(&path);
+}
+
+static void check_limits(struct settings *s, struct buf *ret_report)
+{
+	int64_t wanted = s->server_max_connections;
+
+	if (!limits_fit(s, false))
+		buf_printf(ret_report,
+			   "warning: server.max_connections: %" PRId64 " wanted, the limit of open files "
+			   "allows %" PRId64 "\n", wanted, s->server_max_connections);
+}
+
+/* Last, since it may become the workers' user for good: the database may know them by their user. */
+static void check_database(const struct settings *s, const struct priv *p, struct buf *ret_report)
+{
+	struct buf report = BUF_INIT;
+	char *rest, *line;
+
+	if (priv_drop(p) < 0) {
+		buf_printf(ret_report, "server.user: cannot become \"%s\"\n", s->server_user);
+		return;
+	}
+	if (migrate_check(s->database_url, &report) < 0) {
+		buf_add_char(&report, '\0');
+		for (rest = (char *)report.p; (line = strsep(&rest, "\n"));)
+			if (*line)
+				buf_printf(ret_report, "warning: database: %s\n", line);
+	}
+	buf_done(&report);
+}
+
+static bool has_fault(const struct buf *report, size_t from)
+{
+	const char *line = (const char *)report->p + from, *end = (const char *)report->p + report->len;
+
+	while (line < end) {
+		if (strncmp(line, "warning: ", MIN((size_t)(end - line), 9)) != 0)
+			return true;
+		line = memchr(line, '\n', (size_t)(end - line));
+		line = line ? line + 1 : end;
+	}
+	return false;
+}
+
+int check_settings(struct settings *s, struct buf *ret_report)
+{
+	size_t before = ret_report->len;
+	struct priv p = {0};
+
+	if (sockets_check(s->server_listen, ret_report) < 0 && ret_report->len == before)
+		buf_add_cstr(ret_report, "server.listen: must name an address\n");
+	check_user(s, &p, ret_report);
+	check_web_root(s, ret_report);
+	check_limits(s, ret_report);
+	check_database(s, &p, ret_report);
+	return has_fault(ret_report, before) ? -ERR_INVAL : 0;
+}
+
+int check_run(const struct options *opt, bool with_print)
+{
+	struct buf report = BUF_INIT, text = BUF_INIT;
+	struct settings *s = NULL;
+	int r = options_load(opt, &s, &report);
+
+	if (r == 0) {
+		if (with_print)
+			settings_print(s, false, &text);
+		r = check_settings(s, &report);
+	}
+	fwrite(report.p, 1, report.len, stderr);
+	fwrite(text.p, 1, text.len, stdout);
+	if (r == 0 && !with_print)
+		puts("configuration ok");
+	buf_done(&report);
+	buf_done(&text);
+	settings_free(&s);
+	return r == 0 ? EX_OK : EX_CONFIG;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * roomd -t and -T: looks at a configuration without starting anything.
+ */
+#ifndef DAEMON_CHECK_H
+#define DAEMON_CHECK_H
+
+#include "daemon/options.h"
+
+/*
+ * Appends every fault and every warning ("warning: …") as a line to *RET_REPORT. Warnings are what may
+ * change by itself: a database that is away, a limit of this shell. Returns 0 or -ERR_INVAL.
+ */
+int check_settings(struct settings *s, struct buf *ret_report) MUST_CHECK;
+
+/* The whole action; WITH_PRINT for -T. Returns the exit code of the program. */
+int check_run(const struct options *opt, bool with_print);
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reads the command line, and the settings in the order of their rank.
+ * What the actions do is main.c's and check.c's.
+ */
+#include "daemon/options.h"
+
+#include <getopt.h>
+
+#define DEFAULT_FILE ROOMD_SYSCONFDIR "/roomd/roomd.conf"
+
+const char options_help[] =
+	"Usage: roomd [-f] [-c FILE] [-o SECTION.KEY=VALUE]...\n"
+	"       roomd -t | -T [-c FILE] [-o SECTION.KEY=VALUE]...\n"
+	"       roomd --describe TABLE [--format FORMAT]\n"
+	"Chat server: one daemon and one PostgreSQL database.\n"
+	"\n"
+	"  -c FILE               configuration instead of " DEFAULT_FILE "\n"
+	"  -f                    stay in the foreground, readable log on standard error\n"
+	"  -o SECTION.KEY=VALUE  override one setting; may be repeated\n"
+	"  -t                    check the configuration\n"
+	"  -T                    check it and print the settings in force, secrets masked\n"
+	"  --describe TABLE      print a table: settings, metrics, events, routes, statements,\n"
+	"                        errors or locks\n"
+	"  --format FORMAT       of --describe settings: json (default), mdoc or conf\n"
+	"  --version, --help\n"
+	"\n"
+	"DATABASE_URL, PORT and SECRET_KEY in the environment win over the file. See roomd(8).\n";
+
+enum { OPT_DESCRIBE = 256, OPT_FORMAT, OPT_VERSION, OPT_HELP };
+
+static const struct option long_options[] = {
+	{"describe", required_argument, NULL, OPT_DESCRIBE},
+	{"format", required_argument, NULL, OPT_FORMAT},
+	{"version", no_argument, NULL, OPT_VERSION},
+	{"help", no_argument, NULL, OPT_HELP},
+	{0},
+};
+
+static int add_assign(struct options *o, const char *text, struct buf *ret_why)
+{
+	if (o->n_assign == OPTIONS_ASSIGN_MAX) {
+		buf_printf(ret_why, "roomd: more than %d times -o\n", OPTIONS_ASSIGN_MAX);
+		return -ERR_INVAL;
+	}
+	o->assign[o->n_assign++] = text;
+	return 0;
+}
+
+static int take_option(struct options *o, int c, struct buf *ret_why)
+{
+	switch (c) {
+	case 'c':
+		o->file = optarg;
+		return 0;
+	case 'f':
+		o->is_foreground = true;
+		return 0;
+	case 't':
+		o->action = ACTION_CHECK;
+		return 0;
+	case 'T':
+		o->action = ACTION_PRINT;
+		return 0;
+	case 'o':
+		return add_assign(o, optarg, ret_why);
+	case OPT_DESCRIBE:
+		o->action = ACTION_DESCRIBE;
+		o->table = optarg;
+		return 0;
+	case OPT_FORMAT:
+		o->format = optarg;
+		return 0;
+	case OPT_VERSION:
+		o->action = ACTION_VERSION;
+		return 0;
+	case OPT_HELP:
+		o->action = ACTION_HELP;
+		return 0;
+	default:
+		return -ERR_INVAL;
+	}
+}
+
+int options_parse(int argc, char **argv, struct options *ret, struct buf *ret_why)
+{
+	struct options o = {.action = ACTION_RUN, .format = "json"};
+	int c, r;
+
+	optind = 0; /* glibc: forget a former scan */
+	while ((c = getopt_long(argc, argv, "c:ftTo:", long_options, NULL)) != -1) {
+		r = take_option(&o, c, ret_why);
+		if (r < 0)
+			return r;
+	}
+	if (optind < argc) {
+		buf_printf(ret_why, "roomd: unexpected argument \"%s\"\n", argv[optind]);
+		return -ERR_INVAL;
+	}
+	*ret = o;
+	return 0;
+}
+
+static int read_file(const struct options *opt, struct settings *s, struct buf *ret_faults)
+{
+	struct buf faults = BUF_INIT;
+	int r = settings_read_file(s, opt->file ? opt->file : DEFAULT_FILE, &faults);
+
+	if (r == -ERR_NOENT && !opt->file)
+		r = 0;
+	else
+		buf_add_str(ret_faults, buf_str(&faults));
+	buf_done(&faults);
+	return r;
+}
+
+int options_load(const struct options *opt, struct settings **ret, struct buf *ret_faults)
+{
+	struct settings *s = settings_new();
+	size_t before = ret_faults->len;
+	bool is_good = read_file(opt, s, ret_faults) == 0;
+
+	is_good &= settings_read_env(s, ret_faults) == 0;
+	for (int i = 0; i < opt->n_assign; i++)
+		is_good &= settings_assign(s, str_of(opt->assign[i]), ret_faults) == 0;
+	/* values that could not be read would only be blamed twice */
+	if (is_good)
+		is_good = settings_check(s, ret_faults) == 0;
+	assert(is_good == (ret_faults->len == before));
+	if (!is_good) {
+		settings_free(&s);
+		return -ERR_INVAL;
+	}
+	*ret = s;
+	return 0;
+}
