@@ -357,7 +357,8 @@ static void test_lost_in_flight(void **state UNUSED)
 	assert_int_equal(a[1].err, -ERR_UNAVAILABLE);
 	assert_int_equal(a[2].status, DB_LOST); /* past its deadline */
 	assert_int_equal(a[3].status, DB_OK);
-	assert_true(a[1].order < a[0].order && a[0].order < a[3].order);
+	assert_true(a[1].order < a[2].order && a[2].order < a[0].order);
+	assert_true(a[0].order < a[3].order);
 	assert_int_equal(a[0].n + a[1].n + a[2].n + a[3].n, 4);
 	assert_int_equal(l.n_lost, 1);
 	assert_int_equal(l.n_connected, 2);
