@@ -15,7 +15,8 @@
 
 static void print(FILE *to, struct buf *b)
 {
-	fwrite(b->p, 1, b->len, to);
+	if (b->len)
+		fwrite(b->p, 1, b->len, to);
 	buf_done(b);
 }
 

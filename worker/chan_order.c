@@ -69,7 +69,8 @@ static void drop_early(struct chan *ch, uint32_t n)
 	for (uint32_t i = 0; i < n; i++)
 		blob_unref(&ch->early[i].bytes);
 	ch->n_early -= n;
-	memmove(ch->early, ch->early + n, ch->n_early * sizeof(*ch->early));
+	if (n)
+		memmove(ch->early, ch->early + n, ch->n_early * sizeof(*ch->early));
 }
 
 void chan_order_release(struct chan *ch)
