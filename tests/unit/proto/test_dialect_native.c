@@ -86,6 +86,10 @@ static void test_sub_and_others(void **state)
 	check_ok("{\"op\":\"unsub\",\"c\":42}", &doc, &c);
 	assert_int_equal(c.op, OP_UNSUB);
 	json_doc_free(&doc);
+	check_fault("{\"op\":\"unsub\"}", E_INVALID, "c", "");
+	check_fault("{\"op\":\"sub\",\"id\":2,\"c\":42,\"rev\":4294967296}", E_INVALID, "rev", "2");
+	check_fault("{\"op\":\"typing\",\"c\":42}", E_INVALID, "on", "");
+	check_fault("{\"op\":\"history\",\"c\":42,\"limit\":0}", E_INVALID, "limit", "");
 	check_ok("{\"op\":\"typing\",\"c\":42,\"on\":true}", &doc, &c);
 	assert_int_equal(c.op, OP_TYPING);
 	assert_true(c.on);
@@ -308,6 +312,26 @@ static void test_message_event(void **state)
 	buf_done(&b);
 }
 
+/* A key that is only known as a UUID, and none at all. */
+static void test_client_msg_id(void **state)
+{
+	struct event e = message();
+	struct buf b = BUF_INIT;
+
+	(void)state;
+	e.client_id = STR("");
+	native_add_message(&b, &e);
+	buf_add_char(&b, '\0');
+	assert_non_null(strstr((char *)b.p, "\"client_msg_id\":null,"));
+	buf_clear(&b);
+	memset(e.client_msg_id.b, 0x11, 16);
+	native_add_message(&b, &e);
+	buf_add_char(&b, '\0');
+	assert_non_null(
+	    strstr((char *)b.p, "\"client_msg_id\":\"11111111-1111-1111-1111-111111111111\","));
+	buf_done(&b);
+}
+
 static const int types[] = {
 #define X(name, id, native, raw, class, perm, rate) EVT_##name,
 #include "proto/events.def"
@@ -451,12 +475,19 @@ static void test_problem(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_hello),	 cmocka_unit_test(test_sub_and_others),
-	    cmocka_unit_test(test_send),	 cmocka_unit_test(test_reply_by_uuid),
-	    cmocka_unit_test(test_ids),		 cmocka_unit_test(test_batches),
-	    cmocka_unit_test(test_answers),	 cmocka_unit_test(test_message_event),
-	    cmocka_unit_test(test_every_event),	 cmocka_unit_test(test_sets),
-	    cmocka_unit_test(test_rest_message), cmocka_unit_test(test_rest_conversation),
+	    cmocka_unit_test(test_hello),
+	    cmocka_unit_test(test_sub_and_others),
+	    cmocka_unit_test(test_send),
+	    cmocka_unit_test(test_reply_by_uuid),
+	    cmocka_unit_test(test_ids),
+	    cmocka_unit_test(test_batches),
+	    cmocka_unit_test(test_answers),
+	    cmocka_unit_test(test_message_event),
+	    cmocka_unit_test(test_client_msg_id),
+	    cmocka_unit_test(test_every_event),
+	    cmocka_unit_test(test_sets),
+	    cmocka_unit_test(test_rest_message),
+	    cmocka_unit_test(test_rest_conversation),
 	    cmocka_unit_test(test_problem),
 	};
 

@@ -167,6 +167,7 @@ static void test_paths(void **state)
 	    {"/...", "GET /...?"},
 	    {"/a//b", "GET /a//b?"},
 	    {"/%252e", "GET /%2e?"},
+	    {"/a+b", "GET /a+b?"},
 	    {"/x?%zz", "GET /x?%zz"},
 	    {"/a%00b", "400"},
 	    {"/a%0ab", "400"},
@@ -263,6 +264,9 @@ static void test_refusals(void **state)
 	CHECK("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", "400");
 	CHECK("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", "400");
 	CHECK("GET / HTTP/1.1\r\nHost:\r\n\r\n", "400");
+	CHECK("GET / HTTP/1.1\r\nHost: a\"\r\n\r\n", "400");
+	CHECK("GET / HTTP/1.1\r\nHost: AZaz09-._~%[:]\r\n\r\n",
+	      "GET /? host=AZaz09-._~%[:] 1.1 fields=1 body= keep|rest=0");
 	CHECK("FOO / HTTP/1.1\r\n" H "\r\n", "501");
 	CHECK("get / HTTP/1.1\r\n" H "\r\n", "501");
 	CHECK("CONNECT a:1 HTTP/1.1\r\n" H "\r\n", "501");
@@ -373,7 +377,7 @@ static void test_fields(void **state)
 {
 	struct http_in *in =
 	    parse("GET /?a=1&b=x+y%21&c&a=2&%64=e&bad=%zz HTTP/1.1\r\n" H
-		  "Cookie: a=1; session=\"s s\"; ab=2\r\nAccept: x\r\naccept: y , z\r\n\r\n");
+		  "Cookie: a=1 ; session=\"s s\"; ab=2;q=\"\r\nAccept: x\r\naccept: y , z\r\n\r\n");
 	const struct http_request *r = http_request(in);
 	struct buf b = BUF_INIT;
 
@@ -390,6 +394,7 @@ static void test_fields(void **state)
 	assert_str(http_cookie(r, "session"), "s s");
 	assert_str(http_cookie(r, "ab"), "2");
 	assert_null(http_cookie(r, "b").p);
+	assert_str(http_cookie(r, "q"), "\"");
 	assert_int_equal(http_query_get(r, "a", &b), 0);
 	assert_buf(&b, "1");
 	assert_int_equal(http_query_get(r, "b", &b), 0);
@@ -410,7 +415,9 @@ static int handshake(const char *fields, struct str *ret_key)
 	struct http_in *in;
 	int r;
 
-	buf_printf(&b, "GET /ws HTTP/1.1\r\n" H "%s\r\n", fields);
+	/* a body, where one is wanted, comes with FIELDS and its own empty line */
+	buf_printf(&b, "GET /ws HTTP/1.1\r\n" H "%s%s", fields,
+		   strstr(fields, "\r\n\r\n") ? "" : "\r\n");
 	buf_add_char(&b, '\0');
 	in = parse((const char *)b.p);
 	r = http_websocket(http_request(in), ret_key);
@@ -431,6 +438,18 @@ static void test_websocket(void **state)
 	assert_int_equal(
 	    handshake(UP "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: k\r\n", &key), 0);
 	assert_int_equal(handshake("", &key), -ERR_NOENT);
+	assert_int_equal(handshake(UP "Content-Length: 1\r\nSec-WebSocket-Version: 13\r\n"
+				      "Sec-WebSocket-Key: k\r\n\r\nx",
+				   &key),
+			 -ERR_INVAL);
+	assert_int_equal(handshake(UP "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Version: 8\r\n"
+				      "Sec-WebSocket-Key: k\r\n",
+				   &key),
+			 -ERR_INVAL);
+	assert_int_equal(handshake(UP "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: k\r\n"
+				      "Sec-WebSocket-Key: k\r\n",
+				   &key),
+			 -ERR_INVAL);
 	assert_int_equal(handshake("Connection: upgrade\r\nUpgrade: h2c\r\n", &key), -ERR_NOENT);
 	assert_int_equal(handshake(UP "Sec-WebSocket-Version: 8\r\nSec-WebSocket-Key: k\r\n", &key),
 			 -ERR_UNSUPPORTED);
@@ -463,6 +482,9 @@ static void test_answers(void **state)
 	h = (struct http_head){.status = 204, .length = -1, .keep_alive = true};
 	http_add_head(&b, &h);
 	assert_buf(&b, "HTTP/1.1 204 No Content\r\nConnection: keep-alive\r\n\r\n");
+	h = (struct http_head){.status = 200, .length = -1, .keep_alive = true};
+	http_add_head(&b, &h);
+	assert_buf(&b, "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\n\r\n");
 	h = (struct http_head){.status = 101, .length = -1};
 	http_add_head(&b, &h);
 	assert_buf(&b, "HTTP/1.1 101 Switching Protocols\r\n\r\n");

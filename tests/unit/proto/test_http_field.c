@@ -47,6 +47,11 @@ static void test_range(void **state)
 	check_range(STR("bytes=10000-"), -ERR_INVAL, 0, 0);
 	check_range(STR("bytes=-0"), -ERR_INVAL, 0, 0);
 	check_range(STR("bytes=99999999999999999999-"), -ERR_INVAL, 0, 0);
+	check_range(STR("bytes=-10000"), 0, 0, 9999);
+	check_range(STR("bytes=9999-9999"), 0, 9999, 9999);
+	check_range(STR("bytes=5"), -ERR_NOENT, 0, 0);
+	check_range(STR("bytes=1-2x"), -ERR_NOENT, 0, 0);
+	check_range(STR("bytes=0-1,"), -ERR_NOENT, 0, 0);
 	check_range(STR("bytes=5-4"), -ERR_NOENT, 0, 0);
 	check_range(STR("bytes=-"), -ERR_NOENT, 0, 0);
 	check_range(STR("bytes=a-b"), -ERR_NOENT, 0, 0);
@@ -84,6 +89,10 @@ static void test_encoding(void **state)
 	assert_int_equal(http_encoding_quality(STR("identity"), "gzip"), 0);
 	assert_int_equal(http_encoding_quality(STR("gzip; q=0.001"), "gzip"), 1);
 	assert_int_equal(http_encoding_quality(STR("gzip;q=2"), "gzip"), 0);
+	assert_int_equal(http_encoding_quality(STR("gzip;q=1.000"), "gzip"), 1000);
+	assert_int_equal(http_encoding_quality(STR("gzip;q=1.001"), "gzip"), 0);
+	assert_int_equal(http_encoding_quality(STR("gzip;q=0.1234"), "gzip"), 0);
+	assert_int_equal(http_encoding_quality(STR("gzip;Q=0.25"), "gzip"), 250);
 	assert_int_equal(http_encoding_quality(STR("xgzip"), "gzip"), 0);
 	assert_int_equal(http_encoding_quality((struct str){0}, "gzip"), 0);
 }
@@ -108,6 +117,8 @@ static void test_type(void **state)
 	assert_true(http_is_type(STR("Application/JSON ; charset=\"UTF-8\""), "application/json"));
 	assert_false(http_is_type(STR("application/json; charset=latin1"), "application/json"));
 	assert_false(http_is_type(STR("application/jsonp"), "application/json"));
+	assert_false(http_is_type(STR("application/json; charset="), "application/json"));
+	assert_true(http_is_type(STR("application/json; x=\"a;charset=b\""), "application/json"));
 	assert_false(http_is_type((struct str){0}, "application/json"));
 }
 
@@ -136,6 +147,16 @@ static void test_dates(void **state)
 	assert_int_equal(http_date_parse(STR("Sun, 06 Nov 1994 08:49:37 GMT x"), &t), -ERR_INVAL);
 	assert_int_equal(http_date_parse(STR("Sun, 06 Foo 1994 08:49:37 GMT"), &t), -ERR_INVAL);
 	assert_int_equal(http_date_parse(STR("Sun, 06 Nov 1994 24:49:37 GMT"), &t), -ERR_INVAL);
+	assert_int_equal(http_date_parse(STR("Sun, 00 Nov 1994 08:49:37 GMT"), &t), -ERR_INVAL);
+	assert_int_equal(http_date_parse(STR("Sun, 32 Nov 1994 08:49:37 GMT"), &t), -ERR_INVAL);
+	assert_int_equal(http_date_parse(STR("Sun, 06 Nov 1994 08:60:37 GMT"), &t), -ERR_INVAL);
+	assert_int_equal(http_date_parse(STR("Sun, 06 Nov 1994 08:49:61 GMT"), &t), -ERR_INVAL);
+	assert_int_equal(http_date_parse(STR("Sun Nov  6 08:49:37 1994 GMT"), &t), -ERR_INVAL);
+	assert_int_equal(http_date_parse(STR("Mon, 31 Dec 1990 23:59:59 GMT"), &t), 0);
+	assert_int_equal(t, 662687999);
+	assert_int_equal(http_date_parse(STR("Sunday, 06-Nov-69 08:49:37 GMT"), &t), 0);
+	http_date_format(t, text); /* two digits mean 1970 to 2069 */
+	assert_string_equal(text, "Wed, 06 Nov 2069 08:49:37 GMT");
 	assert_int_equal(http_date_parse(STR(""), &t), -ERR_INVAL);
 }
 
@@ -154,6 +175,8 @@ static void test_escapes(void **state)
 	assert_int_equal(http_unescape(STR("x%0"), false, &b), -ERR_INVAL);
 	assert_int_equal(http_unescape(STR("x%00"), false, &b), -ERR_INVAL);
 	assert_int_equal(http_unescape(STR("x%g1"), false, &b), -ERR_INVAL);
+	assert_int_equal(http_unescape(STR("x%1g"), false, &b), -ERR_INVAL);
+	assert_int_equal(http_unescape(STR("x\0"), false, &b), -ERR_INVAL);
 	assert_int_equal(http_unescape(STR("x%ff"), false, &b), -ERR_INVAL);
 	assert_buf(&b, "kept");
 	buf_done(&b);
@@ -161,7 +184,7 @@ static void test_escapes(void **state)
 
 static void test_form(void **state)
 {
-	struct str form = STR("name=Al+ice&&code=AB%26C&create&name=2&x=1=2");
+	struct str form = STR("name=Al+ice&&code=AB%26C&create&name=2&x=1=2&a+b=3");
 	struct buf b = BUF_INIT;
 
 	(void)state;
@@ -173,6 +196,8 @@ static void test_form(void **state)
 	assert_buf(&b, "");
 	assert_int_equal(http_form_get(form, "x", &b), 0);
 	assert_buf(&b, "1=2");
+	assert_int_equal(http_form_get(form, "a b", &b), 0);
+	assert_buf(&b, "3");
 	assert_int_equal(http_form_get(form, "nam", &b), -ERR_NOENT);
 	assert_int_equal(http_form_get(STR(""), "a", &b), -ERR_NOENT);
 	buf_done(&b);

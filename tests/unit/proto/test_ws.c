@@ -375,6 +375,10 @@ static void test_close_out(void **state)
 	assert_int_equal(b.len, 2);
 	assert_memory_equal(b.p, "\x88\x00", 2);
 	buf_clear(&b);
+	memset(reason, 'r', WS_REASON_MAX);
+	ws_add_close(&b, 1000, (struct str){reason, WS_REASON_MAX});
+	assert_int_equal(b.len, 2 + WS_CONTROL_MAX);
+	buf_clear(&b);
 	/* 122 ASCII bytes and a character of two: cut before the character */
 	memset(reason, 'r', 122);
 	memcpy(reason + 122, "\xc3\xa9", 2);
@@ -396,6 +400,7 @@ static void test_accept_key(void **state)
 	assert_int_equal(ws_accept_key(STR("dGhlIHNhbXBsZSBub2 jZQ=="), accept), -ERR_INVAL);
 	assert_int_equal(ws_accept_key((struct str){0}, accept), -ERR_INVAL);
 	assert_string_equal(accept, "untouched");
+	assert_int_equal(ws_accept_key(STR("AZaz09+/AZaz09+/AZaz09=="), accept), 0);
 	assert_int_equal(ws_accept_key(STR("dGhlIHNhbXBsZSBub25jZQ=="), accept), 0);
 	assert_string_equal(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 }
