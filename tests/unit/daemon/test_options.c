@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Command line and the rank of settings (daemon/options.c).
+ * Single settings are base's.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/options.h"
+
+static struct options opt;
+static struct buf why;
+
+static int set_up(void **state)
+{
+	(void)state;
+	unsetenv("PORT");
+	unsetenv("DATABASE_URL");
+	unsetenv("SECRET_KEY");
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	buf_done(&why);
+	return 0;
+}
+
+/* ARGUMENTS end with NULL. */
+static int parse(const char *first, ...)
+{
+	char *argv[100] = {(char *)"roomd", (char *)first};
+	int argc = first ? 2 : 1;
+	va_list args;
+
+	va_start(args, first);
+	while (first && (argv[argc] = va_arg(args, char *)))
+		argc++;
+	va_end(args);
+	return options_parse(argc, argv, &opt, &why);
+}
+
+static void test_actions(void **state)
+{
+	(void)state;
+	assert_int_equal(parse(NULL), 0);
+	assert_int_equal(opt.action, ACTION_RUN);
+	assert_null(opt.file);
+	assert_false(opt.is_foreground);
+	assert_int_equal(parse("-f", "-c", "file", "-o", "a.b=c", "-oserver.workers=1", NULL), 0);
+	assert_int_equal(opt.action, ACTION_RUN);
+	assert_string_equal(opt.file, "file");
+	assert_true(opt.is_foreground);
+	assert_int_equal(opt.n_assign, 2);
+	assert_string_equal(opt.assign[1], "server.workers=1");
+	assert_int_equal(parse("-t", NULL), 0);
+	assert_int_equal(opt.action, ACTION_CHECK);
+	assert_int_equal(parse("-T", NULL), 0);
+	assert_int_equal(opt.action, ACTION_PRINT);
+	assert_int_equal(parse("--describe", "locks", NULL), 0);
+	assert_int_equal(opt.action, ACTION_DESCRIBE);
+	assert_string_equal(opt.table, "locks");
+	assert_string_equal(opt.format, "json");
+	assert_int_equal(parse("--describe=settings", "--format=mdoc", NULL), 0);
+	assert_string_equal(opt.format, "mdoc");
+	assert_int_equal(parse("--version", NULL), 0);
+	assert_int_equal(opt.action, ACTION_VERSION);
+	assert_int_equal(parse("--help", NULL), 0);
+	assert_int_equal(opt.action, ACTION_HELP);
+}
+
+static void test_refuses(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("file", NULL), -ERR_INVAL);
+	assert_non_null(memmem(why.p, why.len, "\"file\"", 6));
+	assert_int_equal(parse("-x", NULL), -ERR_INVAL);
+	assert_int_equal(parse("-c", NULL), -ERR_INVAL);
+	assert_int_equal(parse("--nothing", NULL), -ERR_INVAL);
+}
+
+static void test_too_many_assignments(void **state)
+{
+	char *argv[2 * OPTIONS_ASSIGN_MAX + 4] = {(char *)"roomd"};
+	int argc = 1;
+
+	(void)state;
+	for (int i = 0; i <= OPTIONS_ASSIGN_MAX; i++) {
+		argv[argc++] = (char *)"-o";
+		argv[argc++] = (char *)"a.b=c";
+	}
+	assert_int_equal(options_parse(argc - 2, argv, &opt, &why), 0);
+	assert_int_equal(opt.n_assign, OPTIONS_ASSIGN_MAX);
+	assert_int_equal(options_parse(argc, argv, &opt, &why), -ERR_INVAL);
+}
+
+/* Default, file, environment, command line: each wins over those before it. */
+static void test_rank(void **state)
+{
+	char path[] = "/tmp/roomd-test-conf-XXXXXX";
+	FILE *f = fdopen(mkstemp(path), "w");
+	struct settings *s;
+
+	(void)state;
+	fputs("[server]\nbacklog=100\nlisten=127.0.0.1:1\nworkers=3\n[database]\nurl=from-file\n", f);
+	fclose(f);
+	setenv("DATABASE_URL", "from-environment", 1);
+	setenv("PORT", "7", 1);
+	assert_int_equal(parse("-c", path, "-o", "server.workers=4", NULL), 0);
+	assert_int_equal(options_load(&opt, &s, &why), 0);
+	unlink(path);
+	assert_int_equal(s->server_max_connections, 16000);
+	assert_int_equal(s->server_backlog, 100);
+	assert_string_equal(s->database_url, "from-environment");
+	assert_string_equal(s->server_listen, "127.0.0.1:7");
+	assert_int_equal(s->server_workers, 4);
+	settings_free(&s);
+}
+
+static void test_missing_file(void **state)
+{
+	struct settings *s = NULL;
+
+	(void)state;
+	assert_int_equal(parse("-c", "/nonexistent/roomd.conf", NULL), 0);
+	assert_int_equal(options_load(&opt, &s, &why), -ERR_INVAL);
+	assert_null(s);
+	assert_non_null(memmem(why.p, why.len, "/nonexistent/roomd.conf", 23));
+}
+
+/* Faults of all sources come together; relations are looked at only when every value could be read. */
+static void test_all_faults_at_once(void **state)
+{
+	struct settings *s = NULL;
+
+	(void)state;
+	setenv("PORT", "x", 1);
+	assert_int_equal(parse("-o", "server.workers=x", "-o", "a.b=c", "-o", "server.respawn_delay=60s",
+			       NULL), 0);
+	assert_int_equal(options_load(&opt, &s, &why), -ERR_INVAL);
+	buf_add_char(&why, '\0');
+	assert_string_equal((char *)why.p, "PORT: must be a port number\n"
+					   "-o: server.workers: must be a whole number\n"
+					   "-o: a.b: unknown setting\n");
+	buf_clear(&why);
+	unsetenv("PORT");
+	assert_int_equal(parse("-o", "server.respawn_delay=60s", NULL), 0);
+	assert_int_equal(options_load(&opt, &s, &why), -ERR_INVAL);
+	assert_non_null(memmem(why.p, why.len, "server.respawn_delay_max", 24));
+	assert_null(s);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(test_actions), TEST(test_refuses),	     TEST(test_too_many_assignments),
+		TEST(test_rank),    TEST(test_missing_file), TEST(test_all_faults_at_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
