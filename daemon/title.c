@@ -37,13 +37,13 @@ static char **move(char **strings)
 
 char **title_init(char **argv)
 {
-	char **copy;
+	static char **args; /* keeps what options point into */
 
 	area = argv[0];
 	area_len = 0;
-	copy = move(argv);
+	args = move(argv);
 	environ = move(environ);
-	return copy;
+	return args;
 }
 
 void title_set(const char *role, int slot)

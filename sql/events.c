@@ -91,6 +91,28 @@ static int range_submit(struct db *db, int64_t conv, int64_t first, int64_t last
 	return r;
 }
 
+static void on_settled(const struct db_call *call, const struct db_result *res)
+{
+	((events_settled_fn *)call->then)(call->arg, db_result_err(res));
+}
+
+int events_settle(struct db *db, int64_t conv, uint64_t deadline_ms, events_settled_fn *done, void *arg,
+		  uint64_t *ret_token)
+{
+	struct db_args args = DB_ARGS_INIT;
+	struct db_query q = {.stmt = STMT_EVENTS_SETTLE,
+			     .args = &args,
+			     .deadline_ms = deadline_ms,
+			     .done = on_settled,
+			     .call = {arg, (db_fn *)done}};
+	int r;
+
+	db_args_i64(&args, conv);
+	r = db_submit(db, &q, ret_token);
+	db_args_done(&args);
+	return r;
+}
+
 int events_after(struct db *db, int64_t conv, int64_t after_rev, int limit, uint64_t deadline_ms,
 		 events_done_fn *done, void *arg, uint64_t *ret_token)
 {

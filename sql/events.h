@@ -72,6 +72,16 @@ typedef void events_done_fn(void *arg, int err, const struct db_result *res);
 /* Row I of the result, I below db_rows(res); strings are borrowed from the result. */
 void event_row_get(const struct db_result *res, int i, struct event_row *ret);
 
+typedef void events_settled_fn(void *arg, int err);
+
+/*
+ * Waits until a transaction that is numbering events of CONV now has ended, also one whose client has died: what is read
+ * afterwards holds all that such a client may have committed. ERR: 0 (an unknown conversation too),
+ * -ERR_UNAVAILABLE, -ERR_DB.
+ */
+int events_settle(struct db *db, int64_t conv, uint64_t deadline_ms, events_settled_fn *done, void *arg,
+		  uint64_t *ret_token) MUST_CHECK;
+
 /* At most LIMIT rows with rev > AFTER_REV, closed conversations included. */
 int events_after(struct db *db, int64_t conv, int64_t after_rev, int limit, uint64_t deadline_ms,
 		 events_done_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;

@@ -20,7 +20,7 @@ struct user {
 typedef void user_done_fn(void *arg, int err, const struct user *user);
 
 /*
- * The guest of this name, compared without case; made if there is none.
+ * The guest of exactly this name; made if there is none. Accounts are compared without case.
  * ERR: -ERR_EXISTS an account has the name, -ERR_DENIED the guest is disabled, -ERR_INVAL a
  * value the schema refuses, -ERR_UNAVAILABLE, -ERR_DB.
  */

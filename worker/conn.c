@@ -218,8 +218,11 @@ static void on_writable(struct conn *c)
 	int r = outq_write(c->out, c->io.fd, clock_mono_ms(), &calls);
 
 	worker_count(conn_worker(c), M_SENDS, (int64_t)calls);
-	if (r == -ERR_AGAIN)
+	if (r == -ERR_AGAIN) {
+		if (c->state == CONN_LINGER)
+			conn_wait(c, WAIT_CLOSE); /* it reads on: let it finish */
 		return;
+	}
 	if (r < 0) {
 		conn_kill(c, CONN_END_LOST);
 		return;

@@ -15,7 +15,6 @@
 #include "worker/ctl.h"
 #include "worker/dbio.h"
 
-#define ORDER_MAX 256
 #define SETTINGS_TEXT_MAX (1024 * 1024)
 
 void control_say(struct worker *wk, const char *text)
@@ -106,7 +105,7 @@ static void on_order(struct worker *wk, struct str order, int fd)
 static void on_control(EV_P_ ev_io *w, int revents)
 {
 	struct worker *wk = w->data;
-	char text[ORDER_MAX];
+	char text[CONTROL_ORDER_MAX];
 	union {
 		char bytes[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;

@@ -7,6 +7,9 @@
 
 #include "worker/worker.h"
 
+/* Longest order of the master, in bytes. */
+#define CONTROL_ORDER_MAX 1024
+
 void control_open(struct worker *wk);
 void control_close(struct worker *wk);
 

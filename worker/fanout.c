@@ -138,11 +138,12 @@ struct republish {
 };
 
 static void republish_next(struct republish *rp);
+static void republish_start(struct republish *rp);
 
 static void on_republish_retry(int revents, void *arg)
 {
 	(void)revents;
-	republish_next(arg);
+	republish_start(arg);
 }
 
 static void republish_done(struct republish *rp)
@@ -191,6 +192,23 @@ static void republish_next(struct republish *rp)
 		ev_once(rp->wk->loop, -1, 0, REPUBLISH_RETRY, on_republish_retry, rp);
 }
 
+static void on_republish_settled(void *arg, int err)
+{
+	struct republish *rp = arg;
+
+	if (err)
+		ev_once(rp->wk->loop, -1, 0, REPUBLISH_RETRY, on_republish_retry, rp);
+	else
+		republish_next(rp);
+}
+
+/* A dead worker's transaction may be running still: only after it has ended does the log hold everything. */
+static void republish_start(struct republish *rp)
+{
+	if (events_settle(dbio_reader(rp->wk), rp->conv, 0, on_republish_settled, rp, NULL) < 0)
+		ev_once(rp->wk->loop, -1, 0, REPUBLISH_RETRY, on_republish_retry, rp);
+}
+
 void fanout_republish(struct worker *wk, int64_t conv)
 {
 	struct republish *rp;
@@ -203,7 +221,7 @@ void fanout_republish(struct worker *wk, int64_t conv)
 	}
 	rp = xcalloc(1, sizeof(*rp));
 	*rp = (struct republish){wk, conv, info.published_rev};
-	republish_next(rp);
+	republish_start(rp);
 }
 
 void fanout_ensure(struct worker *wk, int64_t conv, int64_t rev)

@@ -52,7 +52,7 @@ CREATE TABLE public.users (
 );
 CREATE UNIQUE INDEX users_username_lower_key ON public.users (lower(username));
 CREATE UNIQUE INDEX users_email_lower_key ON public.users (lower(email));
-CREATE UNIQUE INDEX users_guest_name_key ON public.users (lower(name)) WHERE kind = 'guest';
+CREATE UNIQUE INDEX users_guest_name_key ON public.users (name) WHERE kind = 'guest';
 CREATE INDEX users_name_idx ON public.users (lower(name)) WHERE kind <> 'guest';
 COMMENT ON TABLE public.users IS
 	'Everybody who can act: guests (a name), accounts, bots, the system';
@@ -61,7 +61,7 @@ COMMENT ON COLUMN public.users.kind IS
 	'guest: a name without login; account and bot: have a username';
 COMMENT ON COLUMN public.users.username IS
 	'Login name, unique without regard to case; never set for guests';
-COMMENT ON COLUMN public.users.name IS 'Shown name; unique among guests without regard to case';
+COMMENT ON COLUMN public.users.name IS 'Shown name; unique among guests, byte for byte';
 COMMENT ON COLUMN public.users.password_hash IS
 	'PHC string (argon2id, or bcrypt until the next login); never leaves the server';
 COMMENT ON COLUMN public.users.disabled_at IS 'Since when the user may not act; NULL: may';

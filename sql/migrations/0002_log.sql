@@ -220,7 +220,7 @@ BEGIN
 		RETURN QUERY
 		SELECT CASE WHEN u.disabled_at IS NULL THEN 0 ELSE 2 END::smallint, u.id, u.uid,
 			u.name
-		FROM public.users u WHERE u.kind = 'guest' AND lower(u.name) = lower(p_name);
+		FROM public.users u WHERE u.kind = 'guest' AND u.name = p_name;
 		EXIT WHEN FOUND;
 		INSERT INTO public.users (kind, name) VALUES ('guest', p_name)
 			ON CONFLICT DO NOTHING;
