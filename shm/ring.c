@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writing to the ring: a batch is gathered in private memory, copied under one lock, then published.
+ * Writing to the ring: a batch is gathered in private memory, then copied under one lock.
  * Reading is in ring_read.c; targets come from rooms.c.
  */
 #include "shm/ring.h"

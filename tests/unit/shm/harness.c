@@ -5,6 +5,7 @@
  */
 #include "harness.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -35,6 +36,7 @@ struct shm *segment_new(unsigned n_slots)
 				   .ring_bytes = 65536};
 	struct shm *shm = NULL;
 
+	(void)alarm(2 * PATIENCE_MS / 1000); /* nothing here may hang for ever */
 	assert_int_equal(shm_create(&geo, &shm), 0);
 	return shm;
 }
@@ -91,8 +93,10 @@ void flag_await(_Atomic uint32_t *flag, uint32_t value)
 {
 	uint64_t end = clock_mono_ms() + PATIENCE_MS;
 
-	while (atomic_load(flag) != value)
+	while (atomic_load(flag) != value) {
 		CHECK(clock_mono_ms() < end);
+		(void)sched_yield();
+	}
 }
 
 void *shared_alloc(size_t bytes)

@@ -47,8 +47,10 @@ void flag_await(_Atomic uint32_t *flag, uint32_t value);
 /* Zeroed memory shared with later children; never freed. */
 void *shared_alloc(size_t bytes);
 
-/* A user id, a name and a room joined by one live connection of SLOT; asserts success. Returns
- * is_first. */
+/*
+ * A user id, a name and a room joined by one live connection of SLOT; asserts success. Returns
+ * is_first.
+ */
 bool join(struct shm *shm, unsigned slot, int64_t conv, int64_t user);
 
 /* Leaves at once; asserts success. Returns is_last. */

@@ -6,6 +6,7 @@
 #include "harness.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -201,8 +202,10 @@ static void wait_for_readers(struct crowd *c, uint64_t written)
 	uint64_t end = clock_mono_ms() + 60000;
 
 	for (unsigned i = 0; i < READERS; i++)
-		while (written > atomic_load(&c->seen[i * WRITERS + c->slot]) + 8)
+		while (written > atomic_load(&c->seen[i * WRITERS + c->slot]) + 8) {
 			CHECK(clock_mono_ms() < end);
+			(void)sched_yield();
+		}
 }
 
 static void write_many(void *arg)
