@@ -4,6 +4,7 @@
 Frames that no library would send are made in roomd_raw.py.
 """
 import asyncio
+import gzip
 import json
 import uuid
 
@@ -48,6 +49,8 @@ class Http:
         """Sends a request; returns (status, decoded JSON or bytes, headers)."""
         async with self.session.request(method, self.daemon.http + path, json=body, **more) as answer:
             data = await answer.read()
+            if answer.headers.get('Content-Encoding') == 'gzip':
+                data = gzip.decompress(data)
             if data and 'json' in answer.headers.get('Content-Type', ''):
                 data = json.loads(data)
             return answer.status, data, answer.headers
