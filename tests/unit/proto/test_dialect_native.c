@@ -100,6 +100,9 @@ static void test_sub_and_others(void **state)
 	assert_int_equal(c.after, 0);
 	assert_int_equal(c.limit, 50);
 	json_doc_free(&doc);
+	check_ok("{\"op\":\"history\",\"c\":42,\"after\":7}", &doc, &c);
+	assert_int_equal(c.after, 7);
+	json_doc_free(&doc);
 	check_ok("{\"op\":\"ping\",\"id\":\"p\"}", &doc, &c);
 	assert_int_equal(c.op, OP_PING);
 	json_doc_free(&doc);

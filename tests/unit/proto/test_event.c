@@ -303,6 +303,11 @@ static void test_soundness(void **state)
 	pack_unchecked(&b, &good, 16);
 	assert_int_equal(event_decode(b.p, b.len, &d), 0);
 	assert_same(&good, &d);
+	e = good;
+	e.actor = e.subject = 0; /* the system, to nobody in particular */
+	buf_clear(&b);
+	event_encode(&e, &b);
+	assert_int_equal(event_decode(b.p, b.len, &d), 0);
 #define BAD(change)                                                                                \
 	do {                                                                                       \
 		e = good;                                                                          \
@@ -359,6 +364,7 @@ static void test_tables(void **state)
 	assert_null(op_by_raw(STR("send")));
 	assert_null(op_by_native(STR("Send")));
 	assert_null(op_info(OP_NONE));
+	assert_null(op_info(OP_COUNT));
 	for (int op = OP_NONE + 1; op < OP_COUNT; op++)
 		assert_int_equal(op_info(op)->op, op);
 	events_describe(&b);

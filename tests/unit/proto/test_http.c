@@ -232,6 +232,12 @@ static void test_smuggling(void **state)
 	CHECK("GET / HTTP/1.1\r\n" H ": b\r\n\r\n", "400");
 	CHECK("GET / HTTP/1.1\r\n" H "A: b\0c\r\n\r\n", "400");
 	CHECK("GET / HTTP/1.1\r\n" H "no colon\r\n\r\n", "400");
+	CHECK("GET / HTTP/1.1\r\n" H "A: b\x01"
+	      "c\r\n\r\n",
+	      "400");
+	CHECK("GET / HTTP/1.1\r\n" H "A: b\x7f\r\n\r\n", "400");
+	CHECK("GET / HTTP/1.1\r\n" H "A: b\tc\r\n\r\n",
+	      "GET /? host=a 1.1 fields=2 body= keep|rest=0");
 	CHECK("POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\nx\r\n", "400");
 	CHECK("POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n3\nabc\r\n0\r\n\r\n",
 	      "400");
