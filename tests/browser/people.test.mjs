@@ -68,6 +68,7 @@ test('S1-32 typing is told at once, at most every 3 s, and ends after 1 s or by 
   };
   await withPage({ setup }, async (page) => {
     await joinRoom(page, room, 'Ada');
+    await page.clock.pauseAt(await page.evaluate(() => Date.now()) + 1000);
     const told = () => server.sockets[0].frames.filter((f) => f.type === 'typing').map((f) => f.is_typing);
     for (let i = 0; i < 8; i++) { // eight keys in 4 s
       await page.type('#input', 'x');
@@ -75,7 +76,9 @@ test('S1-32 typing is told at once, at most every 3 s, and ends after 1 s or by 
     }
     await until(() => told().length === 2);
     assert.deepEqual(told(), [true, true]);
-    await page.clock.runFor(1000);
+    await page.clock.runFor(400);
+    assert.deepEqual(told(), [true, true], 'not before 1 s has passed');
+    await page.clock.runFor(200);
     await until(() => told().length === 3);
     assert.deepEqual(told(), [true, true, false]);
     await page.type('#input', 'y');
