@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/ctl.h"
 #include "daemon/limits.h"
 #include "daemon/notify.h"
 #include "daemon/signals.h"
@@ -281,6 +282,8 @@ static int master_open(struct master *m)
 		return EX_OSERR;
 	if (open_sockets(m) < 0)
 		return EX_UNAVAILABLE;
+	if (ctl_open(m) < 0)
+		return EX_CANTCREAT;
 	signals_open(m);
 	open_timers(m);
 	return 0;
@@ -301,12 +304,14 @@ void master_leave(struct master *m)
 		close_fd(&m->children[slot].control_fd);
 		close_fd(&m->children[slot].pidfd);
 	}
+	ctl_leave(m->ctl);
 	ev_loop_destroy(m->loop);
 	m->loop = NULL;
 }
 
 static void master_close(struct master *m)
 {
+	ctl_close(&m->ctl);
 	if (m->loop)
 		ev_loop_destroy(m->loop);
 	sockets_free(&m->sockets);
@@ -324,7 +329,8 @@ int master_run(const struct options *opt, struct settings *s)
 	static struct master m; /* large, and children keep pointers into it */
 	int r;
 
-	m = (struct master){.opt = opt, .settings = s, .lifeline = {-1, -1}};
+	m = (struct master){
+		.opt = opt, .settings = s, .lifeline = {-1, -1}, .started_ms = clock_mono_ms()};
 	memset(m.wake_fds, -1, sizeof(m.wake_fds));
 	title_set("master", -1);
 	log_set_process("master", -1);

@@ -5,6 +5,7 @@
  *   options.h   command line and the settings it leads to      check.h    roomd -t
  *   spawn.h     worker processes and their slots               migrate child: schema.h
  *   sockets.h   listening sockets                              backoff.h  delays
+ *   ctl.h       the control socket
  *   signals.h, reload.h, notify.h, priv.h, title.h, describe.h
  *
  * The master answers no client, takes no shared lock and waits for nobody: it may be killed at any
@@ -21,6 +22,7 @@
 #include "daemon/schema.h"
 #include "daemon/spawn.h"
 
+struct ctl;
 struct shm;
 struct site;
 struct sockets;
@@ -42,6 +44,7 @@ struct master {
 	struct ev_loop *loop; /* owned */
 	enum master_state state;
 	int exit_code;
+	uint64_t started_ms;
 	bool is_announced; /* READY=1 was sent */
 
 	struct settings *settings; /* owned */
@@ -55,6 +58,7 @@ struct master {
 	int wake_fds[SLOT_MAX]; /* owned eventfds, -1 past n_slots */
 	int lifeline[2];	/* owned pipe: the master keeps [1] and never writes */
 	struct schema schema;
+	struct ctl *ctl; /* owned; NULL: no control socket */
 
 	ev_signal signals[MASTER_SIGNALS];
 	ev_timer second;	/* heartbeats */

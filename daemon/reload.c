@@ -12,14 +12,19 @@
 #include "daemon/master.h"
 #include "daemon/notify.h"
 
-static void log_lines(struct buf *lines, enum log_level level, const char *text, const char *field)
+static void log_faults(struct buf *faults, struct buf *ret_lines)
 {
 	char *rest, *line;
 
-	buf_add_char(lines, '\0');
-	for (rest = (char *)lines->p; (line = strsep(&rest, "\n"));)
-		if (*line)
-			log_at(level, text, LF_STR(field, line));
+	buf_add_char(faults, '\0');
+	for (rest = (char *)faults->p; (line = strsep(&rest, "\n"));) {
+		if (!*line)
+			continue;
+		log_error("fault in the configuration", LF_STR("fault", line));
+		if (ret_lines)
+			buf_printf(ret_lines, "fault %s\n", line);
+	}
+	log_error("the configuration has faults: the old one stays in force");
 }
 
 static void log_changes(struct buf *changes)
@@ -48,11 +53,13 @@ static void send_settings(struct master *m)
 	close(fd);
 }
 
-static void switch_settings(struct master *m, struct settings *next)
+static void switch_settings(struct master *m, struct settings *next, struct buf *ret_lines)
 {
 	struct buf changes = BUF_INIT;
 
 	settings_diff(m->settings, next, &changes);
+	if (ret_lines)
+		buf_add_str(ret_lines, buf_str(&changes));
 	settings_free(&m->settings);
 	m->settings = next;
 	limits_fit(m->settings, true);
@@ -63,23 +70,40 @@ static void switch_settings(struct master *m, struct settings *next)
 	buf_done(&changes);
 }
 
-void reload_settings(struct master *m)
+int reload_settings(struct master *m, struct buf *ret_lines)
 {
 	struct settings *next;
 	struct buf faults = BUF_INIT;
+	int r;
 
 	if (m->state == MASTER_STOPPING)
-		return;
+		return -ERR_CLOSED;
 	notify_reloading();
-	if (options_load(m->opt, &next, &faults) == 0) {
-		switch_settings(m, next);
-	} else {
-		log_lines(&faults, LOG_LEVEL_ERROR, "fault in the configuration", "fault");
-		log_error("the configuration has faults: the old one stays in force");
-	}
+	r = options_load(m->opt, &next, &faults);
+	if (r == 0)
+		switch_settings(m, next, ret_lines);
+	else
+		log_faults(&faults, ret_lines);
 	buf_done(&faults);
 	if (m->is_announced) {
 		notify_ready();
 		master_on_child_change(m);
 	}
+	return r;
+}
+
+int reload_log_level(struct master *m, struct str level)
+{
+	struct buf assignment = BUF_INIT, faults = BUF_INIT;
+	int r;
+
+	buf_printf(&assignment, "log.level=%.*s", (int)level.len, level.p);
+	r = settings_assign(m->settings, buf_str(&assignment), &faults);
+	if (r == 0) {
+		log_set_level((enum log_level)(m->settings->log_level + LOG_LEVEL_ERROR));
+		send_settings(m);
+	}
+	buf_done(&assignment);
+	buf_done(&faults);
+	return r;
 }

@@ -59,6 +59,8 @@ static void on_outcome(struct schema *sc, struct process_end end)
 {
 	struct master *m = sc->master;
 
+	sc->outcome = end.code < 0 ? ERR_IO : end.code;
+	sc->is_known = true;
 	if (end.code == 0) {
 		log_notice("the schema is up to date", LF_INT("attempts", sc->attempts));
 		master_start_workers(m);

@@ -7,6 +7,7 @@
 #define DAEMON_SCHEMA_H
 
 #include <ev.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct master;
@@ -16,6 +17,8 @@ struct schema {
 	pid_t pid; /* > 0 while the child runs */
 	int pidfd; /* owned */
 	unsigned attempts;
+	int outcome; /* of the last attempt: 0 or ERR_x; meaningless before the first has ended */
+	bool is_known; /* an attempt has ended */
 	ev_io exit_io;
 	ev_timer retry;
 };

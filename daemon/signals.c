@@ -22,7 +22,7 @@ static void on_reload(EV_P_ ev_signal *w, int revents)
 {
 	(void)loop;
 	(void)revents;
-	reload_settings(w->data);
+	reload_settings(w->data, NULL);
 }
 
 static void on_reserved(EV_P_ ev_signal *w, int revents)

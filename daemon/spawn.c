@@ -176,7 +176,7 @@ static void on_control(EV_P_ ev_io *w, int revents)
 		on_message(c, (struct str){text, (size_t)n});
 }
 
-void spawn_order(struct child *c, const char *text, int fd)
+int spawn_order(struct child *c, const char *text, int fd)
 {
 	union {
 		char bytes[CMSG_SPACE(sizeof(int))];
@@ -187,7 +187,7 @@ void spawn_order(struct child *c, const char *text, int fd)
 	struct cmsghdr *head;
 
 	if (c->pid <= 0)
-		return;
+		return -ERR_NOENT;
 	if (fd >= 0) {
 		msg.msg_control = space.bytes;
 		msg.msg_controllen = sizeof(space.bytes);
@@ -197,9 +197,11 @@ void spawn_order(struct child *c, const char *text, int fd)
 		head->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(head), &fd, sizeof(fd));
 	}
-	if (sendmsg(c->control_fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		log_warn("worker does not take an order", LF_INT("slot", c->slot), LF_STR("order", text),
-			 LF_STR("error", strerror(errno)));
+	if (sendmsg(c->control_fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+		return 0;
+	log_warn("worker does not take an order", LF_INT("slot", c->slot), LF_STR("order", text),
+		 LF_STR("error", strerror(errno)));
+	return -ERR_AGAIN;
 }
 
 /* ---- Life ---- */

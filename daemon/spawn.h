@@ -41,8 +41,11 @@ void spawn_init(struct master *m);
 /* Forks the worker of C's slot; a failure to fork counts as a death. Never returns in the child. */
 void spawn_worker(struct child *c);
 
-/* Sends one order to a running worker, with FD attached unless negative. Lost orders are logged. */
-void spawn_order(struct child *c, const char *text, int fd);
+/*
+ * Sends one order (CONTROL_ORDER_MAX) to a running worker, with FD attached unless negative; FD stays the
+ * caller's. A lost order is logged. Returns 0, -ERR_NOENT (no worker) or -ERR_AGAIN (it was not taken).
+ */
+int spawn_order(struct child *c, const char *text, int fd);
 
 /* Kills a worker whose heartbeat stands still: SIGABRT, two seconds later SIGKILL. */
 void spawn_check_heartbeat(struct child *c, uint64_t now);

@@ -5,7 +5,10 @@
  */
 #include "worker/ctl.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -14,6 +17,20 @@
 #include "shm/presence.h"
 #include "shm/rooms.h"
 #include "shm/typing.h"
+
+/* Answers that wait for their askers at once; the next one is cut. */
+#define REPLIES_MAX 32
+#define REPLY_S 10. /* an asker that does not read for so long loses the rest */
+
+/* The part of an answer that the socket did not take. */
+struct reply {
+	struct worker *wk;
+	struct list node;
+	int fd; /* owned */
+	struct buf text;
+	ev_io io;
+	ev_timer timer;
+};
 
 static void add_error(struct buf *b, const char *text)
 {
@@ -131,6 +148,84 @@ static bool takes(struct str command, struct str words, struct str *ret_arg)
 	return true;
 }
 
+/* ---- Writing ---- */
+
+static void reply_free(struct reply *r)
+{
+	ev_io_stop(r->wk->loop, &r->io);
+	ev_timer_stop(r->wk->loop, &r->timer);
+	list_remove(&r->node);
+	r->wk->n_replies--;
+	close(r->fd);
+	buf_done(&r->text);
+	free(r);
+}
+
+/* Sends what the socket takes. Returns 0 when all is gone, -ERR_AGAIN, or -ERR_CLOSED. */
+static int send_some(int fd, struct buf *text)
+{
+	while (text->len) {
+		ssize_t n = send(fd, text->p, text->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 && errno == EAGAIN ? -ERR_AGAIN : -ERR_CLOSED;
+		buf_consume(text, (size_t)n);
+	}
+	return 0;
+}
+
+static void on_writable(EV_P_ ev_io *w, int revents)
+{
+	struct reply *r = w->data;
+
+	(void)revents;
+	if (send_some(r->fd, &r->text) == -ERR_AGAIN)
+		ev_timer_again(loop, &r->timer);
+	else
+		reply_free(r);
+}
+
+static void on_deadline(EV_P_ ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	reply_free(w->data);
+}
+
+/* Takes over TEXT. */
+static void send_later(struct worker *wk, int fd, struct buf *text)
+{
+	int own = wk->n_replies < REPLIES_MAX ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
+	struct reply *r;
+
+	if (own < 0) {
+		log_warn("an answer to the operator was cut", LF_INT("missing_bytes", text->len));
+		buf_done(text);
+		return;
+	}
+	r = xcalloc(1, sizeof(*r));
+	r->wk = wk;
+	r->fd = own;
+	r->text = *text;
+	ev_io_init(&r->io, on_writable, own, EV_WRITE);
+	ev_timer_init(&r->timer, on_deadline, 0., REPLY_S);
+	r->io.data = r->timer.data = r;
+	list_append(&wk->replies, &r->node);
+	wk->n_replies++;
+	ev_io_start(wk->loop, &r->io);
+	ev_timer_again(wk->loop, &r->timer);
+}
+
+void ctl_close_all(struct worker *wk)
+{
+	struct list *node, *tmp;
+
+	list_each_safe(node, tmp, &wk->replies)
+		reply_free(list_entry(node, struct reply, node));
+}
+
 void ctl_answer(struct worker *wk, struct str command, int fd)
 {
 	struct buf b = BUF_INIT;
@@ -144,12 +239,8 @@ void ctl_answer(struct worker *wk, struct str command, int fd)
 	else
 		add_error(&b, "unknown command");
 	buf_add_char(&b, '\n');
-	for (size_t sent = 0; sent < b.len;) {
-		ssize_t n = send(fd, b.p + sent, b.len - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		if (n <= 0)
-			break;
-		sent += (size_t)n;
-	}
-	buf_done(&b);
+	if (send_some(fd, &b) == -ERR_AGAIN)
+		send_later(wk, fd, &b);
+	else
+		buf_done(&b);
 }

@@ -18,6 +18,7 @@
 #include "worker/conn.h"
 #include "worker/conn_timeout.h"
 #include "worker/control.h"
+#include "worker/ctl.h"
 #include "worker/dbio.h"
 #include "worker/deliver.h"
 #include "worker/heir.h"
@@ -186,6 +187,7 @@ static void init_lists(struct worker *wk)
 	list_init(&wk->chans_dirty);
 	list_init(&wk->chans_due);
 	list_init(&wk->entering);
+	list_init(&wk->replies);
 }
 
 static void init_watchers(struct worker *wk)
@@ -250,6 +252,7 @@ static void worker_close(struct worker *wk)
 	session_close(wk);
 	ringpump_close(wk);
 	control_close(wk);
+	ctl_close_all(wk);
 	timeouts_close(wk);
 	map_done(&wk->conns);
 	slab_free(&wk->sub_slab);

@@ -71,6 +71,9 @@ struct worker {
 	struct buf *spare;	 /* owned: a reply buffer kept for reuse, or NULL */
 	struct timeouts *timeouts; /* owned: conn_timeout.c */
 
+	struct list replies; /* struct reply.node: answers to the operator that wait (ctl.c) */
+	unsigned n_replies;
+
 	struct map chans;	 /* conversation id -> struct chan */
 	struct list chans_dirty; /* struct chan.dirty: have frames to flush */
 	struct list chans_due;	 /* struct chan.due: owe a roster or a typing set, or hold early events */
