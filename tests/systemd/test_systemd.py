@@ -135,8 +135,8 @@ def test_a_master_that_hangs_is_found_by_the_watchdog(service):
     assert service.get() == 200
 
 
-def test_the_watchdog_is_on_by_default(service):
-    assert service.show('WatchdogUSec') == '30s'
+def test_the_watchdog_is_on_by_default(started):
+    assert started.show('WatchdogUSec') == '30s'
 
 
 def test_stop_is_clean(started):
