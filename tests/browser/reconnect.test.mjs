@@ -181,6 +181,26 @@ test('a gap is filled from history', async () => {
   }, { rev: 1, history: [(room) => row(room, 1, 'Bob', 'one')] });
 });
 
+test('a message number that never came is read from history, a deleted one only once', async () => {
+  await withPlayed(async (page, server, room) => {
+    const asked = [];
+    const stored = [1, 2, 3, 5, 6].map((n) => row(room, n, 'Bob', `line ${n}`)); // 4 was deleted
+    await page.unroute(/\/messages/);
+    await page.route(/\/messages/, (route) => {
+      asked.push(route.request().url());
+      return route.fulfill({ json: stored });
+    });
+    for (const n of [2, 5, 6]) server.sockets[0].send({ type: 'message', ...row(room, n, 'Bob', `line ${n}`) });
+    await page.waitForFunction(() => window.roomd.log.items.length === 4);
+    await page.clock.runFor(1_500);
+    await page.waitForFunction(() => window.roomd.log.items.length === 5);
+    assert.deepEqual(await page.evaluate(() => window.roomd.log.items.map((i) => i.rev)), [1, 2, 3, 5, 6]);
+    server.sockets[0].send({ type: 'message', ...row(room, 7, 'Bob', 'line 7') });
+    await page.clock.runFor(5_000);
+    assert.equal(asked.length, 1);
+  }, { rev: 1, history: [(room) => row(room, 1, 'Bob', 'line 1')] });
+});
+
 test('a refused message says why, can be sent again or thrown away', async () => {
   await withPlayed(async (page, server, room) => {
     for (const text of ['bad words', 'worse words']) await write(page, text);

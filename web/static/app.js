@@ -17,6 +17,7 @@ const POLL_MS = 15_000;
 const TYPING_REPEAT_MS = 3_000;
 const TYPING_IDLE_MS = 1_000;
 const SETTLE_MS = 5_000;
+const HOLE_MS = 1_000; // a message that is overtaken may be so late
 const GROUP_MS = 5 * 60_000; // lines of one author closer than this form a group
 const MAX_CHARS = 16_000;
 const MAX_LINKS = 20; // per message: bounds its nodes
@@ -140,6 +141,7 @@ function newSession(room, username) {
     safeRev: 0, // everything up to here is certainly in the log: where a resume starts
     floor: 0, // rev named by the latest "connected": up to it frames are replay
     settled: false,
+    seq: 0, checkedSeq: 0, // newest message number seen, and up to which there is no hole to look for
     refusal: '', // text of the last error frame before "connected"
     pausedUntil: 0, tokens: SEND_BURST, tokensAt: 0,
     heardAt: 0, pongs: false,
@@ -446,6 +448,31 @@ function settle(link) {
   timer(link, 'settle', null);
   link.settled = true;
   link.safeRev = Math.max(link.safeRev, link.rev, link.floor);
+  if (link.checkedSeq) fillHole(link);
+  else link.checkedSeq = link.seq;
+}
+
+/** Message numbers have no gaps. One that stays open is read from history, each only once: it may be a deletion. */
+function fillHole(link) {
+  const since = link.checkedSeq;
+  let after = Infinity;
+  link.checkedSeq = link.seq;
+  for (let i = log.items.length - 1; i >= 0 && after > since; i--) {
+    const { seq } = log.items[i];
+    if (!seq) continue;
+    if (after !== Infinity && after - seq > 1) {
+      syncHistory();
+      return;
+    }
+    after = seq;
+  }
+}
+
+function noteSeq(seq) {
+  const link = session;
+  if (!seq) return;
+  if (link.settled && seq > link.seq + 1) timer(link, 'hole', () => fillHole(link), HOLE_MS);
+  link.seq = Math.max(link.seq, seq);
 }
 
 function noteRev(rev) {
@@ -480,7 +507,7 @@ const HINTED = new Set([1001, 1012, 1013, 4429]);
 function closed({ code, reason }) {
   const link = session;
   link.socket = null;
-  for (const name of ['connect', 'ping', 'settle', 'flush', 'confirm']) timer(link, name, null);
+  for (const name of ['connect', 'ping', 'settle', 'hole', 'flush', 'confirm']) timer(link, name, null);
   link.settled = false;
   for (const item of state.outbox) {
     if (item.state !== 'sent') continue;
@@ -699,7 +726,10 @@ function itemFrom(row) {
 function addMessage(row, live = true) {
   const mine = row.client_id && state.outbox.find((o) => o.client_id === row.client_id && isMine(o));
   const known = log.byId.has(String(row.id));
-  if (session) noteRev(revOf(row));
+  if (session) {
+    noteRev(revOf(row));
+    noteSeq(row.seq);
+  }
   if (mine) confirm(mine, known ? null : row);
   if (known) return log.byId.get(String(row.id));
   const item = mine ?? itemFrom(row);
@@ -730,7 +760,9 @@ function addMessages(rows) {
     const item = itemFrom(row);
     log.byId.set(id, item);
     fresh.push(item);
-    if (session) noteRev(item.rev);
+    if (!session) continue;
+    noteRev(item.rev);
+    session.seq = Math.max(session.seq, item.seq ?? 0);
   }
   log.items = log.items.concat(fresh).sort(comesBefore);
   log.clean = 0;
