@@ -5,7 +5,9 @@
  */
 #include "harness.h"
 
+#include <poll.h>
 #include <sched.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "shm/ring.h"
@@ -279,7 +281,8 @@ static void test_overtaken_by_a_running_writer(void **state)
 			(void)sched_yield();
 			continue;
 		}
-		if (++n_seen % 200 == 0) /* 120 records of 64 to 972 bytes are about the ring's size */
+		if (++n_seen % 200 ==
+		    0) /* 120 records of 64 to 972 bytes are about the ring's size */
 			await_records(race.shm, n_seen % 400 ? 300 : 120);
 		memcpy(copy, rec.payload, MIN(rec.len, sizeof(copy)));
 		if (ring_check(&r) < 0) {
@@ -296,6 +299,60 @@ static void test_overtaken_by_a_running_writer(void **state)
 	shm_detach(&race.shm);
 }
 
+#define PINGS 50000
+
+struct ping {
+	struct shm *shm;
+	int bell;
+	_Atomic uint32_t *seen;
+};
+
+static void sleep_between_records(void *arg)
+{
+	struct ping *ping = arg;
+	struct pollfd p = {.fd = ping->bell, .events = POLLIN};
+	struct ring_reader r;
+	struct ring_rec rec;
+	eventfd_t count;
+
+	(void)slot_enter(ping->shm, 1);
+	(void)join(ping->shm, 1, 1, 10);
+	ring_reader_init(ping->shm, 1, &r);
+	atomic_store(ping->seen, 1);
+	for (uint32_t n = 1; n <= PINGS;) {
+		if (ring_peek(&r, &rec) == 0) {
+			ring_advance(&r);
+			atomic_store(ping->seen, ++n);
+		} else if (ring_sleep_prepare(&r)) {
+			CHECK(poll(&p, 1, 20000) == 1);
+			CHECK(eventfd_read(p.fd, &count) == 0);
+		}
+	}
+}
+
+/* The next record comes just when the reader falls asleep, and none after it mends a loss. */
+static void test_no_wake_up_is_lost(void **state)
+{
+	struct ping ping = {segment_new(2), eventfd(0, EFD_CLOEXEC),
+			    shared_alloc(sizeof(*ping.seen))};
+	uint64_t spins = 0;
+	pid_t pid;
+
+	(void)state;
+	(void)slot_enter(ping.shm, 0);
+	pid = child_start(sleep_between_records, &ping);
+	for (uint32_t n = 1; n <= PINGS; n++) {
+		while (atomic_load(ping.seen) < n)
+			if (++spins % 4096 == 0) /* it may have to run on this very processor */
+				(void)sched_yield();
+		if (publish(ping.shm, 0, 1, n, 8))
+			assert_int_equal(eventfd_write(ping.bell, 1), 0);
+	}
+	assert_int_equal(child_wait(pid), 0);
+	(void)close(ping.bell);
+	shm_detach(&ping.shm);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -308,6 +365,7 @@ int main(void)
 		cmocka_unit_test(test_walk_back),
 		cmocka_unit_test(test_walk_does_not_believe_payloads),
 		cmocka_unit_test(test_overtaken_by_a_running_writer),
+		cmocka_unit_test(test_no_wake_up_is_lost),
 	};
 
 	return cmocka_run_group_tests_name("ring_read", tests, NULL, NULL);
