@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -15,7 +14,6 @@
 #include "worker/ctl.h"
 #include "worker/dbio.h"
 
-#define SETTINGS_TEXT_MAX (1024 * 1024)
 
 void control_say(struct worker *wk, const char *text)
 {
@@ -23,58 +21,20 @@ void control_say(struct worker *wk, const char *text)
 		log_warn("the master does not listen", LF_STR("error", strerror(errno)));
 }
 
-/* The whole of a memory file. Returns 0 or -ERR_IO. */
-static int read_all(int fd, struct buf *ret)
-{
-	struct stat st;
-	ssize_t n = 1;
-
-	if (fstat(fd, &st) < 0 || st.st_size > SETTINGS_TEXT_MAX || lseek(fd, 0, SEEK_SET) < 0)
-		return -ERR_IO;
-	while (n > 0) {
-		n = read(fd, buf_reserve(ret, 65536), 65536);
-		if (n > 0)
-			buf_commit(ret, (size_t)n);
-	}
-	return n < 0 ? -ERR_IO : 0;
-}
-
-static int assign_lines(struct settings *s, struct str text)
-{
-	struct buf faults = BUF_INIT;
-	int r = 0;
-
-	while (text.len && r == 0) {
-		const char *end = memchr(text.p, '\n', text.len);
-		struct str line = {text.p, end ? (size_t)(end - text.p) : text.len};
-
-		if (line.len)
-			r = settings_assign(s, line, &faults);
-		text.p += line.len + (end ? 1 : 0);
-		text.len -= line.len + (end ? 1 : 0);
-	}
-	buf_done(&faults);
-	return r;
-}
-
 static void switch_settings(struct worker *wk, int fd)
 {
-	struct settings *next = settings_new();
-	struct buf text = BUF_INIT;
+	struct settings *next;
 
-	if (read_all(fd, &text) < 0 || assign_lines(next, buf_str(&text)) < 0) {
+	if (settings_from_memfd(fd, &next) < 0) {
 		log_error("new settings could not be read: the old ones stay");
-		settings_free(&next);
-	} else {
-		settings_free(&wk->settings);
-		wk->settings = next;
-		log_set_level((enum log_level)(next->log_level + LOG_LEVEL_ERROR));
-		dbio_reload(wk);
-		conn_check_waits(wk);
-		log_info("settings switched");
+		return;
 	}
-	explicit_bzero(text.p, text.len);
-	buf_done(&text);
+	settings_free(&wk->settings);
+	wk->settings = next;
+	log_set_level((enum log_level)(next->log_level + LOG_LEVEL_ERROR));
+	dbio_reload(wk);
+	conn_check_waits(wk);
+	log_info("settings switched");
 }
 
 static int passed_fd(struct msghdr *msg)

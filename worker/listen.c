@@ -96,3 +96,10 @@ void listen_close(struct worker *wk)
 	free(wk->listen_io);
 	wk->listen_io = NULL;
 }
+
+void listen_give_up(struct worker *wk)
+{
+	listen_close(wk);
+	for (int i = 0; i < wk->boot->n_listen; i++)
+		close(wk->boot->listen_fds[i]);
+}

@@ -10,7 +10,13 @@
 /* Starts accepting on every listening socket of this worker. */
 void listen_open(struct worker *wk);
 
-/* Stops accepting; what waits in the queues is left to a successor. Safe to call twice. */
+/* Stops accepting for now. Safe to call twice. */
 void listen_close(struct worker *wk);
+
+/*
+ * Stops accepting for good and lets go of the sockets, so that a successor of the whole daemon can have the
+ * addresses while this worker still says good-bye. What waits in the queues is the master's.
+ */
+void listen_give_up(struct worker *wk);
 
 #endif

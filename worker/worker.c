@@ -156,7 +156,7 @@ void worker_drain(struct worker *wk)
 		return;
 	wk->draining = true;
 	slot_set_state(wk->shm, (unsigned)wk->slot, SLOT_DRAINING);
-	listen_close(wk);
+	listen_give_up(wk);
 	conn_each(wk, drain_conn, NULL);
 	/* leave the master's own deadline some room */
 	ev_timer_set(&wk->stop, (double)wk->settings->server_stop_timeout * 0.8 / 1000.0, 0.);
