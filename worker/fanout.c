@@ -20,7 +20,7 @@
 #define REPUBLISH_PAGE 500	/* events in one query */
 #define REPUBLISH_RETRY 0.5	/* seconds, after a database error */
 
-static void wake(struct worker *wk, uint64_t slots)
+void fanout_wake(struct worker *wk, uint64_t slots)
 {
 	const uint64_t one = 1;
 
@@ -78,7 +78,7 @@ static uint64_t publish(struct worker *wk, const struct event *events, size_t n,
 		log_error("the ring cannot be written: this worker ends", LF_STR("error", err_text(r)));
 		worker_stop(wk, WORKER_EXIT_SHM);
 	}
-	wake(wk, to_wake);
+	fanout_wake(wk, to_wake);
 	worker_kick(wk);
 	return ring_tail(wk);
 }

@@ -16,6 +16,9 @@
  */
 uint64_t fanout_publish(struct worker *wk, const struct event *events, size_t n);
 
+/* Rings the eventfds of SLOTS, a bit each; this worker's own loop is kept awake instead. */
+void fanout_wake(struct worker *wk, uint64_t slots);
+
 /* A user's first connection to a conversation came (or the last went). */
 uint64_t fanout_presence(struct worker *wk, int64_t conv, int64_t user, struct str name, bool on,
 		     enum presence_reason reason);

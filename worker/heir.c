@@ -29,6 +29,7 @@ static int recover(struct worker *wk, unsigned dead)
 	struct recover_result res = {0};
 	int r = recover_slot(wk->shm, (unsigned)wk->slot, dead, grace, &calls, &res);
 
+	fanout_wake(wk, res.wake);
 	if (r == 0)
 		log_notice("recovered what a dead worker left", LF_INT("dead_slot", dead),
 			   LF_INT("members", res.members), LF_INT("in_flight", res.inflight));
