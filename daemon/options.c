@@ -37,14 +37,19 @@ static const struct option long_options[] = {
 	{0},
 };
 
-static int add_assign(struct options *o, const char *text, struct buf *ret_why)
+int options_assign(struct options *opt, const char *text, struct buf *ret_why)
 {
-	if (o->n_assign == OPTIONS_ASSIGN_MAX) {
-		buf_printf(ret_why, "roomd: more than %d times -o\n", OPTIONS_ASSIGN_MAX);
+	if (opt->n_assign == OPTIONS_ASSIGN_MAX) {
+		buf_printf(ret_why, "more than %d times -o\n", OPTIONS_ASSIGN_MAX);
 		return -ERR_INVAL;
 	}
-	o->assign[o->n_assign++] = text;
+	opt->assign[opt->n_assign++] = text;
 	return 0;
+}
+
+const char *options_file(const struct options *opt)
+{
+	return opt->file ? opt->file : DEFAULT_FILE;
 }
 
 static int take_option(struct options *o, int c, struct buf *ret_why)
@@ -63,7 +68,7 @@ static int take_option(struct options *o, int c, struct buf *ret_why)
 		o->action = ACTION_PRINT;
 		return 0;
 	case 'o':
-		return add_assign(o, optarg, ret_why);
+		return options_assign(o, optarg, ret_why);
 	case OPT_DESCRIBE:
 		o->action = ACTION_DESCRIBE;
 		o->table = optarg;
@@ -104,7 +109,7 @@ int options_parse(int argc, char **argv, struct options *ret, struct buf *ret_wh
 static int read_file(const struct options *opt, struct settings *s, struct buf *ret_faults)
 {
 	struct buf faults = BUF_INIT;
-	int r = settings_read_file(s, opt->file ? opt->file : DEFAULT_FILE, &faults);
+	int r = settings_read_file(s, options_file(opt), &faults);
 
 	if (r == -ERR_NOENT && !opt->file)
 		r = 0;

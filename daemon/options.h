@@ -35,6 +35,12 @@ struct options {
  */
 int options_parse(int argc, char **argv, struct options *ret, struct buf *ret_why) MUST_CHECK;
 
+/* The file that is read: the one given, or the default. */
+const char *options_file(const struct options *opt);
+
+/* Adds one -o, whose text is borrowed. Returns 0, or -ERR_INVAL after a line in *RET_WHY. */
+int options_assign(struct options *opt, const char *text, struct buf *ret_why) MUST_CHECK;
+
 /* The text of --help. */
 extern const char options_help[];
 

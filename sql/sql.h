@@ -12,6 +12,7 @@
  *   rooms.h          named open rooms: create, list, look up, close
  *   conversations.h  the native surface's view of conversations as JSON text
  *   users.h          guests by name
+ *   database.h       the database itself: makes it, synchronous, for the operator only
  *   migrate.h        the schema: apply or check, synchronous, for short-lived processes only
  *
  * Life cycle: db_new, db_start, then the owner calls db_on_readable, db_on_writable and

@@ -19,6 +19,7 @@ from roomd_postgres import wait_until
 TOP = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get('ROOMD_BUILD', TOP / '.dev/build'))
 BIN = Path(os.environ.get('ROOMD_BIN', BUILD / 'roomd'))
+CTL = Path(os.environ.get('ROOMCTL_BIN', BIN.parent / 'roomctl'))
 WEB = Path(os.environ.get('ROOMD_WEB', TOP / '.dev/root/usr/local/share/roomd/web'))
 LOGS = Path(os.environ.get('ROOMD_TEST_LOGS', TOP / '.dev/test/integration'))
 HAS_SANITIZERS = bool(os.environ.get('ROOMD_SANITIZERS'))
@@ -81,6 +82,7 @@ class Daemon:
         LOGS.mkdir(parents=True, exist_ok=True)
         self.dir = Path(tempfile.mkdtemp(prefix='roomd-it-', dir='/tmp'))
         self.conf = self.dir / 'roomd.conf'
+        self.control = self.dir / 'control.sock'
         self.log_path = LOGS / (re.sub(r'[^\w.-]', '_', name) + '.log')
         self.log_path.unlink(missing_ok=True)
         self.port = free_port()
@@ -91,7 +93,8 @@ class Daemon:
         self.settings = {
             'server.listen': f'127.0.0.1:{self.port}', 'server.workers': workers,
             'server.mode': 'development', 'server.web_root': WEB, 'database.url': url,
-            'log.format': 'json', 'log.level': 'info', **(settings or {})}
+            'control.socket': self.control, 'log.format': 'json', 'log.level': 'info',
+            **(settings or {})}
         self.process = None
         self.was_killed = False
 

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reads roomctl's command line by the table of commands.
+ * What commands do is roomctl.c's.
+ */
+#include "daemon/roomctl_options.h"
+
+#include <getopt.h>
+
+#define WORDS_MAX 8
+
+const struct roomctl_command roomctl_commands[ROOMCTL_COMMANDS] = {
+#define X(id, words, argument, asks, help) {words, argument, asks, help},
+#include "daemon/roomctl.def"
+#undef X
+};
+
+enum { OPT_JSON = 256, OPT_CHECK, OPT_VERSION, OPT_HELP };
+
+static const struct option long_options[] = {
+	{"json", no_argument, NULL, OPT_JSON},
+	{"check", no_argument, NULL, OPT_CHECK},
+	{"version", no_argument, NULL, OPT_VERSION},
+	{"help", no_argument, NULL, OPT_HELP},
+	{0},
+};
+
+void roomctl_options_help(struct buf *ret)
+{
+	buf_add_cstr(ret, "Usage: roomctl [-c FILE] [-o SECTION.KEY=VALUE]... [-s SOCKET] [--json] COMMAND\n"
+			  "Asks and orders a running roomd, and prepares its database.\n\n");
+	for (size_t i = 0; i < ROOMCTL_COMMANDS; i++) {
+		const struct roomctl_command *c = &roomctl_commands[i];
+		int width = 16 - (int)strlen(c->words);
+
+		buf_printf(ret, "  %s %-*s %s\n", c->words, MAX(width, 0), c->argument, c->help);
+	}
+	buf_printf(ret,
+		   "\n"
+		   "  -c FILE               configuration instead of %s\n"
+		   "  -o SECTION.KEY=VALUE  override one setting; may be repeated\n"
+		   "  -s SOCKET             control socket instead of control.socket\n"
+		   "  --json                print the answer as JSON\n"
+		   "  --version, --help\n"
+		   "\n"
+		   "See roomctl(1).\n", options_file(&(struct options){0}));
+}
+
+/* ---- Options ---- */
+
+static int take_option(struct roomctl_options *o, int c, struct buf *ret_why)
+{
+	switch (c) {
+	case 'c':
+		o->common.file = optarg;
+		return 0;
+	case 'o':
+		return options_assign(&o->common, optarg, ret_why);
+	case 's':
+		o->socket = optarg;
+		return 0;
+	case OPT_JSON:
+		o->is_json = true;
+		return 0;
+	case OPT_CHECK:
+		o->is_check = true;
+		return 0;
+	case OPT_VERSION:
+		o->id = ROOMCTL_VERSION;
+		return 0;
+	case OPT_HELP:
+		o->id = ROOMCTL_HELP;
+		return 0;
+	default:
+		return -ERR_INVAL;
+	}
+}
+
+/* ---- The command ---- */
+
+/* How many of WORDS the command consists of; 0 when it is another one. */
+static int match(const struct roomctl_command *c, char *const *words, int n)
+{
+	const char *rest = c->words;
+	int i;
+
+	for (i = 0; *rest; i++) {
+		size_t len = strcspn(rest, " ");
+
+		if (i == n || strlen(words[i]) != len || memcmp(words[i], rest, len) != 0)
+			return 0;
+		rest += len + strspn(rest + len, " ");
+	}
+	return i;
+}
+
+static int take_argument(struct roomctl_options *o, char *const *rest, int n, struct buf *ret_why)
+{
+	const struct roomctl_command *c = &roomctl_commands[o->id];
+	int wanted = *c->argument ? 1 : 0;
+
+	if (n < wanted) {
+		buf_printf(ret_why, "\"%s\" needs %s\n", c->words, c->argument);
+		return -ERR_INVAL;
+	}
+	if (n > wanted) {
+		buf_printf(ret_why, "unexpected argument \"%s\"\n", rest[wanted]);
+		return -ERR_INVAL;
+	}
+	o->argument = wanted ? rest[0] : NULL;
+	return 0;
+}
+
+static int take_command(struct roomctl_options *o, char *const *words, int n, struct buf *ret_why)
+{
+	if (n == 0) {
+		buf_add_cstr(ret_why, "no command\n");
+		return -ERR_INVAL;
+	}
+	for (int i = 0; i < ROOMCTL_COMMANDS; i++) {
+		int used = match(&roomctl_commands[i], words, n);
+
+		if (used == 0)
+			continue;
+		o->id = (enum roomctl_id)i;
+		return take_argument(o, words + used, n - used, ret_why);
+	}
+	buf_printf(ret_why, "there is no command \"%s\"\n", words[0]);
+	return -ERR_INVAL;
+}
+
+int roomctl_options_parse(int argc, char **argv, struct roomctl_options *ret, struct buf *ret_why)
+{
+	struct roomctl_options o = {.id = ROOMCTL_COMMANDS};
+	int c, r = 0;
+
+	optind = 0; /* glibc: forget a former scan */
+	while (r == 0 && (c = getopt_long(argc, argv, "c:o:s:", long_options, NULL)) != -1)
+		r = take_option(&o, c, ret_why);
+	if (r == 0 && o.id == ROOMCTL_COMMANDS)
+		r = take_command(&o, argv + optind, argc - optind, ret_why);
+	if (r == 0 && o.is_check && o.id != ROOMCTL_MIGRATE) {
+		buf_add_cstr(ret_why, "--check belongs to \"migrate\"\n");
+		r = -ERR_INVAL;
+	}
+	if (r == 0)
+		*ret = o;
+	return r;
+}
+
+int roomctl_options_line(const struct roomctl_options *o, struct buf *ret, struct buf *ret_why)
+{
+	const struct roomctl_command *c = &roomctl_commands[o->id];
+	const char *argument = o->argument ? o->argument : "";
+	int64_t number;
+
+	for (const char *p = argument; *p; p++) {
+		if ((unsigned char)*p > ' ' && *p != 0x7f)
+			continue;
+		buf_printf(ret_why, "%s may hold neither blanks nor control characters\n", c->argument);
+		return -ERR_INVAL;
+	}
+	if (strcmp(c->argument, "ID") == 0 && (str_to_i64(str_of(argument), &number) < 0 || number <= 0)) {
+		buf_printf(ret_why, "\"%s\" is no number of a room\n", argument);
+		return -ERR_INVAL;
+	}
+	buf_add_cstr(ret, c->words);
+	if (o->argument)
+		buf_printf(ret, " %s", argument);
+	return 0;
+}
+
+/* ---- The socket ---- */
+
+void roomctl_options_socket(const struct roomctl_options *o, struct buf *ret)
+{
+	struct settings *s = settings_new();
+	struct buf faults = BUF_INIT;
+	const char *path = o->socket;
+	int r = 0;
+
+	if (!path) {
+		r = settings_read_file(s, options_file(&o->common), &faults);
+		for (int i = 0; i < o->common.n_assign; i++)
+			r |= settings_assign(s, str_of(o->common.assign[i]), &faults);
+		path = s->control_socket;
+	}
+	(void)r; /* what could be read is enough */
+	buf_add(ret, path, strlen(path) + 1);
+	buf_done(&faults);
+	settings_free(&s);
+}
