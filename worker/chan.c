@@ -104,8 +104,8 @@ static void chan_free(struct chan *ch)
 
 void chan_set_due(struct chan *ch)
 {
-	if (list_empty(&ch->due))
-		list_append(&ch->wk->chans_due, &ch->due);
+	list_remove(&ch->due); /* it may have been waiting for a later time */
+	list_append(&ch->wk->chans_due, &ch->due);
 }
 
 /* Tells every subscription why and takes it off its connection. */
@@ -497,30 +497,56 @@ static void chan_shut(struct chan *ch)
 	free(conns);
 }
 
+/* What one channel owes now. Returns the time of the next look, UINT64_MAX for none. */
+static uint64_t run_due(struct chan *ch, uint64_t now)
+{
+	uint64_t next;
+
+	if (ch->state == CHAN_CLOSED && ch->n_subs)
+		chan_shut(ch);
+	if (ch->n_subs == 0) {
+		chan_free(ch);
+		return UINT64_MAX;
+	}
+	next = MIN(roster_run(ch, now), chan_order_run(ch, now));
+	if (ch->state == CHAN_CLOSED) /* until the last one is level and gone */
+		next = now + 10;
+	if (next != UINT64_MAX)
+		list_append(&ch->wk->chans_later, &ch->due);
+	return next;
+}
+
+/* Those whose time may have come are due again. */
+static void take_later(struct worker *wk)
+{
+	struct list *node;
+
+	while ((node = list_first(&wk->chans_later))) {
+		list_remove(node);
+		list_append(&wk->chans_due, node);
+	}
+	wk->chans_later_ms = UINT64_MAX;
+}
+
 void chan_run_due(struct worker *wk)
 {
-	struct list *node, *tmp;
-	uint64_t now = list_empty(&wk->chans_due) ? 0 : clock_mono_ms(), nearest = UINT64_MAX;
+	uint64_t now = clock_mono_ms();
+	struct list due, *node;
 
-	list_each_safe(node, tmp, &wk->chans_due) {
-		struct chan *ch = list_entry(node, struct chan, due);
-		uint64_t next = UINT64_MAX;
+	if (now >= wk->chans_later_ms)
+		take_later(wk);
+	list_move(&due, &wk->chans_due);
+	while ((node = list_first(&due))) {
+		uint64_t next;
 
-		if (ch->state == CHAN_CLOSED && ch->n_subs)
-			chan_shut(ch);
-		if (ch->n_subs == 0) {
-			chan_free(ch);
-			continue;
-		}
-		next = MIN(roster_run(ch, now), chan_order_run(ch, now));
-		if (ch->state == CHAN_CLOSED) /* until the last one is level and gone */
-			next = now + 10;
-		if (next == UINT64_MAX)
-			list_remove(node);
-		nearest = MIN(nearest, next);
+		list_remove(node);
+		next = run_due(list_entry(node, struct chan, due), now);
+		wk->chans_later_ms = MIN(wk->chans_later_ms, next);
 	}
-	if (nearest != UINT64_MAX)
-		worker_wake_in(wk, nearest > now ? nearest - now : 1);
+	if (wk->chans_later_ms != UINT64_MAX)
+		worker_wake_in(wk, wk->chans_later_ms > now ? wk->chans_later_ms - now : 1);
+	if (!list_empty(&wk->chans_due))
+		worker_kick(wk);
 }
 
 void chan_close_all(struct worker *wk)

@@ -59,6 +59,7 @@ void ringpump_drain(struct worker *wk)
 {
 	int r = 0;
 
+	ring_sleep_cancel(&wk->ringpump->reader);
 	for (int i = 0; i < RING_BUDGET && r == 0; i++)
 		r = pump_one(wk);
 	if (r == -ERR_LAPPED)

@@ -5,6 +5,8 @@
  */
 #include "worker/worker.h"
 
+#include "worker/worker_priv.h"
+
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
@@ -186,6 +188,8 @@ static void init_lists(struct worker *wk)
 	list_init(&wk->outqs);
 	list_init(&wk->chans_dirty);
 	list_init(&wk->chans_due);
+	list_init(&wk->chans_later);
+	wk->chans_later_ms = UINT64_MAX;
 	list_init(&wk->entering);
 	list_init(&wk->replies);
 }
@@ -203,7 +207,7 @@ static void init_watchers(struct worker *wk)
 	ev_timer_start(wk->loop, &wk->second);
 }
 
-static struct worker *worker_open(const struct worker_boot *boot)
+struct worker *worker_open(const struct worker_boot *boot)
 {
 	struct worker *wk = xcalloc(1, sizeof(*wk));
 
@@ -241,7 +245,7 @@ static void kill_conn(struct conn *c, void *arg)
 	conn_kill(c, CONN_END_CLEAN);
 }
 
-static void worker_close(struct worker *wk)
+void worker_close(struct worker *wk)
 {
 	listen_close(wk);
 	conn_each(wk, kill_conn, NULL);

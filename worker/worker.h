@@ -76,6 +76,8 @@ struct worker {
 
 	struct map chans;	 /* conversation id -> struct chan */
 	struct list chans_dirty; /* struct chan.dirty: have frames to flush */
+	struct list chans_later; /* struct chan.due: the same, but not before chans_later_ms */
+	uint64_t chans_later_ms; /* the nearest of their times; UINT64_MAX: none */
 	struct list chans_due;	 /* struct chan.due: owe a roster or a typing set, or hold early events */
 	struct list entering;	 /* struct sub.node: wait to read their own arrival in the ring */
 	uint64_t next_serial;	 /* for channels and subscriptions */
