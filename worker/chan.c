@@ -119,7 +119,10 @@ static void chan_refuse_all(struct chan *ch, enum proto_error error)
 		struct cmd_id re = sub->re ? *sub->re : (struct cmd_id){0};
 
 		chan_leave(sub, CONN_END_CLEAN);
-		ws_conn_error(c, error, &re, NULL, ch->conv);
+		if (error == E_UNAVAILABLE)
+			ws_conn_try_later(c, &re);
+		else
+			ws_conn_error(c, error, &re, NULL, ch->conv);
 	}
 }
 
@@ -135,6 +138,7 @@ static void on_loaded(void *arg, int err, const struct room *room)
 		return;
 	}
 	free(ref);
+	ch->is_loading = false;
 	if (err || room->is_closed) {
 		chan_refuse_all(ch, err && err != -ERR_NOENT ? E_UNAVAILABLE : E_NO_SUCH_ROOM);
 		return;
@@ -154,6 +158,7 @@ static void chan_load(struct chan *ch)
 {
 	struct sub_ref *ref = xcalloc(1, sizeof(*ref));
 
+	ch->is_loading = true;
 	*ref = (struct sub_ref){.wk = ch->wk, .conv = ch->conv, .serial = ch->serial};
 	if (room_info(dbio_reader(ch->wk), ch->conv, NULL, dbio_deadline(ch->wk), on_loaded, ref,
 		      NULL) < 0)
@@ -283,7 +288,7 @@ static void on_catchup(void *arg, int err, const struct db_result *res)
 	if (!sub)
 		return;
 	if (err) {
-		ws_conn_close(sub->conn, E_OVERLOADED);
+		ws_conn_try_later(sub->conn, NULL);
 		return;
 	}
 	for (int i = 0; i < n; i++) {
@@ -314,7 +319,7 @@ static void catch_up(struct sub *sub)
 		return;
 	if (events_after(dbio_reader(wk), sub->chan->conv, sub->rev, CATCHUP_PAGE, dbio_deadline(wk),
 			 on_catchup, sub_ref_new(sub), NULL) < 0)
-		ws_conn_close(sub->conn, E_OVERLOADED);
+		ws_conn_try_later(sub->conn, NULL);
 }
 
 static void take_off(struct sub *sub);
@@ -508,6 +513,8 @@ static uint64_t run_due(struct chan *ch, uint64_t now)
 		chan_free(ch);
 		return UINT64_MAX;
 	}
+	if (ch->state == CHAN_LOADING && !ch->is_loading)
+		chan_load(ch); /* somebody came just after the last attempt had failed */
 	next = MIN(roster_run(ch, now), chan_order_run(ch, now));
 	if (ch->state == CHAN_CLOSED) /* until the last one is level and gone */
 		next = now + 10;

@@ -68,6 +68,7 @@ struct chan {
 	int64_t conv;
 	uint64_t serial;
 	uint8_t state;	  /* enum chan_state */
+	bool is_loading;  /* its head is being read from the database */
 	bool is_filling;  /* a hole is being read from the database */
 	bool is_behind;	  /* may have missed events: must read from the database */
 	bool roster_due, typing_due;

@@ -98,7 +98,10 @@ static void on_identified(struct worker *wk, void *arg, enum proto_error error, 
 		return;
 	}
 	if (error) {
-		ws_conn_error(c, error, &p->re, NULL, 0);
+		if (error == E_UNAVAILABLE)
+			ws_conn_try_later(c, &p->re);
+		else
+			ws_conn_error(c, error, &p->re, NULL, 0);
 		free(p);
 		return;
 	}

@@ -64,7 +64,7 @@ static enum proto_error error_of(int err)
 	case -ERR_INVAL:
 		return E_BAD_NAME;
 	default:
-		return E_OVERLOADED; /* closes with "try again later" */
+		return E_UNAVAILABLE;
 	}
 }
 

@@ -160,6 +160,12 @@ void ws_conn_error(struct conn *c, enum proto_error error, const struct cmd_id *
 	ws_conn_fault(c, &f, re, key, conv);
 }
 
+void ws_conn_try_later(struct conn *c, const struct cmd_id *re)
+{
+	ws_conn_error(c, E_UNAVAILABLE, re, NULL, 0);
+	ws_conn_close_code(c, WS_CLOSE_TRY_LATER, error_info(E_UNAVAILABLE)->text);
+}
+
 /* ---- Messages ---- */
 
 static void on_close_frame(struct conn *c, const struct ws_msg *m)

@@ -40,6 +40,12 @@ void ws_conn_fault(struct conn *c, const struct fault *f, const struct cmd_id *r
 void ws_conn_error(struct conn *c, enum proto_error error, const struct cmd_id *re,
 		   const struct cmd_id *key, int64_t conv);
 
+/*
+ * The database is away and without it this connection can do nothing: says so with a retry time and closes with
+ * 1013. RE may be NULL.
+ */
+void ws_conn_try_later(struct conn *c, const struct cmd_id *re);
+
 /* The limits that the settings in force put on commands. */
 struct cmd_limits worker_cmd_limits(const struct worker *wk);
 
