@@ -187,7 +187,7 @@ def mandoc_lint(path):
             if 'referenced manual not found' not in line and 'outdated mandoc.db' not in line]
 
 
-@pytest.mark.parametrize('page', ['roomd.8', 'roomd.conf.5'])
+@pytest.mark.parametrize('page', ['roomctl.1', 'roomd.8', 'roomd.conf.5'])
 def test_manual_pages_are_clean(page):
     assert mandoc_lint(BUILD / 'man' / page) == []
     assert not re.search(r'@\w+@', (BUILD / 'man' / page).read_text())
