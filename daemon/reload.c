@@ -11,6 +11,7 @@
 #include "daemon/limits.h"
 #include "daemon/master.h"
 #include "daemon/notify.h"
+#include "shm/metrics.h"
 
 static void log_faults(struct buf *faults, struct buf *ret_lines)
 {
@@ -78,6 +79,7 @@ int reload_settings(struct master *m, struct buf *ret_lines)
 
 	if (m->state == MASTER_STOPPING)
 		return -ERR_CLOSED;
+	metric_add(m->shm, METRIC_MASTER, M_RELOADS, 1);
 	notify_reloading();
 	r = options_load(m->opt, &next, &faults);
 	if (r == 0)

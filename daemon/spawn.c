@@ -16,6 +16,7 @@
 #include "daemon/process.h"
 #include "daemon/sockets.h"
 #include "daemon/title.h"
+#include "shm/metrics.h"
 #include "shm/slots.h"
 #include "worker/worker.h"
 
@@ -123,6 +124,8 @@ static void on_exit_event(EV_P_ ev_io *w, int revents)
 	end = process_reap(c->pid);
 	log_end(c, end, lived);
 	forget_process(c);
+	if (m->state != MASTER_STOPPING)
+		metric_add(m->shm, METRIC_MASTER, M_WORKER_CRASHES, 1);
 	if (m->state != MASTER_STOPPING && end.code == WORKER_EXIT_FATAL) {
 		log_error("a worker says that starting again cannot help");
 		master_stop(m, EXIT_FAILURE);
@@ -269,6 +272,7 @@ void spawn_worker(struct child *c)
 		plan_replacement(c, 0);
 		return;
 	}
+	metric_add(c->master->shm, METRIC_MASTER, M_WORKER_STARTS, 1);
 	c->state = CHILD_STARTING;
 	watch_process(c);
 }

@@ -31,9 +31,11 @@ bool deliver_encode(struct buf *b, enum dialect dialect, const struct event *ev)
 	return is_shown;
 }
 
-static enum metric encode_metric(enum dialect dialect)
+/* One frame, encoded once, for all receivers of the dialect. */
+static void count_frame(struct chan *ch, enum dialect dialect)
 {
-	return dialect == DIALECT_RAW ? M_ENCODES_RAW : M_ENCODES_NATIVE;
+	worker_count(ch->wk, dialect == DIALECT_RAW ? M_ENCODES_RAW : M_ENCODES_NATIVE, 1);
+	worker_count(ch->wk, M_DELIVERIES, ch->sides[dialect].n);
 }
 
 static void mark_dirty(struct chan *ch)
@@ -62,7 +64,7 @@ void deliver_event(struct chan *ch, const struct event *ev)
 
 		if (side->n == 0 || !deliver_encode(&side->out, d, ev))
 			continue;
-		worker_count(ch->wk, encode_metric(d), 1);
+		count_frame(ch, d);
 		mark_dirty(ch);
 	}
 	if (!list_empty(&ch->ahead))
@@ -87,7 +89,7 @@ struct buf *deliver_begin(struct chan *ch, enum dialect dialect, size_t *ret_beg
 void deliver_end(struct chan *ch, enum dialect dialect, size_t begin)
 {
 	ws_frame_end(&ch->sides[dialect].out, begin, WS_OP_TEXT);
-	worker_count(ch->wk, encode_metric(dialect), 1);
+	count_frame(ch, dialect);
 }
 
 /* Everything that is not a plain, complete send: full sockets, broken links, partial writes. */
