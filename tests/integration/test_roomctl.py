@@ -1,0 +1,552 @@
+# SPDX-License-Identifier: MIT
+"""The operator's command, and the control socket behind it."""
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+
+import pytest
+
+from roomd_clients import Http, NativeSocket, RoomSocket, eventually
+from roomd_harness import CTL, PATIENCE, TOP, clean_environment, run_roomd, write_settings
+from roomd_postgres import wait_until
+
+DAEMON = {'settings': {'presence.grace_clean': '100ms', 'presence.grace_lost': '300ms'}}
+
+EX_USAGE, EX_DATAERR, EX_UNAVAILABLE, EX_TEMPFAIL, EX_NOPERM, EX_CONFIG = 64, 65, 69, 75, 77, 78
+
+
+def roomctl(*args, env=None):
+    """Runs the command to its end."""
+    return subprocess.run([CTL, *map(str, args)], env=clean_environment(**(env or {})), timeout=60,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+
+def ask(daemon, *words):
+    """What the command prints for this daemon; it must succeed."""
+    done = roomctl('-c', daemon.conf, *words)
+    assert done.returncode == 0, (words, done)
+    assert done.stderr == ''
+    return done.stdout
+
+
+def ask_json(daemon, *words):
+    return json.loads(ask(daemon, '--json', *words))
+
+
+async def ask_async(daemon, *words):
+    return await asyncio.to_thread(ask, daemon, *words)
+
+
+def shown(text):
+    """The lines "name  value" of a text as a dictionary, blanks as one."""
+    return {re.split('  +', line)[0]: re.split('  +', line)[1:] for line in text.splitlines() if line}
+
+
+def counters(text):
+    """{"name{labels}": value} of a Prometheus text."""
+    return {line.rpartition(' ')[0]: float(line.rpartition(' ')[2])
+            for line in text.splitlines() if line and line[0] != '#'}
+
+
+def connect(daemon):
+    link = socket.socket(socket.AF_UNIX)
+    link.connect(str(daemon.control))
+    link.settimeout(PATIENCE)
+    return link
+
+
+def read_to_end(link):
+    with link:
+        return b''.join(iter(lambda: link.recv(65536), b''))
+
+
+# ---------------------------------------------------------------- rooms
+
+
+async def test_s1_24_room_show_prints_the_four_sets(daemon):
+    async with Http(daemon) as http:
+        room = (await http.new_room())['id']
+    tabs = [await RoomSocket.enter(daemon, room, 'Alice', 0), await RoomSocket.enter(daemon, room, 'Alice', 1)]
+    bob = await RoomSocket.enter(daemon, room, 'Bob', 1)
+    await bob.send({'type': 'typing', 'is_typing': True})
+    await tabs[0].expect(type='typing', users=['Bob'])
+    now = shown(await ask_async(daemon, 'room', 'show', room))
+    assert now['room'] == [str(room)]
+    assert now['connections'] == ['3']
+    assert now['users'][0] == '2' and len(set(now['users'][1].split(', '))) == 2
+    assert now['names'][0] == '2' and sorted(now['names'][1].split(', ')) == ['Alice', 'Bob']
+    assert now['typing'] == ['1', 'Bob']
+    assert now['workers'] == ['2', '0, 1']
+    assert now['state'] == ['open']
+    for one in (*tabs, bob):
+        await one.close()
+
+    async def is_empty():
+        now = shown(await ask_async(daemon, 'room', 'show', room))
+        return all(now[name][0] == '0' for name in ('connections', 'users', 'names', 'typing'))
+    await eventually(is_empty, 'all four sets are empty')
+
+
+async def test_s0_27_the_member_count_is_of_distinct_connected_users(daemon):
+    async with Http(daemon) as http:
+        room = (await http.new_room())['id']
+    sockets = [await RoomSocket.enter(daemon, room, f'User {n % 3}') for n in range(6)]
+    answer = ask_json(daemon, 'room', 'show', room)
+    assert answer['members'] == 3 and answer['connections'] == 6
+    assert sorted(user['name'] for user in answer['users']) == ['User 0', 'User 1', 'User 2']
+    for one in sockets:
+        await one.close()
+
+
+async def test_room_list_has_each_room_with_somebody_in_it(daemon):
+    async with Http(daemon) as http:
+        rooms = [(await http.new_room())['id'] for _ in range(3)]
+    sockets = [await RoomSocket.enter(daemon, room, 'Alice') for room in rooms[:2]]
+    lines = (await ask_async(daemon, 'room', 'list')).splitlines()
+    assert lines[0].split() == ['ROOM', 'CONNECTIONS', 'USERS', 'REVISION', 'STATE', 'WORKERS']
+    listed = {line.split()[0]: line.split()[1:5] for line in lines[1:]}
+    for room in rooms[:2]:
+        assert listed[str(room)][:2] == ['1', '1'] and listed[str(room)][3] == 'open'
+    assert str(rooms[2]) not in listed
+    for one in sockets:
+        await one.close()
+
+
+async def test_a_name_cannot_steer_the_terminal(daemon):
+    async with Http(daemon) as http:
+        room = (await http.new_room())['id']
+    one = await NativeSocket.open(daemon, '/ws', subprotocols=['roomd.v1'])
+    name = 'a\u009b31mb\u202ec'
+    await one.send({'op': 'hello', 'id': 1, 'name': name})
+    answer = await one.wait(lambda frames: frames[:1])
+    if answer[0]['op'] == 'welcome':
+        await one.send({'op': 'sub', 'id': 2, 'c': room, 'rev': 0})
+        await one.expect(re=2)
+    text = await ask_async(daemon, 'room', 'show', room)
+    assert not re.search('[\x00-\x09\x0b-\x1f\x7f-\x9f]', text)
+    await one.close()
+
+
+async def test_an_answer_larger_than_the_socket_buffer_is_whole(start_daemon):
+    """2,000 rooms are a list of some 250,000 bytes, and the reader takes its time."""
+    one = start_daemon(settings={'websocket.subscriptions_max': 100000})
+    async with Http(one) as http:
+        async def make(count):
+            return [(await http.new_room())['id'] for _ in range(count)]
+        rooms = sum(await asyncio.gather(*(make(125) for _ in range(16))), [])
+    async with await NativeSocket.hello(one, 'Alice') as alice:
+        for n, room in enumerate(rooms):
+            await alice.send({'op': 'sub', 'id': n + 10, 'c': room, 'rev': 0})
+        await alice.wait(lambda frames: len(alice.all(op='live')) == len(rooms), 'all subscriptions', 60)
+        link = connect(one)
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        link.sendall(b'room list\n')
+        # the worker goes on meanwhile, and so does the master
+        assert (await alice.ask('ping'))['op'] == 'pong'
+        assert (await ask_async(one, 'status')).startswith('roomd')
+        answer = json.loads(await asyncio.to_thread(read_to_end, link))
+    assert {room['conversation'] for room in answer['rooms']} == set(rooms)
+
+
+@pytest.mark.parametrize('words', [
+    (), ('room',), ('room', 'show'), ('room', 'show', 'abc'), ('room', 'show', '0'), ('room', 'show', '-1'),
+    ('room', 'show', '1', '2'), ('room', 'list', 'x'), ('nothing',), ('status', 'x'), ('--nothing',),
+    ('status', '--check'), ('log-level',), ('log-level', 'a b'), ('statu',), ('room', 'show', '9' * 30)])
+def test_what_is_no_command_is_a_usage_error(daemon, words):
+    done = roomctl('-c', daemon.conf, *words)
+    assert done.returncode == EX_USAGE
+    assert done.stdout == ''
+    assert done.stderr.startswith('roomctl: ') or 'roomctl: ' in done.stderr
+
+
+# ---------------------------------------------------------------- status, metrics
+
+
+def test_status_lists_the_workers(daemon):
+    text = ask(daemon, 'status')
+    top, _, table = text.partition('\n\n')
+    top = shown(top)
+    version = subprocess.run([CTL, 'version'], capture_output=True, text=True, check=True).stdout.split()[1]
+    assert top['roomd'] == [version]
+    assert top['pid'] == [str(daemon.pid)]
+    assert top['state'] == ['running']
+    assert top['listen'] == [f'127.0.0.1:{daemon.port}']
+    assert top['schema'] == ['up to date']
+    rows = [re.split('  +', line) for line in table.splitlines()]
+    assert rows[0] == ['WORKER', 'PID', 'GENERATION', 'STATE', 'UP', 'HEARTBEAT', 'RING LAG']
+    assert {int(row[0]): int(row[1]) for row in rows[1:]} == daemon.worker_pids()
+    assert all(row[2] == '1' and row[3] == 'ready' for row in rows[1:])
+    assert all(len(line) <= 100 for line in text.splitlines())
+
+
+def test_status_shows_a_replaced_worker(start_daemon):
+    one = start_daemon()
+    old = one.kill_worker(1)
+    new = one.wait_replaced(1, old)
+
+    def worker():
+        found = ask_json(one, 'status')['workers'][1]
+        return found['state'] == 'ready' and found
+    found = wait_until(worker, PATIENCE, 'the new worker is ready')
+    counted = counters(ask(one, 'metrics'))
+    assert counted['roomd_worker_starts_total'] == 3 and counted['roomd_worker_crashes_total'] == 1
+    assert found['pid'] == new and found['generation'] == 2
+    assert found['heartbeat_age_ms'] < 5000 and found['ring_behind'] == 0
+
+
+def test_questions_are_answered_while_one_worker_stands_still(start_daemon):
+    one = start_daemon(settings={'server.heartbeat_timeout': '600s'})
+    frozen = one.worker_pids()[0]
+    os.kill(frozen, signal.SIGSTOP)
+    try:
+        wait_until(lambda: ask_json(one, 'status')['workers'][0]['heartbeat_age_ms'] > 2600, PATIENCE,
+                   'the silence is seen')
+        assert 'rooms' in ask_json(one, 'room', 'list')
+    finally:
+        os.kill(frozen, signal.SIGCONT)
+
+
+async def quiet(daemon):
+    """The counters, once nothing has been sent for a second: lists of users follow at intervals."""
+    last = [None, 0]
+
+    async def is_quiet():
+        now = counters(await ask_async(daemon, 'metrics'))
+        sends = now['roomd_sends_total']
+        if last[0] != sends:
+            last[:] = [sends, asyncio.get_running_loop().time()]
+        return asyncio.get_running_loop().time() - last[1] > 1 and now
+    return await eventually(is_quiet, 'nothing is sent any more', 60)
+
+
+async def test_s1_60_a_message_is_encoded_once_per_dialect_and_worker(start_daemon):
+    one = start_daemon(settings={'websocket.ping_interval': '1h', 'http.keepalive_timeout': '1h'})
+    receivers, messages = 50, 3
+    async with Http(one) as http:
+        room = (await http.new_room())['id']
+    raw = [await RoomSocket.enter(one, room, f'raw {n}', n % 2) for n in range(receivers)]
+    native = [await NativeSocket.hello(one, f'native {n}', n % 2) for n in range(receivers)]
+    for each in native:
+        await each.sub(room)
+    for n in range(messages):
+        before = await quiet(one)
+        await native[0].say(room, f'message {n}')
+        await asyncio.gather(*(each.wait_messages(n + 1) for each in raw))
+        await asyncio.gather(*(each.wait(lambda frames: any(f'message {n}' in json.dumps(frame)
+                                                            for frame in frames if frame.get('op') == 'ev'))
+                               for each in native))
+        after = await quiet(one)
+        change = {name: after[name] - before[name] for name in after}
+        encodes = {name: count for name, count in change.items() if name.startswith('roomd_encodes_total')}
+        assert encodes['roomd_encodes_total{dialect="raw"}'] in (1, 2), encodes
+        assert encodes['roomd_encodes_total{dialect="native"}'] in (1, 2), encodes
+        assert sum(encodes.values()) <= 4
+        assert change['roomd_deliveries_total'] == 2 * receivers
+        # each receiver once, and the sender's acknowledgement
+        assert change['roomd_sends_total'] <= 2 * receivers + 1
+        assert change['roomd_messages_total'] == 1
+    for each in raw + native:
+        await each.close()
+
+
+def test_metrics_are_what_the_table_declares(daemon):
+    text = ask(daemon, 'metrics')
+    declared = {row['name'] for row in json.loads(run_roomd('--describe', 'metrics').stdout)}
+    assert {re.match(r'\w+', name)[0] for name in counters(text)} == declared
+    assert text.endswith('\n')
+
+
+# ---------------------------------------------------------------- reload, stop, log level
+
+
+def test_reload_says_what_it_did(start_daemon):
+    one = start_daemon()
+    assert ask(one, 'reload') == 'nothing has changed\n'
+    write_settings(one.conf, dict(one.settings, **{'chat.message_max': 10, 'server.workers': 5}))
+    lines = [re.split('  +', line) for line in ask(one, 'reload').splitlines()]
+    assert lines == [['applied', 'chat.message_max'], ['needs restart', 'server.workers']]
+    write_settings(one.conf, dict(one.settings, **{'chat.message_max': 20}))
+    answer = ask_json(one, 'reload')
+    assert answer == {'ok': True, 'applied': ['chat.message_max'], 'restart': [], 'faults': []}
+    assert counters(ask(one, 'metrics'))['roomd_reloads_total'] == 3
+
+
+def test_a_reload_of_a_bad_file_fails_and_names_the_faults(start_daemon):
+    one = start_daemon()
+    one.expected_errors += ['fault']
+    write_settings(one.conf, dict(one.settings, **{'chat.message_max': 'many', 'chat.nonsense': 1}))
+    done = roomctl('-c', one.conf, 'reload')
+    assert done.returncode == EX_CONFIG
+    assert 'chat.message_max' in done.stdout and 'chat.nonsense' in done.stdout
+    assert len(done.stdout.splitlines()) == 3
+    done = roomctl('-c', one.conf, '--json', 'reload')
+    assert done.returncode == EX_CONFIG
+    assert json.loads(done.stdout)['ok'] is False and len(json.loads(done.stdout)['faults']) == 2
+    assert one.answers()
+
+
+def test_stop_stops(start_daemon):
+    one = start_daemon()
+    assert ask(one, 'stop') == 'stopping\n'
+    assert one.process.wait(PATIENCE) == 0
+    assert not one.control.exists()
+    done = roomctl('-c', one.conf, 'status')
+    assert done.returncode == EX_UNAVAILABLE and str(one.control) in done.stderr
+
+
+def test_log_level_reaches_the_workers(start_daemon):
+    one = start_daemon()
+    assert ask(one, 'log-level', 'debug').split() == ['log', 'level', 'debug']
+    one.wait_log('"settings switched"')
+    assert ask(one, 'reload').split() == ['applied', 'log.level']
+    done = roomctl('-c', one.conf, 'log-level', 'loud')
+    assert done.returncode == EX_UNAVAILABLE and 'log level' in done.stderr
+
+
+# ---------------------------------------------------------------- the socket
+
+
+def test_a_line_of_20000_bytes_is_refused(daemon):
+    link = connect(daemon)
+    link.sendall(b'x' * 20000 + b'\n')
+    assert 'error' in json.loads(read_to_end(link))
+    link = connect(daemon)
+    link.sendall(b'x' * 20000)
+    link.shutdown(socket.SHUT_WR)
+    assert 'error' in json.loads(read_to_end(link))
+    assert ask(daemon, 'status')
+
+
+@pytest.mark.parametrize('line', [b'\n', b' \n', b'\0\n', b'room show 1\x1b\n', b'room show\n', b'room show x\n',
+                                  b'room show 1 2\n', b'ctl room list\n', b'settings\n', b'drain\n',
+                                  b'status status\n', b'\xff\xfe\n', b'metricsx\n'])
+def test_a_strange_line_is_answered_with_an_error(daemon, line):
+    link = connect(daemon)
+    link.sendall(line)
+    answer = read_to_end(link)
+    assert answer.endswith(b'\n') and list(json.loads(answer)) == ['error']
+    assert ask_json(daemon, 'status')['state'] == 'running'
+
+
+def test_a_line_may_come_in_pieces(daemon):
+    link = connect(daemon)
+    for piece in (b'roo', b'm li', b'st\r', b'\n'):
+        link.sendall(piece)
+    assert 'rooms' in json.loads(read_to_end(link))
+
+
+def test_idle_clients_are_dropped_and_harm_nobody(start_daemon):
+    one = start_daemon()
+    idle = [connect(one) for _ in range(20)]
+    assert ask(one, 'status') and ask(one, 'room', 'list')
+    for link in idle:
+        assert read_to_end(link) == b''
+
+
+def test_too_many_clients_are_told(start_daemon):
+    one = start_daemon()
+    links = [connect(one) for _ in range(40)]
+    answers = [read_to_end(link) for link in reversed(links)]
+    refused = [answer for answer in answers if answer]
+    assert len(refused) == 8 and all('too many' in json.loads(answer)['error'] for answer in refused)
+    assert ask(one, 'status')
+
+
+def test_clients_that_go_away_leave_no_descriptors(start_daemon):
+    one = start_daemon()
+    ask(one, 'metrics')
+
+    def count():
+        return [len(os.listdir(f'/proc/{pid}/fd')) for pid in (one.pid, *one.worker_pids().values())]
+    before = count()
+    for _ in range(100):
+        for line in (b'', b'room list\n', b'status\n', b'metr'):
+            with connect(one) as link:
+                link.sendall(line)
+    wait_until(lambda: count() == before, PATIENCE, 'all descriptors are closed')
+
+
+@pytest.mark.parametrize('mode', ['0600', '0660', '0666'])
+def test_the_socket_has_its_mode(start_daemon, mode):
+    one = start_daemon(settings={'control.socket_mode': mode})
+    status = one.control.stat()
+    assert stat.S_ISSOCK(status.st_mode) and stat.S_IMODE(status.st_mode) == int(mode, 8)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='needs another user')
+def test_who_may_not_write_to_the_socket_may_not_ask(start_daemon):
+    one = start_daemon()
+    one.dir.chmod(0o755)
+    done = subprocess.run(['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', CTL, '-s', one.control,
+                           'status'], capture_output=True, text=True, check=False, cwd='/')
+    assert done.returncode == EX_NOPERM, done
+
+
+def test_a_stale_socket_is_replaced(start_daemon):
+    one = start_daemon()
+    one.kill()
+    assert one.control.exists()
+    assert roomctl('-s', one.control, 'status').returncode == EX_UNAVAILABLE
+    one.start()
+    assert ask_json(one, 'status')['pid'] == one.pid
+    assert one.stop() == 0
+    assert not one.control.exists()
+
+
+def test_two_daemons_on_one_socket_are_refused(start_daemon):
+    one = start_daemon()
+    second = start_daemon(wait=False, settings={'control.socket': one.control})
+    second.expected_errors.append('.')
+    assert second.process.wait(PATIENCE) != 0
+    assert str(one.control) in second.log_tail() and 'another daemon' in second.log_tail()
+    second.process = None
+    assert ask_json(one, 'status')['pid'] == one.pid
+
+
+def test_what_is_no_socket_is_left_alone(start_daemon, tmp_path):
+    path = tmp_path / 'file'
+    path.write_text('precious')
+    one = start_daemon(wait=False, settings={'control.socket': path})
+    one.expected_errors.append('.')
+    assert one.process.wait(PATIENCE) != 0
+    assert path.read_text() == 'precious'
+    one.process = None
+
+
+def test_no_socket_when_the_setting_is_empty(start_daemon):
+    one = start_daemon(settings={'control.socket': ''})
+    assert not one.control.exists()
+    done = roomctl('-c', one.conf, 'status')
+    assert done.returncode == EX_UNAVAILABLE and 'control.socket' in done.stderr
+
+
+# ---------------------------------------------------------------- the database
+
+
+@pytest.fixture
+def empty(postgres):
+    """The connection string of a database that does not exist yet."""
+    name = 'not yet "made"'
+    yield postgres.url(f"'{name}'")
+    with postgres.connect('postgres') as connection:
+        connection.execute('drop database if exists "not yet ""made"""')
+
+
+def init(url, *words):
+    return roomctl('-o', f'database.url={url}', *words)
+
+
+def test_s1_27_init_db_twice(start_daemon, postgres):
+    database = postgres.new_database()
+    url = postgres.url(database)
+    first = init(url, 'init-db')
+    assert first.returncode == 0, first
+    assert ': applied\n' in first.stdout and 'up to date' in first.stdout
+    assert 'nothing was changed' not in first.stdout
+
+    def content():
+        with postgres.connect(database) as connection:
+            return connection.execute('select * from schema_migrations order by 1').fetchall(), \
+                connection.execute('select oid, relname, relfilenode from pg_class order by 1').fetchall()
+    before = content()
+    second = init(url, 'init-db')
+    assert second.returncode == 0
+    assert ': applied' not in second.stdout and second.stdout.endswith('nothing was changed\n')
+    assert content() == before
+    one = start_daemon(database=database, settings={'database.migrate': 'check'})
+    assert ask_json(one, 'status')['database']['schema'] == 'up to date'
+    assert one.stop() == 0
+    postgres.drop_database(database)
+
+
+def test_init_db_makes_the_database_itself(empty):
+    checked = init(empty, 'migrate', '--check')
+    assert checked.returncode == EX_UNAVAILABLE
+    assert init(empty, 'migrate').returncode == EX_UNAVAILABLE
+    first = init(empty, 'init-db')
+    assert first.returncode == 0, first
+    assert first.stdout.startswith('database not yet "made": created\n')
+    second = init(empty, '--json', 'init-db')
+    assert second.returncode == 0 and json.loads(second.stdout)['changed'] is False
+
+
+def test_init_db_says_when_the_role_may_not(postgres):
+    with postgres.connect('postgres') as connection:
+        connection.execute('create role modest login')
+    url = f'host={postgres.dir} user=modest dbname=never_made'
+    done = init(url, 'init-db')
+    assert done.returncode == EX_NOPERM and 'permission denied' in done.stderr, done
+    with postgres.connect('postgres') as connection:
+        assert not connection.execute("select from pg_database where datname = 'never_made'").fetchall()
+        connection.execute('drop role modest')
+
+
+def test_init_db_without_a_server(tmp_path):
+    done = init(f'host={tmp_path} dbname=x password=hush', 'init-db')
+    assert done.returncode == EX_UNAVAILABLE
+    assert 'connect' in done.stderr and 'hush' not in done.stderr
+
+
+def test_migrate_and_its_check(postgres):
+    database = postgres.new_database()
+    url = postgres.url(database)
+    missing = init(url, 'migrate', '--check')
+    assert missing.returncode == EX_TEMPFAIL and ': missing\n' in missing.stderr
+    with postgres.connect(database) as connection:
+        assert not connection.execute("select from pg_tables where schemaname = 'public'").fetchall()
+    assert init(url, 'migrate').returncode == 0
+    assert init(url, 'migrate', '--check').returncode == 0
+    with postgres.connect(database) as connection:
+        connection.execute("update schema_migrations set checksum = 'other' where version = 1")
+    assert init(url, 'migrate', '--check').returncode == EX_DATAERR
+    postgres.drop_database(database)
+
+
+def test_check_does_what_roomd_t_does(daemon, tmp_path):
+    assert ask(daemon, 'check') == run_roomd('-t', '-c', daemon.conf).stdout == 'configuration ok\n'
+    bad = tmp_path / 'bad.conf'
+    write_settings(bad, dict(daemon.settings, **{'server.workers': 'many'}))
+    ours, theirs = roomctl('-c', bad, 'check'), run_roomd('-t', '-c', bad)
+    assert ours.returncode == theirs.returncode == EX_CONFIG
+    assert ours.stderr == theirs.stderr and 'server.workers' in ours.stderr
+
+
+# ---------------------------------------------------------------- the command and its papers
+
+
+def commands():
+    """The commands that the help names: words without the argument."""
+    text = roomctl('help').stdout.split('\n\n')[1]
+    return [re.match(r'  ([a-z -]+?)(?: [A-Z]+)?  ', line)[1].strip() for line in text.splitlines()]
+
+
+def test_version_and_help():
+    assert roomctl('version').stdout == roomctl('--version').stdout
+    assert roomctl('version').stdout.split()[1] == run_roomd('--version').stdout.split()[1]
+    assert roomctl('help').stdout == roomctl('--help').stdout
+    assert {'status', 'room list', 'room show', 'init-db'} <= set(commands())
+
+
+def test_the_manual_page_has_every_command():
+    page = (TOP / 'man/roomctl.1.in').read_text()
+    for command in commands():
+        words = command.replace('-', '\\-?-')
+        assert re.search(rf'^\.It Cm {words}\b', page, re.M), command
+
+
+def test_the_completion_knows_every_word():
+    script = TOP / 'daemon/roomctl.bash'
+
+    def complete(*words):
+        line = ' '.join(f"'{word}'" for word in ('roomctl', *words))
+        done = subprocess.run(['bash', '-c', f'. {script}; COMP_WORDS=({line}); COMP_CWORD={len(words)}; _roomctl; '
+                               'printf "%s\\n" "${COMPREPLY[@]}"'], capture_output=True, text=True, check=True)
+        return done.stdout.split()
+    assert set(complete('')) == {command.split()[0] for command in commands()}
+    assert set(complete('room', '')) == {command.split()[1] for command in commands() if command[:5] == 'room '}
+    assert complete('migrate', '--ch') == ['--check']
