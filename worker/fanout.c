@@ -24,7 +24,6 @@ void fanout_wake(struct worker *wk, uint64_t slots)
 {
 	const uint64_t one = 1;
 
-	worker_count(wk, M_WAKEUPS, __builtin_popcountll(slots));
 	while (slots) {
 		int slot = __builtin_ctzll(slots);
 

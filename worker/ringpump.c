@@ -25,7 +25,6 @@ static void on_lapped(struct worker *wk)
 {
 	uint64_t held;
 
-	worker_count(wk, M_RING_LAPPED, 1);
 	if (log_rate_pass(&wk->ringpump->rate, 10000, &held))
 		log_warn("the ring was overtaken: reading from the database", LF_INT("suppressed", held));
 	chan_refill_all(wk);
