@@ -5,8 +5,6 @@
  */
 #include "worker/worker.h"
 
-#include "worker/worker_priv.h"
-
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,6 +28,7 @@
 #include "worker/ringpump.h"
 #include "worker/roster.h"
 #include "worker/session.h"
+#include "worker/worker_priv.h"
 #include "worker/ws_conn.h"
 
 #define READ_BUFFER (256 * 1024) /* one read takes at most this much */

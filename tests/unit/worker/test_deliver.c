@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tests of worker/deliver.c: an event is encoded once per dialect, a turn's frames leave in one send, and a socket
+ * that is full gets the same bytes later and in order.
+ */
+#include "worker_fixture.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "worker/conn_out.h"
+#include "worker/deliver.h"
+
+static struct client a, b, native;
+
+static int setup(void **state)
+{
+	stand_setup(state);
+	enter_raw(&a, "Alice", 5, 10);
+	enter_raw(&b, "Bob", 6, 10);
+	enter_native(&native, "Nina", 8);
+	say(&native, "{\"op\":\"sub\",\"id\":2,\"c\":42}");
+	pass_ms(1000);
+	told_all(&a);
+	told_all(&b);
+	told_all(&native);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	client_close(&a);
+	client_close(&b);
+	client_close(&native);
+	return stand_teardown(state);
+}
+
+static void publish_quietly(int64_t rev)
+{
+	const struct event ev = message(ROOM, rev);
+
+	publish_as(1, &ev);
+}
+
+/* PROTOCOL.md section 4, S1, and section 6. */
+static void test_frames_of_both_dialects(void **state)
+{
+	(void)state;
+	publish(11);
+	assert_string_equal(
+		told(&a), "{\"type\":\"message\",\"id\":\"180388626443\",\"room_id\":42,"
+			  "\"username\":\"Dora\",\"content\":\"m11\","
+			  "\"created_at\":\"2026-01-02T03:04:05.678Z\",\"seq\":11,\"rev\":11}");
+	assert_contains(str_of(told(&native)),
+			"{\"op\":\"ev\",\"c\":42,\"rev\":11,\"t\":\"message.new\",\"d\":{");
+	assert_string_equal(told(&a), "");
+	assert_string_equal(told(&native), "");
+}
+
+static void test_encoded_once_per_dialect(void **state)
+{
+	int64_t raw = counted(M_ENCODES_RAW), nat = counted(M_ENCODES_NATIVE);
+
+	(void)state;
+	publish(11);
+	assert_int_equal(counted(M_ENCODES_RAW), raw + 1); /* two receivers */
+	assert_int_equal(counted(M_ENCODES_NATIVE), nat + 1);
+	client_close(&native);
+	publish(12);
+	assert_int_equal(counted(M_ENCODES_RAW), raw + 2);
+	assert_int_equal(counted(M_ENCODES_NATIVE), nat + 1); /* nobody left to encode for */
+}
+
+static void test_a_turn_is_one_send(void **state)
+{
+	int64_t sends = counted(M_SENDS);
+
+	(void)state;
+	for (int64_t rev = 11; rev <= 20; rev++)
+		publish_quietly(rev);
+	turn();
+	assert_int_equal(counted(M_SENDS), sends + 3);
+	assert_string_equal(told_revs(&a), "11 12 13 14 15 16 17 18 19 20");
+	assert_string_equal(told_revs(&b), "11 12 13 14 15 16 17 18 19 20");
+	assert_string_equal(told_revs(&native), "11 12 13 14 15 16 17 18 19 20");
+}
+
+static uint32_t flags_of(const struct client *cl)
+{
+	struct conn *c = client_conn(cl);
+	struct sub *sub = sub_find(c, ROOM);
+
+	assert_int_equal(sub->state, SUB_LIVE);
+	return sub->chan->sides[c->dialect].entries[sub->index].flags;
+}
+
+static struct event big(int64_t rev)
+{
+	static char text[6000];
+	struct event ev = message(ROOM, rev);
+
+	memset(text, 'x', sizeof(text));
+	ev.content = (struct str){text, sizeof(text)};
+	return ev;
+}
+
+static void fill(const struct client *cl, int64_t *rev)
+{
+	while (!client_conn(cl)->out) {
+		struct event ev = big(++*rev);
+
+		publish_as(1, &ev);
+		turns(2);
+		told_all(&a);
+		told_all(&native);
+		assert_true(*rev < 2000);
+	}
+}
+
+static char *revs_between(int64_t first, int64_t last)
+{
+	static char text[8192];
+	size_t at = 0;
+
+	for (int64_t rev = first; rev <= last; rev++)
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%lld", at ? " " : "",
+				       (long long)rev);
+	return text;
+}
+
+static void test_full_socket_gets_everything_in_order(void **state)
+{
+	int small = 4096;
+	int64_t rev = 10;
+
+	(void)state;
+	setsockopt(client_conn(&b)->io.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	fill(&b, &rev);
+	assert_int_equal(flags_of(&b), ENTRY_QUEUED);
+	assert_int_equal(flags_of(&a), 0);
+	for (int i = 0; i < 5; i++) {
+		publish_quietly(++rev);
+		turns(2);
+		assert_string_equal(told_revs(&a), revs_between(rev, rev)); /* the others do not wait */
+	}
+	for (int i = 0; i < 2000 && client_conn(&b)->out; i++) {
+		static char got[300000];
+		ssize_t n = recv(b.fd, got, sizeof(got), 0);
+
+		if (n > 0)
+			buf_add(&b.in, got, (size_t)n);
+		turn();
+	}
+	assert_null(client_conn(&b)->out);
+	assert_int_equal(flags_of(&b), 0);
+	assert_string_equal(told_revs(&b), revs_between(11, rev));
+	publish(++rev);
+	assert_string_equal(told_revs(&b), revs_between(rev, rev));
+}
+
+/* PROTOCOL.md section 8: 4480 too slow. Frames before it are whole and without a gap. */
+static void test_slow_reader_is_cut_off_between_frames(void **state)
+{
+	int small = 4096;
+	int64_t rev = 10, last = 10;
+	const char *text;
+
+	(void)state;
+	stand_set("deliver.queue_max=65536");
+	setsockopt(client_conn(&b)->io.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	while (client_conn(&b)->state == CONN_WS) {
+		struct event ev = big(++rev);
+
+		publish_as(1, &ev);
+		turns(2);
+		told_all(&a);
+		told_all(&native);
+		assert_true(rev < 2000);
+	}
+	assert_int_equal(counted(M_CLOSED_SLOW), 1);
+	assert_int_equal(client_conn(&b)->n_subs, 0);
+	for (int i = 0; i < 10000; i++) {
+		text = told(&b);
+		turn();
+		if (strncmp(text, "close ", 6) == 0)
+			break;
+		if (strstr(text, "\"type\":\"message\"")) {
+			assert_int_equal(strtoll(strstr(text, "\"rev\":") + 6, NULL, 10), last + 1);
+			last++;
+		}
+	}
+	assert_memory_equal(text, "close 4480 ", 11);
+	assert_true(last > 10 && last < rev);
+	turns(3);
+	assert_string_equal(told(&b), "(end)");
+	publish(++rev);
+	assert_string_equal(told_revs(&a), revs_between(rev, rev));
+}
+
+static void test_reader_that_takes_nothing_for_long(void **state)
+{
+	int small = 4096;
+	int64_t rev = 10;
+
+	(void)state;
+	setsockopt(client_conn(&b)->io.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	fill(&b, &rev);
+	now_ms += 29999; /* deliver.behind_timeout is 30 s */
+	conn_check_slow(wk);
+	assert_int_equal(client_conn(&b)->state, CONN_WS);
+	now_ms += 1;
+	conn_check_slow(wk);
+	assert_int_not_equal(client_conn(&b)->state, CONN_WS);
+	assert_int_equal(counted(M_CLOSED_SLOW), 1);
+}
+
+/* What was encoded before a receiver came is not for it. */
+static void test_no_frames_from_before(void **state)
+{
+	struct client late;
+
+	(void)state;
+	enter_native(&late, "Lena", 9);
+	publish_quietly(11);
+	say(&late, "{\"op\":\"sub\",\"id\":2,\"c\":42}");
+	turns(3);
+	assert_string_equal(told_revs(&late), "");
+	publish(12);
+	assert_string_equal(told_revs(&late), "12");
+	assert_string_equal(told_revs(&a), "11 12");
+	client_close(&late);
+}
+
+static void test_broken_link_leaves_the_others(void **state)
+{
+	(void)state;
+	close(b.fd);
+	b.fd = -1;
+	publish_quietly(11);
+	turns(3);
+	assert_null(client_conn(&b));
+	assert_string_equal(told_revs(&a), "11");
+	publish(12);
+	assert_string_equal(told_revs(&a), "12");
+	assert_int_equal(chan_find(wk, ROOM)->sides[DIALECT_RAW].n, 1);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_frames_of_both_dialects),
+		T(test_encoded_once_per_dialect),
+		T(test_a_turn_is_one_send),
+		T(test_full_socket_gets_everything_in_order),
+		T(test_slow_reader_is_cut_off_between_frames),
+		T(test_reader_that_takes_nothing_for_long),
+		T(test_no_frames_from_before),
+		T(test_broken_link_leaves_the_others),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

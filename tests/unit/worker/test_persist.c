@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tests of worker/persist.c: batches gather while one is under way, every send is answered exactly once, and nothing is
+ * announced or acknowledged before its commit.
+ */
+#include "worker_fixture.h"
+
+#include "shm/slots.h"
+#include "worker/persist.h"
+
+#define SENDS_MAX 64
+
+static struct sent {
+	int answers;
+	enum proto_error error;
+	bool is_duplicate;
+	int64_t rev;
+} sents[SENDS_MAX];
+static struct client reader;
+
+static int setup(void **state)
+{
+	stand_setup(state);
+	memset(sents, 0, sizeof(sents));
+	enter_raw(&reader, "Alice", 5, 10);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	client_close(&reader);
+	return stand_teardown(state);
+}
+
+static void on_done(struct worker *w, void *arg, const struct persist_result *res)
+{
+	struct sent *s = arg;
+
+	assert_ptr_equal(w, wk);
+	s->answers++;
+	s->error = res->error;
+	s->is_duplicate = res->is_duplicate;
+	s->rev = res->event->rev;
+}
+
+static int try_send(int i, int64_t conv)
+{
+	char text[16];
+	const struct event ev = {.conv = conv,
+				 .actor = 7,
+				 .actor_name = STR("Dora"),
+				 .content = {text, (size_t)snprintf(text, sizeof(text), "m%d", i)}};
+
+	return persist_send(wk, &ev, on_done, &sents[i]);
+}
+
+static void send(int i)
+{
+	assert_int_equal(try_send(i, ROOM), 0);
+	assert_int_equal(sents[i].answers, 0);
+}
+
+static void expect_row(size_t row, int i)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "m%d", i);
+	assert_true(row < asked(ASK_BATCH)->n);
+	assert_text(asked(ASK_BATCH)->rows[row].content, text);
+}
+
+static uint32_t inflight(void)
+{
+	struct slot_info info;
+
+	assert_int_equal(slot_read(wk->shm, 0, &info), 0);
+	return info.inflight;
+}
+
+static void test_gathers_while_one_is_under_way(void **state)
+{
+	(void)state;
+	send(0);
+	turns(2);
+	assert_int_equal(asked(ASK_BATCH)->n, 1);
+	for (int i = 1; i < 6; i++) {
+		send(i);
+		turn();
+	}
+	assert_int_equal(asked_count(ASK_BATCH), 1);
+	db_batch_stored(11);
+	assert_int_equal(asked(ASK_BATCH)->n, 5);
+	for (int i = 1; i < 6; i++)
+		expect_row((size_t)i - 1, i);
+	db_batch_stored(12);
+	assert_true(persist_is_idle(wk));
+	for (int i = 0; i < 6; i++) {
+		assert_int_equal(sents[i].answers, 1);
+		assert_int_equal(sents[i].error, E_NONE);
+		assert_int_equal(sents[i].rev, 11 + i);
+	}
+	turns(2);
+	assert_string_equal(told_revs(&reader), "11 12 13 14 15 16");
+}
+
+static void test_batch_max(void **state)
+{
+	(void)state;
+	stand_set("persist.batch_max=3");
+	for (int i = 0; i < 7; i++)
+		send(i);
+	turn();
+	assert_int_equal(asked(ASK_BATCH)->n, 3);
+	db_batch_stored(11);
+	assert_int_equal(asked(ASK_BATCH)->n, 3);
+	expect_row(0, 3);
+	db_batch_stored(14);
+	assert_int_equal(asked(ASK_BATCH)->n, 1);
+	db_batch_stored(17);
+	assert_int_equal(sents[6].rev, 17);
+}
+
+/* PROTOCOL.md section 7: acknowledgement after commit; uncommitted rows are announced to nobody. */
+static void test_nothing_before_the_commit(void **state)
+{
+	(void)state;
+	send(0);
+	pass_ms(100);
+	assert_int_equal(sents[0].answers, 0);
+	assert_string_equal(told(&reader), "");
+	assert_int_equal(inflight(), 1); /* survivors of a crash look there */
+	db_batch_stored(11);
+	turn();
+	assert_int_equal(sents[0].answers, 1);
+	assert_string_equal(told_revs(&reader), "11");
+	assert_int_equal(inflight(), 0);
+}
+
+static void test_refused_when_full(void **state)
+{
+	(void)state;
+	is_db_connected = false;
+	stand_set("persist.queue_max=2");
+	send(0);
+	send(1);
+	assert_int_equal(try_send(2, ROOM), -ERR_FULL);
+	assert_int_equal(sents[2].answers, 0);
+	is_db_connected = true;
+	turn();
+	assert_int_equal(asked(ASK_BATCH)->n, 2);
+	send(3); /* those under way do not fill the queue */
+	db_batch_stored(11);
+	db_batch_stored(13);
+	assert_int_equal(sents[3].answers, 1);
+}
+
+static void test_waiting_too_long(void **state)
+{
+	(void)state;
+	is_db_connected = false;
+	send(0);
+	now_ms += 3000;
+	send(1);
+	turn();
+	assert_int_equal(asked_count(ASK_BATCH), 0);
+	now_ms += 1999; /* persist.wait_max is 5 s */
+	persist_expire(wk);
+	assert_int_equal(sents[0].answers, 0);
+	now_ms += 1;
+	persist_expire(wk);
+	assert_int_equal(sents[0].answers, 1);
+	assert_int_equal(sents[0].error, E_UNAVAILABLE);
+	assert_int_equal(sents[1].answers, 0);
+	is_db_connected = true;
+	turn();
+	assert_int_equal(asked(ASK_BATCH)->n, 1); /* what was refused is not stored afterwards */
+	expect_row(0, 1);
+	db_batch_stored(11);
+	assert_int_equal(sents[1].error, E_NONE);
+}
+
+/* The sender is told in time; what is committed late is announced all the same. */
+static void test_late_answer(void **state)
+{
+	(void)state;
+	send(0);
+	turn();
+	now_ms += 5000;
+	persist_expire(wk);
+	assert_int_equal(sents[0].answers, 1);
+	assert_int_equal(sents[0].error, E_UNAVAILABLE);
+	db_batch_stored(11);
+	turns(2);
+	assert_int_equal(sents[0].answers, 1);
+	assert_string_equal(told_revs(&reader), "11");
+}
+
+/* PROTOCOL.md section 7: same key, same ack. */
+static void test_duplicate_is_answered_and_not_announced(void **state)
+{
+	const struct batch_answer answer = {
+		.status = BATCH_DUPLICATE, .conv = ROOM, .rev = 9, .seq = 8, .at_ms = STAND_AT_MS};
+
+	(void)state;
+	publish(11); /* so this node has announced more than rev 9 */
+	told_all(&reader);
+	send(0);
+	turn();
+	db_batch(&answer);
+	turns(2);
+	assert_int_equal(sents[0].error, E_NONE);
+	assert_true(sents[0].is_duplicate);
+	assert_int_equal(sents[0].rev, 9);
+	assert_string_equal(told_revs(&reader), "");
+	assert_int_equal(asked_count(ASK_SETTLE), 0);
+}
+
+/* Stored by a worker that died before it announced: the duplicate makes this one do it. */
+static void test_duplicate_that_was_never_announced(void **state)
+{
+	const struct batch_answer answer = {
+		.status = BATCH_DUPLICATE, .conv = ROOM, .rev = 12, .seq = 12, .at_ms = STAND_AT_MS};
+
+	(void)state;
+	publish(11);
+	send(0);
+	turn();
+	db_batch(&answer);
+	assert_int_equal(asked(ASK_SETTLE)->conv, ROOM);
+	db_settled(0);
+	assert_int_equal(asked(ASK_EVENTS)->after, 11);
+	db_events(12, 12);
+	turns(2);
+	assert_string_equal(told_revs(&reader), "11 12");
+}
+
+static void test_one_bad_row_is_refused_alone(void **state)
+{
+	struct batch_answer answers[3] = {
+		{.status = BATCH_STORED, .conv = ROOM, .rev = 11, .seq = 11, .at_ms = STAND_AT_MS},
+		{.status = BATCH_FAILED},
+		{.status = BATCH_STORED, .conv = ROOM, .rev = 12, .seq = 12, .at_ms = STAND_AT_MS},
+	};
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		send(i);
+	turn();
+	db_batch(answers);
+	turns(2);
+	assert_int_equal(sents[0].error, E_NONE);
+	assert_int_equal(sents[1].error, E_INVALID);
+	assert_int_equal(sents[2].error, E_NONE);
+	assert_int_equal(sents[2].rev, 12);
+	assert_string_equal(told_revs(&reader), "11 12");
+	assert_int_equal(counted(M_MESSAGES_IN), 2);
+}
+
+static void test_refusals(void **state)
+{
+	const struct batch_answer answers[2] = {{.status = BATCH_NO_CONV}, {.status = BATCH_UNSENT}};
+
+	(void)state;
+	send(0);
+	send(1);
+	turn();
+	db_batch(answers);
+	assert_int_equal(sents[0].error, E_NO_SUCH_ROOM);
+	assert_int_equal(sents[1].error, E_UNAVAILABLE);
+	assert_string_equal(told(&reader), "");
+}
+
+/* Nobody knows whether it was stored: the sender tries again, the log is asked. */
+static void test_unknown_outcome(void **state)
+{
+	const struct batch_answer answer = {.status = BATCH_UNKNOWN};
+
+	(void)state;
+	publish(11);
+	send(0);
+	turn();
+	db_batch(&answer);
+	assert_int_equal(sents[0].error, E_UNAVAILABLE);
+	db_settled(0);
+	db_events(12, 12);
+	turns(2);
+	assert_string_equal(told_revs(&reader), "11 12");
+}
+
+static void test_delay(void **state)
+{
+	(void)state;
+	stand_set("persist.delay=20ms");
+	stand_set("persist.batch_max=3");
+	send(0);
+	pass_ms(19);
+	assert_int_equal(asked_count(ASK_BATCH), 0);
+	pass_ms(1);
+	assert_int_equal(asked(ASK_BATCH)->n, 1);
+	db_batch_stored(11);
+	for (int i = 1; i < 4; i++)
+		send(i);
+	turn();
+	assert_int_equal(asked(ASK_BATCH)->n, 3); /* a full batch does not wait */
+	db_batch_stored(12);
+}
+
+static void test_keys_are_given_once(void **state)
+{
+	(void)state;
+	send(0);
+	send(1);
+	turn();
+	assert_false(uuid_is_zero(&asked(ASK_BATCH)->rows[0].client_msg_id));
+	assert_memory_not_equal(&asked(ASK_BATCH)->rows[0].client_msg_id,
+				&asked(ASK_BATCH)->rows[1].client_msg_id, sizeof(struct uuid));
+	db_batch_stored(11);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_gathers_while_one_is_under_way),
+		T(test_batch_max),
+		T(test_nothing_before_the_commit),
+		T(test_refused_when_full),
+		T(test_waiting_too_long),
+		T(test_late_answer),
+		T(test_duplicate_is_answered_and_not_announced),
+		T(test_duplicate_that_was_never_announced),
+		T(test_one_bad_row_is_refused_alone),
+		T(test_refusals),
+		T(test_unknown_outcome),
+		T(test_delay),
+		T(test_keys_are_given_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

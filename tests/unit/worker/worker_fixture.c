@@ -1,0 +1,731 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The stand of worker_fixture.h: what surrounds a worker, played by the test.
+ * What is expected of the worker stands in the tests.
+ */
+#include "worker_fixture.h"
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "shm/ring.h"
+#include "shm/segment.h"
+#include "shm/slots.h"
+#include "sql/messages.h"
+#include "sql/rooms.h"
+#include "sql/users.h"
+#include "worker/worker_priv.h"
+#include "worker/ws_conn.h"
+
+#define ASKED_MAX 64
+#define FIRST_MS 1000000
+
+struct worker *wk;
+int wake_fds[STAND_SLOTS], master_fd = -1, lifeline_fd = -1;
+uint64_t now_ms;
+bool is_db_connected;
+
+static struct worker_boot boot;
+static int control_fd, lifeline_end;
+static struct asked questions[ASKED_MAX];
+static int n_questions;
+
+/* ---- In the places of clock.c and sql/ ---- */
+
+struct rows {
+	int n;
+	const struct event_row *rows;
+};
+static struct rows present; /* the result that is being looked at */
+
+uint64_t __wrap_clock_mono_ms(void);
+void __wrap_db_start(struct db *db);
+bool __wrap_db_is_connected(const struct db *db);
+int __wrap_db_rows(const struct db_result *res);
+void __wrap_event_row_get(const struct db_result *res, int i, struct event_row *ret);
+int __wrap_room_info(struct db *db, int64_t id, const struct uuid *uid, uint64_t deadline_ms,
+		     room_done_fn *done, void *arg, uint64_t *ret_token);
+int __wrap_events_after(struct db *db, int64_t conv, int64_t after, int limit, uint64_t deadline_ms,
+			events_done_fn *done, void *arg, uint64_t *ret_token);
+int __wrap_events_settle(struct db *db, int64_t conv, uint64_t deadline_ms, events_settled_fn *done,
+			 void *arg, uint64_t *ret_token);
+int __wrap_batch_submit(struct db *db, const struct batch_row *rows, size_t n, uint64_t deadline_ms,
+			batch_done_fn *done, void *arg);
+int __wrap_user_guest_get(struct db *db, struct str name, uint64_t deadline_ms, user_done_fn *done,
+			  void *arg, uint64_t *ret_token);
+int __wrap_messages_page_native(struct db *db, int64_t conv, enum page_from from, int64_t rev,
+				int limit, uint64_t deadline_ms, page_done_fn *done, void *arg,
+				uint64_t *ret_token);
+
+uint64_t __wrap_clock_mono_ms(void)
+{
+	return now_ms;
+}
+
+void __wrap_db_start(struct db *db)
+{
+	(void)db;
+}
+
+bool __wrap_db_is_connected(const struct db *db)
+{
+	(void)db;
+	return is_db_connected;
+}
+
+int __wrap_db_rows(const struct db_result *res)
+{
+	assert_ptr_equal(res, &present);
+	return present.n;
+}
+
+void __wrap_event_row_get(const struct db_result *res, int i, struct event_row *ret)
+{
+	assert_ptr_equal(res, &present);
+	assert_in_range(i, 0, present.n - 1);
+	*ret = present.rows[i];
+}
+
+static struct asked *ask(enum ask what, int64_t conv, uint64_t deadline_ms, void *done, void *arg)
+{
+	struct asked *a = &questions[n_questions++];
+
+	assert_true(n_questions < ASKED_MAX);
+	*a = (struct asked){
+		.what = what, .conv = conv, .deadline_ms = deadline_ms, .done = done, .arg = arg};
+	return a;
+}
+
+int __wrap_room_info(struct db *db, int64_t id, const struct uuid *uid, uint64_t deadline_ms,
+		     room_done_fn *done, void *arg, uint64_t *ret_token)
+{
+	(void)db;
+	(void)uid;
+	(void)ret_token;
+	ask(ASK_ROOM, id, deadline_ms, (void *)done, arg);
+	return 0;
+}
+
+int __wrap_events_after(struct db *db, int64_t conv, int64_t after, int limit, uint64_t deadline_ms,
+			events_done_fn *done, void *arg, uint64_t *ret_token)
+{
+	struct asked *a = ask(ASK_EVENTS, conv, deadline_ms, (void *)done, arg);
+
+	(void)db;
+	(void)ret_token;
+	a->after = after;
+	a->limit = limit;
+	return 0;
+}
+
+int __wrap_events_settle(struct db *db, int64_t conv, uint64_t deadline_ms, events_settled_fn *done,
+			 void *arg, uint64_t *ret_token)
+{
+	(void)db;
+	(void)ret_token;
+	ask(ASK_SETTLE, conv, deadline_ms, (void *)done, arg);
+	return 0;
+}
+
+int __wrap_batch_submit(struct db *db, const struct batch_row *rows, size_t n, uint64_t deadline_ms,
+			batch_done_fn *done, void *arg)
+{
+	struct asked *a = ask(ASK_BATCH, 0, deadline_ms, (void *)done, arg);
+
+	(void)db;
+	a->n = n;
+	a->rows = xcalloc(n, sizeof(*rows));
+	for (size_t i = 0; i < n; i++) {
+		a->rows[i] = rows[i];
+		a->rows[i].content = (struct str){xstrndup(rows[i].content.p, rows[i].content.len),
+						  rows[i].content.len};
+	}
+	return 0;
+}
+
+int __wrap_user_guest_get(struct db *db, struct str name, uint64_t deadline_ms, user_done_fn *done,
+			  void *arg, uint64_t *ret_token)
+{
+	(void)db;
+	(void)ret_token;
+	ask(ASK_GUEST, 0, deadline_ms, (void *)done, arg)->name =
+		(struct str){xstrndup(name.p, name.len), name.len};
+	return 0;
+}
+
+int __wrap_messages_page_native(struct db *db, int64_t conv, enum page_from from, int64_t rev,
+				int limit, uint64_t deadline_ms, page_done_fn *done, void *arg,
+				uint64_t *ret_token)
+{
+	struct asked *a = ask(ASK_PAGE, conv, deadline_ms, (void *)done, arg);
+
+	(void)db;
+	(void)ret_token;
+	a->after = from == PAGE_AFTER ? rev : -rev;
+	a->limit = limit;
+	return 0;
+}
+
+/* ---- Answers ---- */
+
+int asked_count(enum ask what)
+{
+	int n = 0;
+
+	for (int i = 0; i < n_questions; i++)
+		n += questions[i].what == what;
+	return n;
+}
+
+static int oldest(enum ask what)
+{
+	int i = 0;
+
+	while (i < n_questions && questions[i].what != what)
+		i++;
+	if (i == n_questions)
+		fail_msg("the database was not asked (%d)", what);
+	return i;
+}
+
+const struct asked *asked(enum ask what)
+{
+	return &questions[oldest(what)];
+}
+
+static struct asked take(enum ask what)
+{
+	int i = oldest(what);
+	struct asked a = questions[i];
+
+	n_questions--;
+	memmove(questions + i, questions + i + 1, (size_t)(n_questions - i) * sizeof(a));
+	return a;
+}
+
+static void asked_done(struct asked *a)
+{
+	for (size_t i = 0; i < a->n; i++)
+		free((char *)a->rows[i].content.p);
+	free(a->rows);
+	free((char *)a->name.p);
+}
+
+static void answer_room(int err, const struct room *room)
+{
+	struct asked a = take(ASK_ROOM);
+	struct room r = room ? *room : (struct room){0};
+
+	r.id = a.conv;
+	((room_done_fn *)a.done)(a.arg, err, err ? NULL : &r);
+	turn();
+}
+
+void db_room(int64_t rev, int64_t seq)
+{
+	answer_room(0, &(struct room){.rev = rev, .seq = seq});
+}
+
+void db_room_closed(void)
+{
+	answer_room(0, &(struct room){.is_closed = true});
+}
+
+void db_room_error(int err)
+{
+	answer_room(err, NULL);
+}
+
+static void answer_events(int64_t first, int64_t last, int64_t closing)
+{
+	struct asked a = take(ASK_EVENTS);
+	int n = (int)(last - first + 1);
+	struct event_row *rows = xcalloc((size_t)MAX(n, 1), sizeof(*rows));
+	char(*texts)[32] = xcalloc((size_t)MAX(n, 1), sizeof(*texts));
+
+	for (int i = 0; i < n; i++) {
+		int64_t rev = first + i;
+
+		snprintf(texts[i], sizeof(texts[i]), "m%" PRId64, rev);
+		rows[i] = (struct event_row){
+			.rev = rev,
+			.seq = rev,
+			.at_ms = STAND_AT_MS,
+			.kind = rev == closing ? KIND_CONVERSATION_CLOSE : KIND_MESSAGE_NEW,
+			.actor = 7,
+			.actor_name = STR("Dora"),
+			.content = rev == closing ? (struct str){0} : str_of(texts[i]),
+		};
+	}
+	assert_true(n <= a.limit);
+	present = (struct rows){MAX(n, 0), rows};
+	((events_done_fn *)a.done)(a.arg, 0, (struct db_result *)&present);
+	free(rows);
+	free(texts);
+	turn();
+}
+
+void db_events(int64_t first, int64_t last)
+{
+	answer_events(first, last, 0);
+}
+
+void db_events_closing(int64_t first, int64_t last)
+{
+	answer_events(first, last, last);
+}
+
+void db_events_error(int err)
+{
+	struct asked a = take(ASK_EVENTS);
+
+	((events_done_fn *)a.done)(a.arg, err, NULL);
+	turn();
+}
+
+void db_settled(int err)
+{
+	struct asked a = take(ASK_SETTLE);
+
+	((events_settled_fn *)a.done)(a.arg, err);
+	turn();
+}
+
+void db_batch(const struct batch_answer *answers)
+{
+	struct asked a = take(ASK_BATCH);
+
+	((batch_done_fn *)a.done)(a.arg, answers, a.n);
+	asked_done(&a);
+	turn();
+}
+
+void db_batch_stored(int64_t rev)
+{
+	const struct asked *a = asked(ASK_BATCH);
+	struct batch_answer *answers = xcalloc(a->n, sizeof(*answers));
+
+	for (size_t i = 0; i < a->n; i++)
+		answers[i] = (struct batch_answer){
+			.conv = a->rows[i].conv,
+			.rev = rev + (int64_t)i,
+			.seq = rev + (int64_t)i,
+			.at_ms = STAND_AT_MS,
+		};
+	db_batch(answers);
+	free(answers);
+}
+
+void db_guest(int64_t id, const char *name)
+{
+	struct asked a = take(ASK_GUEST);
+	const struct user user = {.id = id, .name = str_of(name)};
+
+	((user_done_fn *)a.done)(a.arg, 0, &user);
+	asked_done(&a);
+	turn();
+}
+
+void db_guest_error(int err)
+{
+	struct asked a = take(ASK_GUEST);
+
+	((user_done_fn *)a.done)(a.arg, err, NULL);
+	asked_done(&a);
+	turn();
+}
+
+void db_page(int err, const char *json)
+{
+	struct asked a = take(ASK_PAGE);
+
+	((page_done_fn *)a.done)(a.arg, err, str_of(json));
+	turn();
+}
+
+/* ---- The worker ---- */
+
+static void set(struct settings *s, const char *assignment)
+{
+	struct buf faults = BUF_INIT;
+
+	assert_int_equal(settings_assign(s, str_of(assignment), &faults), 0);
+	buf_done(&faults);
+}
+
+void stand_set(const char *assignment)
+{
+	set(wk->settings, assignment);
+}
+
+static void open_line(void)
+{
+	int pair[2];
+
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+	control_fd = pair[0];
+	master_fd = pair[1];
+	assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
+	lifeline_end = pair[0];
+	lifeline_fd = pair[1];
+}
+
+static struct shm *open_shm(uint32_t *ret_generation)
+{
+	const struct shm_geometry geo = {STAND_SLOTS, 1000, 1000, 1000, 1000, 0, 65536};
+	struct shm *shm = NULL;
+
+	assert_int_equal(shm_create(&geo, &shm), 0);
+	for (unsigned i = 0; i < STAND_SLOTS; i++) {
+		uint32_t generation;
+
+		assert_int_equal(slot_reserve(shm, i, &generation), 0);
+		if (i == 0)
+			*ret_generation = generation;
+		else if (i == 1)
+			assert_int_equal(slot_open(shm, i, getpid(), generation), 0);
+	}
+	return shm;
+}
+
+int stand_setup(void **state)
+{
+	uint32_t generation = 0;
+	struct shm *shm;
+
+	(void)state;
+	now_ms = FIRST_MS;
+	is_db_connected = true;
+	n_questions = 0;
+	open_line();
+	shm = open_shm(&generation);
+	for (int i = 0; i < STAND_SLOTS; i++)
+		wake_fds[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	boot = (struct worker_boot){
+		.settings = settings_new(),
+		.shm = shm,
+		.slot = 0,
+		.generation = generation,
+		.n_slots = STAND_SLOTS,
+		.wake_fds = wake_fds,
+		.control_fd = control_fd,
+		.lifeline_fd = lifeline_end,
+	};
+	wk = worker_open(&boot);
+	assert_non_null(wk);
+	assert_int_equal(wk->exit_code, WORKER_EXIT_OK);
+	turn();
+	return 0;
+}
+
+/* What the database still owes is answered as a lost connection would be. */
+static void answer_all(void)
+{
+	for (int i = 0; n_questions && i < 10 * ASKED_MAX; i++) {
+		struct batch_answer unsent[8] = {0};
+
+		switch (questions[0].what) {
+		case ASK_ROOM:
+			db_room_error(-ERR_UNAVAILABLE);
+			break;
+		case ASK_EVENTS:
+			db_events(1, 0);
+			break;
+		case ASK_SETTLE:
+			db_settled(0);
+			break;
+		case ASK_BATCH:
+			assert_true(questions[0].n <= ARRAY_LEN(unsent));
+			for (size_t k = 0; k < ARRAY_LEN(unsent); k++)
+				unsent[k].status = BATCH_UNSENT;
+			db_batch(unsent);
+			break;
+		case ASK_GUEST:
+			db_guest_error(-ERR_UNAVAILABLE);
+			break;
+		case ASK_PAGE:
+			db_page(-ERR_UNAVAILABLE, "");
+			break;
+		}
+	}
+}
+
+int stand_teardown(void **state)
+{
+	(void)state;
+	answer_all();
+	worker_close(wk);
+	wk = NULL;
+	shm_detach(&boot.shm);
+	for (int i = 0; i < STAND_SLOTS; i++)
+		close(wake_fds[i]);
+	close(control_fd);
+	close(master_fd);
+	close(lifeline_end);
+	if (lifeline_fd >= 0)
+		close(lifeline_fd);
+	return 0;
+}
+
+void turn(void)
+{
+	ev_run(wk->loop, EVRUN_NOWAIT);
+}
+
+void turns(int n)
+{
+	while (n-- > 0)
+		turn();
+}
+
+void pass_ms(uint64_t ms)
+{
+	now_ms += ms;
+	turns(3);
+}
+
+int64_t counted(enum metric m)
+{
+	return metric_get(wk->shm, 0, m);
+}
+
+/* ---- Clients ---- */
+
+void client_open(struct client *cl, enum dialect dialect, int64_t room)
+{
+	struct conn *c;
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair),
+			 0);
+	*cl = (struct client){.fd = pair[0]};
+	c = conn_open(wk, pair[1]);
+	assert_non_null(c);
+	cl->id = c->id;
+	ws_conn_start(c, dialect, room);
+	turn();
+}
+
+void client_close(struct client *cl)
+{
+	if (cl->fd >= 0)
+		close(cl->fd);
+	cl->fd = -1;
+	buf_done(&cl->in);
+	turns(2);
+}
+
+struct conn *client_conn(const struct client *cl)
+{
+	return conn_find(wk, cl->id);
+}
+
+void client_frame(struct client *cl, unsigned op, const void *payload, size_t len)
+{
+	static const uint8_t mask[4] = {0x37, 0xfa, 0x21, 0x3d};
+	struct buf b = BUF_INIT;
+
+	buf_add_char(&b, (char)(0x80 | op));
+	if (len < 126) {
+		buf_add_char(&b, (char)(0x80 | len));
+	} else {
+		assert_true(len < 65536);
+		buf_add_char(&b, (char)(0x80 | 126));
+		buf_add_char(&b, (char)(len >> 8));
+		buf_add_char(&b, (char)len);
+	}
+	buf_add(&b, mask, 4);
+	for (size_t i = 0; i < len; i++)
+		buf_add_char(&b, (char)(((const uint8_t *)payload)[i] ^ mask[i % 4]));
+	assert_int_equal(write(cl->fd, b.p, b.len), (ssize_t)b.len);
+	buf_done(&b);
+	turns(3);
+}
+
+void say(struct client *cl, const char *text)
+{
+	client_frame(cl, 1, text, strlen(text));
+}
+
+static char heard[300000];
+
+/* The header of a server's frame: whole, without mask or reserved bits. Returns its length, 0 when more is needed. */
+static size_t frame_header(const struct buf *b, size_t *ret_len)
+{
+	if (b->len < 2)
+		return 0;
+	assert_int_equal(b->p[0] & 0xf0, 0x80);
+	assert_int_equal(b->p[1] & 0x80, 0);
+	*ret_len = b->p[1];
+	if (*ret_len < 126)
+		return 2;
+	if (b->len < 10)
+		return 0;
+	if (*ret_len == 126) {
+		*ret_len = (size_t)b->p[2] << 8 | b->p[3];
+		return 4;
+	}
+	*ret_len = 0;
+	for (int i = 2; i < 10; i++)
+		*ret_len = *ret_len << 8 | b->p[i];
+	return 10;
+}
+
+const char *told(struct client *cl)
+{
+	size_t len = 0, header;
+	const char *payload;
+	ssize_t n = 0;
+
+	while (cl->fd >= 0 && (n = read(cl->fd, buf_reserve(&cl->in, 65536), 65536)) > 0)
+		buf_commit(&cl->in, (size_t)n);
+	header = frame_header(&cl->in, &len);
+	if (!header || cl->in.len < header + len)
+		return cl->in.len ? "(part)" : n == 0 ? "(end)" : "";
+	assert_true(len + 64 < sizeof(heard));
+	payload = (const char *)cl->in.p + header;
+	switch (cl->in.p[0] & 15) {
+	case 1:
+		snprintf(heard, sizeof(heard), "%.*s", (int)len, payload);
+		break;
+	case 8:
+		if (len < 2)
+			snprintf(heard, sizeof(heard), "close");
+		else
+			snprintf(heard, sizeof(heard), "close %d %.*s",
+				 (uint8_t)payload[0] << 8 | (uint8_t)payload[1], (int)len - 2,
+				 payload + 2);
+		break;
+	case 9:
+		snprintf(heard, sizeof(heard), "ping %.*s", (int)len, payload);
+		break;
+	case 10:
+		snprintf(heard, sizeof(heard), "pong %.*s", (int)len, payload);
+		break;
+	default:
+		fail_msg("opcode %d from the server", cl->in.p[0] & 15);
+	}
+	buf_consume(&cl->in, header + len);
+	return heard;
+}
+
+static bool is_frame(const char *text)
+{
+	return *text && strcmp(text, "(part)") != 0 && strcmp(text, "(end)") != 0;
+}
+
+const char *told_until(struct client *cl, const char *needle)
+{
+	const char *text;
+
+	do {
+		text = told(cl);
+		if (strstr(text, needle))
+			return text;
+	} while (is_frame(text));
+	fail_msg("never told: %s", needle);
+	return NULL;
+}
+
+void told_all(struct client *cl)
+{
+	while (is_frame(told(cl)))
+		;
+}
+
+const char *told_revs(struct client *cl)
+{
+	static char revs[4096];
+	const char *text;
+	size_t at = 0;
+
+	revs[0] = '\0';
+	while (is_frame(text = told(cl))) {
+		const char *rev = strstr(text, "\"rev\":");
+
+		if (!rev || !(strstr(text, "\"type\":\"message\"") || strstr(text, "\"op\":\"ev\"")))
+			continue;
+		at += (size_t)snprintf(revs + at, sizeof(revs) - at, "%s%lld", at ? " " : "",
+				       strtoll(rev + 6, NULL, 10));
+		assert_true(at < sizeof(revs));
+	}
+	return revs;
+}
+
+void enter_raw(struct client *cl, const char *name, int64_t user, int64_t head)
+{
+	char hello[128];
+
+	client_open(cl, DIALECT_RAW, ROOM);
+	snprintf(hello, sizeof(hello), "{\"username\":\"%s\"}", name);
+	say(cl, hello);
+	if (asked_count(ASK_GUEST))
+		db_guest(user, name);
+	while (asked_count(ASK_ROOM))
+		db_room(head, head);
+	pass_ms(1000); /* longer than any pause between user lists here */
+	told_until(cl, "\"type\":\"connected\"");
+	told_all(cl);
+}
+
+void enter_native(struct client *cl, const char *name, int64_t user)
+{
+	char hello[128];
+
+	client_open(cl, DIALECT_NATIVE, 0);
+	snprintf(hello, sizeof(hello), "{\"op\":\"hello\",\"id\":1,\"name\":\"%s\"}", name);
+	say(cl, hello);
+	if (asked_count(ASK_GUEST))
+		db_guest(user, name);
+	turn();
+	told_until(cl, "\"op\":\"welcome\"");
+}
+
+/* ---- The ring ---- */
+
+struct event message(int64_t conv, int64_t rev)
+{
+	static char text[32];
+
+	snprintf(text, sizeof(text), "m%" PRId64, rev);
+	return (struct event){
+		.type = EVT_MESSAGE_NEW,
+		.conv = conv,
+		.rev = rev,
+		.seq = rev,
+		.at_ms = STAND_AT_MS,
+		.actor = 7,
+		.actor_name = STR("Dora"),
+		.content = str_of(text),
+	};
+}
+
+uint64_t publish_as(unsigned slot, const struct event *ev)
+{
+	struct buf b = BUF_INIT;
+	const uint64_t one = 1;
+	uint64_t wake = 0;
+
+	event_encode(ev, &b);
+	ring_publish_begin(wk->shm, slot);
+	assert_int_equal(
+		ring_publish_add(wk->shm, slot, ev->conv, ev->rev, 0, b.p, b.len, NULL), 0);
+	assert_int_equal(ring_publish_end(wk->shm, slot, &wake), 0);
+	buf_done(&b);
+	for (unsigned i = 0; i < STAND_SLOTS; i++)
+		if (wake >> i & 1)
+			assert_int_equal(write(wake_fds[i], &one, sizeof(one)), sizeof(one));
+	return wake;
+}
+
+void publish(int64_t rev)
+{
+	const struct event ev = message(ROOM, rev);
+
+	publish_as(1, &ev);
+	turns(3);
+}

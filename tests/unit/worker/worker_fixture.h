@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A whole worker under a test's hand: real loop, real shared memory, clients on socket pairs. The clock stands
+ * still until the test moves it, and the database answers what the test says, when it says so.
+ * Programs that use it are linked with the --wrap options of the Makefile.
+ */
+#ifndef TESTS_WORKER_FIXTURE_H
+#define TESTS_WORKER_FIXTURE_H
+
+#include "worker_test.h"
+
+#include "sql/batch.h"
+#include "sql/events.h"
+#include "worker/chan.h"
+#include "worker/conn.h"
+#include "worker/worker.h"
+
+#define STAND_SLOTS 3
+#define ROOM 42
+#define STAND_AT_MS INT64_C(1767323045678) /* 2026-01-02T03:04:05.678Z: time of every event here */
+
+/* ---- The worker, in slot 0; slots 1 and 2 are other workers that the test plays ---- */
+
+extern struct worker *wk;
+extern int wake_fds[STAND_SLOTS]; /* eventfds */
+extern int master_fd;		  /* the master's end of the control line */
+extern int lifeline_fd;		  /* closing it (then -1) is the master's death */
+extern uint64_t now_ms;		  /* clock_mono_ms, in every folder */
+
+int stand_setup(void **state); /* per test */
+int stand_teardown(void **state);
+
+/* "section.key=value" for the worker's own settings. */
+void stand_set(const char *assignment);
+
+/* One turn of the loop that does not sleep; N of them. */
+void turn(void);
+void turns(int n);
+
+/* Time passes, then the loop turns. */
+void pass_ms(uint64_t ms);
+
+int64_t counted(enum metric m);
+
+/* ---- Clients ---- */
+
+struct client {
+	int fd;
+	uint64_t id; /* of the connection */
+	struct buf in;
+};
+
+/* A socket whose opening handshake is done. */
+void client_open(struct client *cl, enum dialect dialect, int64_t room);
+void client_close(struct client *cl);
+
+/* The connection, NULL when it has gone. */
+struct conn *client_conn(const struct client *cl);
+
+/* Sends one masked frame (RFC 6455 section 5.2), then the loop turns. */
+void client_frame(struct client *cl, unsigned op, const void *payload, size_t len);
+void say(struct client *cl, const char *text);
+
+/*
+ * The next frame: text as it is, "ping X", "pong X", "close 4480 reason"; "" when there is none, "(part)" when it is
+ * not complete, "(end)" at the end of the stream. Static until the next call.
+ */
+const char *told(struct client *cl);
+
+/* Frames up to the first that contains NEEDLE; fails the test when there is none. */
+const char *told_until(struct client *cl, const char *needle);
+
+/* All frames that are there: the revs of the messages among them, "5 6 7". */
+const char *told_revs(struct client *cl);
+
+/* All frames that are there are thrown away. */
+void told_all(struct client *cl);
+
+/*
+ * A raw client of ROOM / a native client that says hello, answered as guest USER with NAME; the raw one is in
+ * the room and live when it returns, with everything told so far thrown away. HEAD: rev of the log, if the room is
+ * looked up now.
+ */
+void enter_raw(struct client *cl, const char *name, int64_t user, int64_t head);
+void enter_native(struct client *cl, const char *name, int64_t user);
+
+/* ---- The database ---- */
+
+enum ask { ASK_ROOM, ASK_EVENTS, ASK_SETTLE, ASK_BATCH, ASK_GUEST, ASK_PAGE };
+
+/* A question that nobody has answered. */
+struct asked {
+	enum ask what;
+	int64_t conv, after;
+	int limit;
+	struct str name;	/* ASK_GUEST */
+	struct batch_row *rows; /* ASK_BATCH; contents are copies */
+	size_t n;
+	uint64_t deadline_ms;
+	void *done, *arg;
+};
+
+extern bool is_db_connected;
+
+int asked_count(enum ask what);
+const struct asked *asked(enum ask what); /* the oldest; fails the test when there is none */
+
+/* Each answers the oldest question of its kind. */
+void db_room(int64_t rev, int64_t seq);
+void db_room_closed(void);
+void db_room_error(int err);
+void db_events(int64_t first, int64_t last); /* messages "mREV" of user 7, Dora; none when LAST < FIRST */
+void db_events_closing(int64_t first, int64_t last); /* LAST is a conversation.close */
+void db_events_error(int err);
+void db_settled(int err);
+void db_batch(const struct batch_answer *answers);
+void db_batch_stored(int64_t rev); /* every row, from this rev on; seq equals rev */
+void db_guest(int64_t id, const char *name);
+void db_guest_error(int err);
+void db_page(int err, const char *json);
+
+/* ---- The ring ---- */
+
+/* The event of message REV of CONV: "mREV" by user 7, Dora. */
+struct event message(int64_t conv, int64_t rev);
+
+/* Worker SLOT publishes it, and wakes whom it must. Returns the set of slots it had to wake. */
+uint64_t publish_as(unsigned slot, const struct event *ev);
+void publish(int64_t rev); /* message REV of ROOM, by slot 1 */
+
+#endif
