@@ -105,8 +105,10 @@ int check_run(const struct options *opt, bool with_print)
 			settings_print(s, false, &text);
 		r = check_settings(s, &report);
 	}
-	fwrite(report.p, 1, report.len, stderr);
-	fwrite(text.p, 1, text.len, stdout);
+	if (report.len)
+		fwrite(report.p, 1, report.len, stderr);
+	if (text.len)
+		fwrite(text.p, 1, text.len, stdout);
 	if (r == 0 && !with_print)
 		puts("configuration ok");
 	buf_done(&report);

@@ -252,7 +252,8 @@ static int report(const struct master *m, int r, const char *why)
 		log_warn("there is no control socket", LF_STR("path", path), LF_STR("error", why));
 		return 0;
 	}
-	log_error("the control socket cannot be opened", LF_STR("path", path), LF_STR("error", why));
+	log_error("the control socket cannot be opened", LF_STR("path", path),
+		  LF_STR("error", why));
 	return -ERR_IO;
 }
 

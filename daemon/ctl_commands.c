@@ -53,7 +53,8 @@ static const char *child_state(const struct child *c, const struct slot_info *in
 	return "stopped";
 }
 
-static void add_worker(struct buf *b, const struct child *c, const struct slot_info *info, uint64_t now)
+static void add_worker(struct buf *b, const struct child *c, const struct slot_info *info,
+		       uint64_t now)
 {
 	json_add_sep(b);
 	buf_add_char(b, '{');
@@ -67,7 +68,7 @@ static void add_worker(struct buf *b, const struct child *c, const struct slot_i
 	}
 	if (c->pid > 0 && info->heartbeat_ms)
 		json_add_key_i64(b, "heartbeat_age_ms",
-				 now > info->heartbeat_ms ? (int64_t)(now - info->heartbeat_ms) : 0);
+				 (int64_t)(MAX(now, info->heartbeat_ms) - info->heartbeat_ms));
 	buf_add_char(b, '}');
 }
 
@@ -121,9 +122,10 @@ static void add_database(struct buf *b, const struct master *m)
 	buf_add_char(b, '}');
 }
 
-static int64_t count_connections(const struct master *m)
+/* Those that stay: requests come and go. */
+static int64_t count_sockets(const struct master *m)
 {
-	return metric_sum(m->shm, M_CONNECTIONS_ACCEPTED) - metric_sum(m->shm, M_CONNECTIONS_CLOSED);
+	return metric_sum(m->shm, M_CONNECTIONS_RAW) + metric_sum(m->shm, M_CONNECTIONS_NATIVE);
 }
 
 static void answer_status(struct master *m, struct str arg, struct buf *b)
@@ -134,7 +136,7 @@ static void answer_status(struct master *m, struct str arg, struct buf *b)
 	json_add_key_i64(b, "pid", getpid());
 	json_add_key_cstr(b, "state", master_states[m->state]);
 	json_add_key_i64(b, "uptime_ms", (int64_t)(clock_mono_ms() - m->started_ms));
-	json_add_key_i64(b, "connections", count_connections(m));
+	json_add_key_i64(b, "sockets", count_sockets(m));
 	add_listen(b, m);
 	add_database(b, m);
 	add_workers(b, m);
@@ -227,7 +229,8 @@ static bool is_fresh(const struct master *m, unsigned slot)
 {
 	struct slot_info info;
 
-	return slot_read(m->shm, slot, &info) == 0 && clock_mono_ms() < info.heartbeat_ms + FRESH_MS;
+	return slot_read(m->shm, slot, &info) == 0 &&
+	       clock_mono_ms() < info.heartbeat_ms + FRESH_MS;
 }
 
 /* A ready worker that takes the order; those that seem to stand still only if they MAY_BE_STALE. */
@@ -249,7 +252,8 @@ static bool ask_worker(struct master *m, struct str line, int fd, struct buf *re
 
 	buf_printf(&order, "ctl %.*s", (int)line.len, line.p);
 	buf_add_char(&order, '\0');
-	is_taken = hand_over(m, (char *)order.p, fd, false) || hand_over(m, (char *)order.p, fd, true);
+	is_taken = hand_over(m, (char *)order.p, fd, false) ||
+		   hand_over(m, (char *)order.p, fd, true);
 	buf_done(&order);
 	if (!is_taken)
 		ctl_command_fail(ret_answer, "no worker is ready");

@@ -22,8 +22,8 @@ struct ctl_socket {
 };
 
 /*
- * Makes a listening socket at PATH with MODE. Returns 0, -ERR_EXISTS when another process serves it, or
- * -ERR_IO with *RET_WHY a static or errno's text.
+ * Makes a listening socket at PATH with MODE. Returns 0, -ERR_EXISTS when another process serves
+ * it, or -ERR_IO with *RET_WHY a static or errno's text.
  */
 int ctl_socket_open(const char *path, mode_t mode, struct ctl_socket *ret,
 		    const char **ret_why) MUST_CHECK;
@@ -32,8 +32,8 @@ int ctl_socket_open(const char *path, mode_t mode, struct ctl_socket *ret,
 void ctl_socket_close(struct ctl_socket *s, const char *path);
 
 /*
- * Carries out LINE (1 to CTL_LINE_MAX bytes, no control characters). True: *RET_ANSWER holds the answer; false: a
- * worker will answer on FD, of which the caller still closes its own copy.
+ * Carries out LINE (1 to CTL_LINE_MAX bytes, no control characters). True: *RET_ANSWER holds the
+ * answer; false: a worker will answer on FD, of which the caller still closes its own copy.
  */
 bool ctl_command_run(struct master *m, struct str line, int fd, struct buf *ret_answer);
 

@@ -27,7 +27,8 @@ static int print(struct str text, int code)
 {
 	bool has_end = text.len && text.p[text.len - 1] == '\n';
 
-	fwrite(text.p, 1, text.len, stdout);
+	if (text.len)
+		fwrite(text.p, 1, text.len, stdout);
 	if (!has_end)
 		putchar('\n');
 	return fflush(stdout) == 0 ? code : EX_IOERR;

@@ -38,7 +38,8 @@ static int open_socket(const char *path, struct buf *ret_why)
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) < 0 ||
 	    connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0) {
-		r = fail(path, errno == EACCES || errno == EPERM ? -ERR_DENIED : -ERR_UNAVAILABLE, ret_why);
+		r = errno == EACCES || errno == EPERM ? -ERR_DENIED : -ERR_UNAVAILABLE;
+		r = fail(path, r, ret_why);
 		if (fd >= 0)
 			close(fd);
 		return r;
@@ -77,7 +78,8 @@ static int read_all(int fd, struct buf *ret)
 	}
 }
 
-int roomctl_client_ask(const char *path, struct str line, struct buf *ret_answer, struct buf *ret_why)
+int roomctl_client_ask(const char *path, struct str line, struct buf *ret_answer,
+		       struct buf *ret_why)
 {
 	struct buf text = BUF_INIT;
 	int fd = open_socket(path, ret_why), r;

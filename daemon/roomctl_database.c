@@ -72,13 +72,15 @@ static void print_text(int r, struct str report)
 	if (r == 0 && !has_change(report))
 		puts("nothing was changed");
 	else if (r < 0)
-		fprintf(stderr, "roomctl: %s\n", r == -ERR_AGAIN ? "migrations are missing" : err_text(r));
+		fprintf(stderr, "roomctl: %s\n",
+			r == -ERR_AGAIN ? "migrations are missing" : err_text(r));
 }
 
 int roomctl_database_run(const struct roomctl_options *o)
 {
 	struct buf report = BUF_INIT;
 	struct settings *s;
+	enum migrate_mode mode = o->is_check ? MIGRATE_CHECK : MIGRATE_APPLY;
 	int r = options_load(&o->common, &s, &report);
 
 	if (r < 0) {
@@ -89,7 +91,7 @@ int roomctl_database_run(const struct roomctl_options *o)
 	if (o->id == ROOMCTL_INIT_DB)
 		r = database_ensure(s->database_url, &report);
 	if (r == 0)
-		r = migrate_run(s->database_url, o->is_check ? MIGRATE_CHECK : MIGRATE_APPLY, &report);
+		r = migrate_run(s->database_url, mode, &report);
 	if (o->is_json)
 		print_json(r, buf_str(&report));
 	else

@@ -27,8 +27,9 @@ static const struct option long_options[] = {
 
 void roomctl_options_help(struct buf *ret)
 {
-	buf_add_cstr(ret, "Usage: roomctl [-c FILE] [-o SECTION.KEY=VALUE]... [-s SOCKET] [--json] COMMAND\n"
-			  "Asks and orders a running roomd, and prepares its database.\n\n");
+	buf_add_cstr(ret,
+		     "Usage: roomctl [-c FILE] [-o SECTION.KEY=VALUE]... [-s SOCKET] [--json] COMMAND\n"
+		     "Asks and orders a running roomd, and prepares its database.\n\n");
 	for (size_t i = 0; i < ROOMCTL_COMMANDS; i++) {
 		const struct roomctl_command *c = &roomctl_commands[i];
 		int width = 16 - (int)strlen(c->words);
@@ -157,10 +158,12 @@ int roomctl_options_line(const struct roomctl_options *o, struct buf *ret, struc
 	for (const char *p = argument; *p; p++) {
 		if ((unsigned char)*p > ' ' && *p != 0x7f)
 			continue;
-		buf_printf(ret_why, "%s may hold neither blanks nor control characters\n", c->argument);
+		buf_printf(ret_why, "%s may hold neither blanks nor control characters\n",
+			   c->argument);
 		return -ERR_INVAL;
 	}
-	if (strcmp(c->argument, "ID") == 0 && (str_to_i64(str_of(argument), &number) < 0 || number <= 0)) {
+	if (strcmp(c->argument, "ID") == 0 &&
+	    (str_to_i64(str_of(argument), &number) < 0 || number <= 0)) {
 		buf_printf(ret_why, "\"%s\" is no number of a room\n", argument);
 		return -ERR_INVAL;
 	}

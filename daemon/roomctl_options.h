@@ -32,8 +32,8 @@ struct roomctl_options {
 };
 
 /*
- * Reads the command line; options may stand anywhere. Returns 0, or -ERR_INVAL after a line for people in
- * *RET_WHY (may be empty: getopt has spoken).
+ * Reads the command line; options may stand anywhere. Returns 0, or -ERR_INVAL after a line for
+ * people in *RET_WHY (may be empty: getopt has spoken).
  */
 int roomctl_options_parse(int argc, char **argv, struct roomctl_options *ret,
 			  struct buf *ret_why) MUST_CHECK;
@@ -42,16 +42,16 @@ int roomctl_options_parse(int argc, char **argv, struct roomctl_options *ret,
 void roomctl_options_help(struct buf *ret);
 
 /*
- * The line for the control socket, without its end. Returns 0, or -ERR_INVAL after a line in *RET_WHY when the
- * argument could not be one.
+ * The line for the control socket, without its end. Returns 0, or -ERR_INVAL after a line in
+ * *RET_WHY when the argument could not be one.
  */
 int roomctl_options_line(const struct roomctl_options *o, struct buf *ret,
 			 struct buf *ret_why) MUST_CHECK;
 
 /*
- * Appends the path of the control socket, NUL-terminated: -s, else control.socket. A configuration with
- * faults, or one that may not be read, is no hindrance: the daemon may be running, and be asked about
- * just that.
+ * Appends the path of the control socket, NUL-terminated: -s, else control.socket. A configuration
+ * with faults, or one that may not be read, is no hindrance: the daemon may be running, and be
+ * asked about just that.
  */
 void roomctl_options_socket(const struct roomctl_options *o, struct buf *ret);
 

@@ -38,6 +38,14 @@ static bool next_cell(struct str *rest, struct str *ret, bool *ret_is_last)
 	return true;
 }
 
+/* Empty cells at the end leave no blanks. */
+static void end_line(struct buf *b)
+{
+	while (b->len && b->p[b->len - 1] == ' ')
+		b->len--;
+	buf_add_char(b, '\n');
+}
+
 void roomctl_text_align(struct str tabbed, struct buf *ret)
 {
 	size_t widths[COLUMNS_MAX] = {0}, column = 0;
@@ -54,7 +62,7 @@ void roomctl_text_align(struct str tabbed, struct buf *ret)
 	for (rest = tabbed; next_cell(&rest, &cell, &is_last);) {
 		buf_add_str(ret, cell);
 		if (is_last)
-			buf_add_char(ret, '\n');
+			end_line(ret);
 		for (size_t i = width_of(cell); !is_last && i < widths[column] + 2; i++)
 			buf_add_char(ret, ' ');
 		column = is_last ? 0 : MIN(column + 1, COLUMNS_MAX - 1);
@@ -159,7 +167,8 @@ static void add_worker(struct buf *b, const struct json_value *w)
 
 static void print_status(const struct json_value *v, struct buf *b)
 {
-	const struct json_value *database = json_get(v, "database"), *workers = json_get(v, "workers");
+	const struct json_value *database = json_get(v, "database");
+	const struct json_value *workers = json_get(v, "workers");
 
 	buf_add_cstr(b, "roomd\t");
 	add_text(b, v, "version");
@@ -169,7 +178,7 @@ static void print_status(const struct json_value *v, struct buf *b)
 	add_duration(b, number(v, "uptime_ms"));
 	buf_add_cstr(b, "\nlisten\t");
 	add_items(b, json_get(v, "listen"), NULL);
-	buf_printf(b, "\nconnections\t%" PRId64 "\nschema\t", number(v, "connections"));
+	buf_printf(b, "\nsockets\t%" PRId64 "\nschema\t", number(v, "sockets"));
 	add_text(b, database, "schema");
 	buf_printf(b, "\ndatabase\t%" PRId64 " connections\n\n", number(database, "connections"));
 	buf_add_cstr(b, "WORKER\tPID\tGENERATION\tSTATE\tUP\tHEARTBEAT\tRING LAG\n");
@@ -216,7 +225,8 @@ static void print_room_show(const struct json_value *v, struct buf *b)
 	add_set(b, "names", users, "name");
 	add_set(b, "typing", json_get(v, "typing"), "name");
 	add_set(b, "workers", json_get(v, "workers"), NULL);
-	buf_printf(b, "revision\t%" PRId64 "\nstate\t%s\n", number(v, "published_rev"), room_state(v));
+	buf_printf(b, "revision\t%" PRId64 "\nstate\t%s\n", number(v, "published_rev"),
+		   room_state(v));
 }
 
 static void add_lines(struct buf *b, const char *word, const struct json_value *list)
@@ -268,16 +278,18 @@ static bool is_object(const struct json_doc *doc)
 int roomctl_text_judge(struct str answer, struct buf *ret_why)
 {
 	struct json_doc *doc;
+	const struct json_value *root;
 	struct str why;
-	bool is_ok = true;
+	bool is_ok;
 	int r = 0;
 
 	if (json_parse(answer, DEPTH_MAX, &doc, NULL) < 0)
 		return 0;
-	if (is_object(doc) && json_to_str(json_get(json_root(doc), "error"), &why)) {
+	root = json_root(doc);
+	if (json_to_str(json_get(root, "error"), &why)) {
 		add_clean(ret_why, why);
 		r = -ERR_DENIED;
-	} else if (is_object(doc) && json_to_bool(json_get(json_root(doc), "ok"), &is_ok) && !is_ok) {
+	} else if (json_to_bool(json_get(root, "ok"), &is_ok) && !is_ok) {
 		r = -ERR_INVAL;
 	}
 	json_doc_free(&doc);

@@ -21,7 +21,8 @@ static void ignore_notice(void *arg UNUSED, const char *text UNUSED)
 static PGconn *connect_to(const char *url, const char *name)
 {
 	/* the first dbname is expanded, the second one wins over what it holds */
-	const char *keys[] = {"fallback_application_name", "connect_timeout", "dbname", "dbname", NULL};
+	const char *keys[] = {"fallback_application_name", "connect_timeout", "dbname", "dbname",
+			      NULL};
 	const char *values[] = {"roomd init", "10", url, name, NULL};
 	PGconn *pg;
 
@@ -49,8 +50,8 @@ static PGconn *connect_aside(const char *url)
 
 static bool is_there(PGconn *pg, const char *name)
 {
-	PGresult *res = PQexecParams(pg, "SELECT FROM pg_database WHERE datname = $1::text", 1, NULL,
-				     &name, NULL, NULL, 0);
+	PGresult *res = PQexecParams(pg, "SELECT FROM pg_database WHERE datname = $1::text", 1,
+				     NULL, &name, NULL, NULL, 0);
 	bool is = PQresultStatus(res) != PGRES_TUPLES_OK || PQntuples(res) > 0;
 
 	PQclear(res);
@@ -83,7 +84,8 @@ static int create(PGconn *pg, const char *name, struct buf *report)
 	if (PQresultStatus(res) != PGRES_COMMAND_OK)
 		r = error_of(res);
 	if (r < 0)
-		report_line(report, "database", PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY) ?: "");
+		report_line(report, "database",
+			    PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY) ?: "");
 	else
 		buf_printf(report, "database %s: created\n", name);
 	PQclear(res);

@@ -12,9 +12,9 @@
 /*
  * Makes the database that URL names, in UTF-8, unless URL can be connected to. Asks by way of the
  * databases "postgres" and "template1" of the same server. Appends one line to REPORT when it made
- * one and on failure, without secrets. Returns 0, -ERR_DENIED when the role may not, -ERR_UNAVAILABLE
- * when the server cannot be reached or refuses for another reason than a missing database, -ERR_DB
- * otherwise.
+ * one and on failure, without secrets. Returns 0, -ERR_DENIED when the role may not,
+ * -ERR_UNAVAILABLE when the server cannot be reached or refuses for another reason than a missing
+ * database, -ERR_DB otherwise.
  */
 int database_ensure(const char *url, struct buf *report) MUST_CHECK;
 

@@ -400,6 +400,7 @@ static void conn_free(struct conn *c)
 {
 	struct worker *wk = conn_worker(c);
 
+	worker_count(wk, M_CONNECTIONS_CLOSED, 1);
 	chan_leave_all(c, c->end);
 	http_conn_done(c);
 	ws_conn_done(c);

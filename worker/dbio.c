@@ -15,7 +15,8 @@ struct dbio {
 	struct db *db;	  /* owned */
 	ev_io io;
 	ev_timer timer;
-	struct log_rate rate;
+	struct log_rate rate, schema_rate;
+	bool is_usable;
 };
 
 static void on_db_io(EV_P_ ev_io *w, int revents)
@@ -61,11 +62,19 @@ static void set_timer(void *arg, int64_t delay_ms)
 	ev_timer_start(d->wk->loop, &d->timer);
 }
 
+static void count_usable(struct dbio *d, bool is_usable)
+{
+	if (d->is_usable != is_usable)
+		worker_count(d->wk, M_DB_CONNECTIONS, is_usable ? 1 : -1);
+	d->is_usable = is_usable;
+}
+
 static void on_state(void *arg, enum db_state state, const char *text)
 {
 	struct dbio *d = arg;
 	uint64_t suppressed;
 
+	count_usable(d, state == DB_STATE_CONNECTED);
 	switch (state) {
 	case DB_STATE_CONNECTED:
 		log_info("database connected", LF_STR("connection", d->role));
@@ -76,9 +85,10 @@ static void on_state(void *arg, enum db_state state, const char *text)
 			log_warn("database connection lost", LF_STR("connection", d->role),
 				 LF_STR("reason", text), LF_INT("suppressed", suppressed));
 		break;
-	case DB_STATE_SCHEMA:
-		log_error("database schema does not fit this version: run the migrations",
-			  LF_STR("reason", text));
+	case DB_STATE_SCHEMA: /* told for every query until the schema fits */
+		if (log_rate_pass(&d->schema_rate, 10000, &suppressed))
+			log_error("database schema does not fit this version: run the migrations",
+				  LF_STR("reason", text), LF_INT("suppressed", suppressed));
 		break;
 	}
 }
@@ -113,6 +123,7 @@ static void dbio_close(struct dbio **d)
 {
 	if (!*d)
 		return;
+	count_usable(*d, false);
 	db_free(&(*d)->db);
 	ev_io_stop((*d)->wk->loop, &(*d)->io);
 	ev_timer_stop((*d)->wk->loop, &(*d)->timer);

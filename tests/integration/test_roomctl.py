@@ -167,6 +167,23 @@ def test_what_is_no_command_is_a_usage_error(daemon, words):
 # ---------------------------------------------------------------- status, metrics
 
 
+async def test_status_counts_sockets_and_database_connections(start_daemon):
+    one = start_daemon()
+    async with Http(one) as http:
+        room = (await http.new_room())['id']
+    sockets = [await RoomSocket.enter(one, room, 'Alice'), await NativeSocket.hello(one, 'Bob')]
+    await eventually(lambda: ask_json(one, 'status')['database']['connections'] == 4, 'a writer and a reader each')
+    assert ask_json(one, 'status')['sockets'] == 2
+    for each in sockets:
+        await each.close()
+
+    async def are_gone():
+        now = counters(await ask_async(one, 'metrics'))
+        return now['roomd_closed_total'] == now['roomd_accepted_total'] and \
+            ask_json(one, 'status')['sockets'] == 0
+    await eventually(are_gone, 'every connection is counted as closed')
+
+
 def test_status_lists_the_workers(daemon):
     text = ask(daemon, 'status')
     top, _, table = text.partition('\n\n')
@@ -416,6 +433,13 @@ def test_what_is_no_socket_is_left_alone(start_daemon, tmp_path):
     assert one.process.wait(PATIENCE) != 0
     assert path.read_text() == 'precious'
     one.process = None
+
+
+@pytest.mark.skipif(os.path.exists('/run/roomd'), reason='a roomd is installed here')
+def test_in_the_foreground_the_default_path_may_be_unusable(start_daemon):
+    one = start_daemon(settings={'control.socket': '/run/roomd/control.sock'})
+    line = one.wait_log('no control socket')
+    assert line['level'] == 'warn' and line['path'] == '/run/roomd/control.sock'
 
 
 def test_no_socket_when_the_setting_is_empty(start_daemon):

@@ -48,6 +48,7 @@ static void test_columns(void **state)
 	assert_string_equal(align("a\tb\n"), "a  b\n");
 	assert_string_equal(align("a\tb\nlong\tc\n"), "a     b\nlong  c\n");
 	assert_string_equal(align("a\t\tc\nb\tx\ty\n"), "a     c\nb  x  y\n");
+	assert_string_equal(align("a\t\t\nb\tx\ty\n"), "a\nb  x  y\n");
 	assert_string_equal(align("a\n\nb\n"), "a\n\nb\n");
 	/* a long last cell widens nothing, and letters count, not bytes */
 	assert_string_equal(align("\xc3\xa4\tb\nlast of its row\nab\tc\n"),
@@ -93,7 +94,8 @@ static void test_room_show(void **state)
 static void test_names_are_harmless(void **state)
 {
 	const char *text = print(ROOMCTL_ROOM_SHOW,
-				 "{\"users\":[{\"id\":1,\"name\":\"a\\u001b[2Jb\\tc\\nstate\\u009bx\\u007f\xc2\xa0\"}]}");
+				 "{\"users\":[{\"id\":1,\"name\":"
+				 "\"a\\u001b[2Jb\\tc\\nstate\\u009bx\\u007f\xc2\xa0\"}]}");
 
 	(void)state;
 	assert_non_null(strstr(text, "names        1  a?[2Jb?c?state?x?\xc2\xa0\n"));
@@ -118,22 +120,22 @@ static void test_status(void **state)
 	assert_string_equal(
 		print(ROOMCTL_STATUS,
 		      "{\"version\":\"1.2\",\"pid\":7,\"state\":\"running\",\"uptime_ms\":93784000,"
-		      "\"connections\":5,\"listen\":[\"127.0.0.1:80\",\"[::1]:80\"],\"database\":{\"schema\":"
+		      "\"sockets\":5,\"listen\":[\"127.0.0.1:80\",\"[::1]:80\"],\"database\":{\"schema\":"
 		      "\"up to date\",\"attempts\":1,\"connections\":4},\"workers\":[{\"slot\":0,\"pid\":8,"
 		      "\"generation\":2,\"state\":\"ready\",\"age_ms\":61000,\"ring_behind\":9,"
 		      "\"heartbeat_age_ms\":250},{\"slot\":1,\"pid\":0,\"generation\":1,\"state\":\"waiting\"}]}"),
-		"roomd        1.2\n"
-		"pid          7\n"
-		"state        running\n"
-		"up           1 d 2 h\n"
-		"listen       127.0.0.1:80, [::1]:80\n"
-		"connections  5\n"
-		"schema       up to date\n"
-		"database     4 connections\n"
+		"roomd     1.2\n"
+		"pid       7\n"
+		"state     running\n"
+		"up        1 d 2 h\n"
+		"listen    127.0.0.1:80, [::1]:80\n"
+		"sockets   5\n"
+		"schema    up to date\n"
+		"database  4 connections\n"
 		"\n"
-		"WORKER       PID  GENERATION  STATE    UP         HEARTBEAT  RING LAG\n"
-		"0            8    2           ready    1 min 1 s  250 ms     9 bytes\n"
-		"1            0    1           waiting                        0 bytes\n");
+		"WORKER    PID  GENERATION  STATE    UP         HEARTBEAT  RING LAG\n"
+		"0         8    2           ready    1 min 1 s  250 ms     9 bytes\n"
+		"1         0    1           waiting                        0 bytes\n");
 }
 
 static void test_orders(void **state)
