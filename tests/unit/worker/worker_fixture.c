@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "shm/ring.h"
 #include "shm/segment.h"
 #include "shm/slots.h"
@@ -398,6 +399,7 @@ int stand_setup(void **state)
 	struct shm *shm;
 
 	(void)state;
+	log_set_level(LOG_LEVEL_ERROR);
 	now_ms = FIRST_MS;
 	is_db_connected = true;
 	n_questions = 0;

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tests of worker/on_cmd.c: what each operation of both dialects answers (PROTOCOL.md sections 4 and 6).
+ */
+#include "worker_fixture.h"
+
+#include "worker/on_cmd.h"
+
+static struct client n, r;
+
+static int setup(void **state)
+{
+	stand_setup(state);
+	enter_raw(&r, "Alice", 5, 10);
+	enter_native(&n, "Nina", 8);
+	say(&n, "{\"op\":\"sub\",\"id\":2,\"c\":42}");
+	pass_ms(1000);
+	told_all(&n);
+	told_all(&r);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	client_close(&n);
+	client_close(&r);
+	return stand_teardown(state);
+}
+
+static void expect_err(const char *request, const char *code)
+{
+	char text[128];
+
+	say(&n, request);
+	snprintf(text, sizeof(text), "{\"op\":\"err\",\"re\":7,\"code\":\"%s\"", code);
+	assert_contains(str_of(told(&n)), text);
+	assert_string_equal(told(&n), "");
+	assert_int_equal(client_conn(&n)->state, CONN_WS);
+}
+
+/* "unknown operations answered with an error, never by a close" (section 1) */
+static void test_refusals(void **state)
+{
+	(void)state;
+	expect_err("{\"op\":\"dance\",\"id\":7}", "unknown_op");
+	expect_err("{\"op\":\"hello\",\"id\":7,\"name\":\"Other\"}", "conflict");
+	expect_err("{\"op\":\"sub\",\"id\":7,\"c\":42}", "conflict");
+	expect_err("{\"op\":\"unsub\",\"id\":7,\"c\":43}", "not_subscribed");
+	expect_err("{\"op\":\"send\",\"id\":7,\"c\":43,\"content\":\"x\"}", "not_subscribed");
+	expect_err("{\"op\":\"typing\",\"id\":7,\"c\":43,\"on\":true}", "not_subscribed");
+	expect_err("{\"op\":\"send\",\"id\":7,\"c\":42,\"content\":\"\"}", "invalid");
+}
+
+static void test_not_before_hello(void **state)
+{
+	struct client early;
+
+	(void)state;
+	client_open(&early, DIALECT_NATIVE, 0);
+	say(&early, "{\"op\":\"sub\",\"id\":3,\"c\":42}");
+	assert_contains(str_of(told(&early)), "{\"op\":\"err\",\"re\":3,\"code\":\"unauthorized\"");
+	assert_contains(str_of(told(&early)), "close 4401 ");
+	client_close(&early);
+}
+
+/* Section 8: 4401 credentials that are not accepted. */
+static void test_hello_with_a_token_only(void **state)
+{
+	struct client early;
+
+	(void)state;
+	client_open(&early, DIALECT_NATIVE, 0);
+	say(&early, "{\"op\":\"hello\",\"id\":1,\"token\":\"x\"}");
+	assert_contains(str_of(told(&early)), "\"code\":\"unauthorized\"");
+	assert_contains(str_of(told(&early)), "close 4401 ");
+	client_close(&early);
+}
+
+/* Section 8: 1013 overloaded, reconnect later. */
+static void test_hello_without_the_database(void **state)
+{
+	struct client early;
+
+	(void)state;
+	client_open(&early, DIALECT_NATIVE, 0);
+	say(&early, "{\"op\":\"hello\",\"id\":1,\"name\":\"Olga\"}");
+	db_guest_error(-ERR_UNAVAILABLE);
+	turn();
+	assert_contains(str_of(told(&early)), "{\"op\":\"err\",\"re\":1,");
+	assert_contains(str_of(told(&early)), "close 1013 ");
+	client_close(&early);
+}
+
+static void test_welcome(void **state)
+{
+	struct client other;
+	struct str text;
+
+	(void)state;
+	client_open(&other, DIALECT_NATIVE, 0);
+	say(&other, "{\"op\":\"hello\",\"id\":\"x\",\"name\":\"Olga\"}");
+	db_guest(9, "Olga");
+	turn();
+	text = str_of(told(&other));
+	assert_contains(text, "{\"op\":\"welcome\",\"re\":\"x\",\"session\":\"");
+	assert_contains(text, "\"ping\":25");
+	assert_contains(text, "\"limits\":{");
+	assert_contains(text, "\"name\":\"Olga\"");
+	client_close(&other);
+}
+
+static void test_name_that_is_taken(void **state)
+{
+	struct client other;
+
+	(void)state;
+	client_open(&other, DIALECT_NATIVE, 0);
+	say(&other, "{\"op\":\"hello\",\"id\":1,\"name\":\"Olga\"}");
+	db_guest_error(-ERR_EXISTS);
+	turn();
+	assert_contains(str_of(told(&other)), "\"code\":\"name_taken\"");
+	assert_contains(str_of(told(&other)), "close 4409 ");
+	client_close(&other);
+}
+
+static void test_send(void **state)
+{
+	(void)state;
+	say(&n, "{\"op\":\"send\",\"id\":3,\"c\":42,\"content\":\"hi\",\"reply_to\":null}");
+	assert_int_equal(asked(ASK_BATCH)->n, 1);
+	assert_int_equal(asked(ASK_BATCH)->rows[0].conv, ROOM);
+	assert_int_equal(asked(ASK_BATCH)->rows[0].sender, 8);
+	assert_text(asked(ASK_BATCH)->rows[0].content, "hi");
+	assert_string_equal(told(&n), ""); /* ack after commit */
+	db_batch_stored(11);
+	turns(2);
+	assert_contains(str_of(told_until(&n, "\"op\":\"ok\"")),
+			"{\"op\":\"ok\",\"re\":3,\"message\":{\"id\":\"180388626443\"");
+	assert_contains(str_of(told_until(&r, "\"type\":\"message\"")),
+			"\"username\":\"Nina\",\"content\":\"hi\"");
+}
+
+/* Section 4: to all including the sender, with the sender's own client_id. */
+static void test_raw_send(void **state)
+{
+	(void)state;
+	say(&r, "{\"type\":\"message\",\"content\":\"hi\",\"client_id\":\"k1\"}");
+	db_batch_stored(11);
+	turns(2);
+	assert_contains(str_of(told_until(&r, "\"type\":\"message\"")), "\"client_id\":\"k1\"");
+	assert_contains(str_of(told_until(&n, "message.new")), "\"content\":\"hi\"");
+}
+
+static void test_raw_duplicate_is_confirmed_to_the_sender_alone(void **state)
+{
+	const struct batch_answer again = {
+		.status = BATCH_DUPLICATE, .conv = ROOM, .rev = 11, .seq = 11, .at_ms = STAND_AT_MS};
+
+	(void)state;
+	publish(11);
+	told_all(&n);
+	told_all(&r);
+	say(&r, "{\"type\":\"message\",\"content\":\"hi\",\"client_id\":\"k1\"}");
+	db_batch(&again);
+	turns(2);
+	assert_contains(str_of(told(&r)), "\"rev\":11,\"client_id\":\"k1\"");
+	assert_string_equal(told(&r), "");
+	assert_string_equal(told(&n), "");
+}
+
+static void test_native_duplicate(void **state)
+{
+	const struct batch_answer again = {
+		.status = BATCH_DUPLICATE, .conv = ROOM, .rev = 11, .seq = 11, .at_ms = STAND_AT_MS};
+
+	(void)state;
+	publish(11);
+	told_all(&n);
+	say(&n, "{\"op\":\"send\",\"id\":3,\"c\":42,\"content\":\"hi\",\"k\":\"k1\"}");
+	db_batch(&again);
+	turns(2);
+	assert_contains(str_of(told(&n)), "\"duplicate\":true");
+}
+
+static void test_send_that_cannot_be_stored(void **state)
+{
+	const struct batch_answer unsent = {.status = BATCH_UNSENT};
+	struct str text;
+
+	(void)state;
+	say(&r, "{\"type\":\"message\",\"content\":\"hi\",\"client_id\":\"k1\"}");
+	db_batch(&unsent);
+	turn();
+	text = str_of(told(&r));
+	assert_contains(text, "{\"type\":\"error\",\"code\":\"unavailable\"");
+	assert_contains(text, "\"retry_after\":");
+	assert_contains(text, "\"client_id\":\"k1\""); /* names the message */
+	say(&n, "{\"op\":\"send\",\"id\":7,\"c\":42,\"content\":\"x\"}");
+	db_batch(&unsent);
+	turn();
+	assert_contains(str_of(told(&n)), "{\"op\":\"err\",\"re\":7,\"code\":\"unavailable\"");
+}
+
+static void test_send_with_the_queue_full(void **state)
+{
+	(void)state;
+	is_db_connected = false;
+	stand_set("persist.queue_max=1");
+	say(&n, "{\"op\":\"send\",\"id\":6,\"c\":42,\"content\":\"x\"}");
+	expect_err("{\"op\":\"send\",\"id\":7,\"c\":42,\"content\":\"x\"}", "unavailable");
+	is_db_connected = true;
+	turn();
+	db_batch_stored(11);
+}
+
+static void test_sender_that_has_gone(void **state)
+{
+	(void)state;
+	say(&n, "{\"op\":\"send\",\"id\":3,\"c\":42,\"content\":\"hi\"}");
+	client_close(&n);
+	n.fd = -1;
+	db_batch_stored(11);
+	turns(2);
+	assert_string_equal(told_revs(&r), "11");
+}
+
+static void test_unsub(void **state)
+{
+	(void)state;
+	say(&n, "{\"op\":\"unsub\",\"id\":3,\"c\":42}");
+	assert_string_equal(told(&n), "{\"op\":\"ok\",\"re\":3}");
+	publish(11);
+	assert_string_equal(told_revs(&n), "");
+	assert_string_equal(told_revs(&r), "11");
+}
+
+static void test_subscriptions_max(void **state)
+{
+	(void)state;
+	stand_set("websocket.subscriptions_max=1");
+	expect_err("{\"op\":\"sub\",\"id\":7,\"c\":43}", "too_many_subscriptions");
+}
+
+static void test_pings(void **state)
+{
+	(void)state;
+	say(&n, "{\"op\":\"ping\",\"id\":\"a\"}");
+	assert_string_equal(told(&n), "{\"op\":\"pong\",\"re\":\"a\"}");
+	say(&r, "{\"type\":\"ping\"}");
+	assert_string_equal(told(&r), "{\"type\":\"pong\"}");
+}
+
+/* Section 5: 50, up to 200. */
+static void test_history(void **state)
+{
+	(void)state;
+	say(&n, "{\"op\":\"history\",\"id\":3,\"c\":42,\"before\":9}");
+	assert_int_equal(asked(ASK_PAGE)->conv, ROOM);
+	assert_int_equal(asked(ASK_PAGE)->after, -9);
+	assert_int_equal(asked(ASK_PAGE)->limit, 50);
+	db_page(0, "{\"messages\":[]}");
+	assert_contains(str_of(told(&n)), "{\"op\":\"ok\",\"re\":3");
+	say(&n, "{\"op\":\"history\",\"id\":3,\"c\":42,\"after\":9,\"limit\":200}");
+	assert_int_equal(asked(ASK_PAGE)->after, 9);
+	assert_int_equal(asked(ASK_PAGE)->limit, 200);
+	db_page(-ERR_UNAVAILABLE, "");
+	assert_contains(str_of(told(&n)), "\"re\":3,\"code\":\"unavailable\"");
+	say(&n, "{\"op\":\"history\",\"id\":4,\"c\":99}");
+	db_page(-ERR_NOENT, "");
+	assert_contains(str_of(told(&n)), "\"re\":4,\"code\":\"not_found\"");
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_refusals),
+		T(test_not_before_hello),
+		T(test_hello_with_a_token_only),
+		T(test_hello_without_the_database),
+		T(test_welcome),
+		T(test_name_that_is_taken),
+		T(test_send),
+		T(test_raw_send),
+		T(test_raw_duplicate_is_confirmed_to_the_sender_alone),
+		T(test_native_duplicate),
+		T(test_send_that_cannot_be_stored),
+		T(test_send_with_the_queue_full),
+		T(test_sender_that_has_gone),
+		T(test_unsub),
+		T(test_subscriptions_max),
+		T(test_pings),
+		T(test_history),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
