@@ -102,10 +102,14 @@ static bool settle(struct worker *wk, struct send *s, const struct batch_answer 
 	switch (a->status) {
 	case BATCH_STORED:
 	case BATCH_DUPLICATE:
+		/* keys are the sender's: this one stands for a message elsewhere, and this is lost */
+		if (a->conv != s->event.conv) {
+			*ret_error = E_CONFLICT;
+			return false;
+		}
 		s->event.rev = a->rev;
 		s->event.seq = a->seq;
 		s->event.at_ms = a->at_ms;
-		s->event.conv = a->conv;
 		if (a->status == BATCH_DUPLICATE)
 			fanout_ensure(wk, a->conv, a->rev);
 		return a->status == BATCH_STORED;
