@@ -165,7 +165,8 @@ static void describe_conf(struct buf *ret)
 {
 	const struct setting_info *info = setting_table;
 
-	add_comment(ret, "Configuration of roomd; see roomd.conf(5). Every line that is commented out shows the default.");
+	add_comment(ret, "Configuration of roomd; see roomd.conf(5). Every line that is commented out "
+			 "shows the default.");
 	for (size_t i = 0; i < setting_count; i++, info++) {
 		if (starts_section(i))
 			buf_printf(ret, "\n[%s]\n", info->section);

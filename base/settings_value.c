@@ -117,6 +117,18 @@ static void say_range(size_t i, struct buf *ret_why)
 		buf_printf(ret_why, " %s", info->unit);
 }
 
+static const char *number_form(enum setting_type type)
+{
+	switch (type) {
+	case SETTING_SIZE:
+		return "must be a size such as 512, 64k, 16M or 1G";
+	case SETTING_DURATION:
+		return "must be a time such as 500ms, 10s, 5m, 1h or 7d";
+	default:
+		return "must be a whole number";
+	}
+}
+
 static int parse_number(size_t i, struct str text, int64_t *ret, struct buf *ret_why)
 {
 	const struct setting_info *info = &setting_table[i];
@@ -130,9 +142,7 @@ static int parse_number(size_t i, struct str text, int64_t *ret, struct buf *ret
 				       (struct str){text.p + digits, text.len - digits}))
 		suffix++;
 	if (digits == 0 || !suffix->text) {
-		buf_add_cstr(ret_why, info->type == SETTING_SIZE	? "must be a size such as 512, 64k, 16M or 1G"
-				      : info->type == SETTING_DURATION ? "must be a time such as 500ms, 10s, 5m, 1h or 7d"
-								       : "must be a whole number");
+		buf_add_cstr(ret_why, number_form(info->type));
 		return -ERR_INVAL;
 	}
 	if (str_to_i64((struct str){text.p, digits}, &v) < 0 ||

@@ -75,8 +75,8 @@ void event_row_get(const struct db_result *res, int i, struct event_row *ret);
 typedef void events_settled_fn(void *arg, int err);
 
 /*
- * Waits until a transaction that is numbering events of CONV now has ended, also one whose client has died: what is read
- * afterwards holds all that such a client may have committed. ERR: 0 (an unknown conversation too),
+ * Waits until a transaction that is numbering events of CONV now has ended, also one whose client
+ * has died: what is read afterwards holds all that such a client may have committed. ERR: 0 (an unknown conversation too),
  * -ERR_UNAVAILABLE, -ERR_DB.
  */
 int events_settle(struct db *db, int64_t conv, uint64_t deadline_ms, events_settled_fn *done, void *arg,

@@ -107,6 +107,8 @@ void call_answer(struct call *call, int status, const char *type, const char *he
 		.minor = call->minor,
 	};
 
+	if (status >= 400)
+		worker_count(call->wk, M_HTTP_ERRORS, 1);
 	if (!c)
 		goto out;
 	call_add_fields(call, &fields);
@@ -222,7 +224,7 @@ void call_db_error(struct call *call, int err)
 		return;
 	default:
 		if (log_rate_pass(&rate, 10000, &suppressed))
-			log_error("A query for a request failed.", LF_STR("error", err_name(err)),
+			log_warn("A query for a request failed.", LF_STR("error", err_name(err)),
 				  LF_STR("request", call->request_id),
 				  LF_INT("suppressed", suppressed));
 		call_error(call, E_INTERNAL, NULL);

@@ -107,11 +107,13 @@ static void send_slowly(struct chan_entry *e, const uint8_t *p, size_t len, ssiz
 	conn_queue_shared(c, p, len, (size_t)(sent > 0 ? sent : 0), blob);
 }
 
-static void flush_side(struct chan_side *side)
+/* Returns the number of system calls. */
+static uint32_t flush_side(struct chan_side *side)
 {
 	const uint8_t *p = side->out.p;
 	size_t len = side->out.len;
 	struct blob *blob = NULL;
+	uint32_t calls = 0;
 
 	for (uint32_t i = side->n; i-- > 0;) { /* downwards: a receiver that ends takes itself out */
 		struct chan_entry *e = &side->entries[i];
@@ -119,6 +121,7 @@ static void flush_side(struct chan_side *side)
 
 		if (!e->flags) {
 			sent = send(e->fd, p, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+			calls++;
 			if (sent == (ssize_t)len)
 				continue;
 			if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
@@ -131,12 +134,13 @@ static void flush_side(struct chan_side *side)
 		buf_done(&side->out);
 	else
 		buf_clear(&side->out);
+	return calls;
 }
 
 void deliver_flush(struct chan *ch)
 {
 	uint64_t start = clock_mono_ns(), cost;
-	uint32_t receivers = 0;
+	uint32_t receivers = 0, calls = 0;
 
 	list_remove(&ch->dirty);
 	for (int d = DIALECT_NONE + 1; d < DIALECT_COUNT; d++) {
@@ -144,9 +148,9 @@ void deliver_flush(struct chan *ch)
 			continue;
 		receivers += ch->sides[d].n;
 		worker_count(ch->wk, M_BYTES_OUT, (int64_t)(ch->sides[d].out.len * ch->sides[d].n));
-		flush_side(&ch->sides[d]);
+		calls += flush_side(&ch->sides[d]);
 	}
-	worker_count(ch->wk, M_SENDS, receivers);
+	worker_count(ch->wk, M_SENDS, calls);
 	if (receivers < HOLDOFF_RECEIVERS)
 		return;
 	cost = clock_mono_ns() - start;

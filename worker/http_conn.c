@@ -205,6 +205,7 @@ static void refuse(struct conn *c, const struct fault *fault)
 {
 	struct fault copy = *fault; /* lives in the parser, which the answer frees */
 
+	worker_count(conn_worker(c), M_PROTOCOL_ERRORS, 1);
 	call_fault(call_new(c, NULL), &copy, NULL);
 }
 

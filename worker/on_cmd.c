@@ -346,6 +346,7 @@ static cmd_handler *const handlers[OP_COUNT] = {
 
 void on_cmd(struct conn *c, const struct cmd *cmd)
 {
+	worker_count(conn_worker(c), M_COMMANDS, 1);
 	if (!c->is_helloed && cmd->op != OP_HELLO)
 		refuse(c, cmd, E_UNAUTHORIZED);
 	else if (cmd->op > OP_NONE && cmd->op < OP_COUNT && handlers[cmd->op])

@@ -71,6 +71,10 @@ static void answer(struct worker *wk, struct send *s, enum proto_error error, bo
 	const struct persist_result res = {error, is_duplicate, &s->event};
 	persist_done_fn *done = s->done;
 
+	if (error)
+		worker_count(wk, M_MESSAGES_REFUSED, 1);
+	else if (is_duplicate)
+		worker_count(wk, M_MESSAGES_DUPLICATE, 1);
 	s->done = NULL;
 	if (done)
 		done(wk, s->arg, &res);

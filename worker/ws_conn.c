@@ -217,6 +217,7 @@ static void on_message(struct conn *c, const struct ws_msg *m)
 
 static void on_fault(struct conn *c, const struct ws_msg *m)
 {
+	worker_count(conn_worker(c), M_PROTOCOL_ERRORS, 1);
 	if (c->state == CONN_WS)
 		ws_add_close(conn_reply(c), m->close_code, str_of(m->fault));
 	conn_finish(c, CONN_END_CLEAN);

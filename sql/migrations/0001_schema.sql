@@ -128,6 +128,7 @@ COMMENT ON COLUMN public.conversations.kind IS
 COMMENT ON COLUMN public.conversations.name IS 'Among open rooms unique byte for byte';
 COMMENT ON COLUMN public.conversations.direct_key IS
 	'lower:higher user id of a pair, so that a pair has one conversation';
+CREATE INDEX conversations_created_by_idx ON public.conversations (created_by) WHERE created_by IS NOT NULL;
 COMMENT ON COLUMN public.conversations.created_by IS 'NULL: made without a login, owned by nobody';
 COMMENT ON COLUMN public.conversations.closed_at IS 'Closed for good; the log stays';
 COMMENT ON COLUMN public.conversations.base_rev IS
