@@ -16,7 +16,7 @@
 
 #include "daemon/title.h"
 
-#define SECRET "secret_key=hunter2-hunter2-hunter2-hunter2"
+#define SECRET "k=hunter2"
 
 static char **args;
 
@@ -42,8 +42,6 @@ static void test_arguments_and_environment_live_on(void **state)
 	assert_string_equal(args[1], SECRET);
 	assert_null(args[2]);
 	assert_string_equal(getenv("TITLE_TEST"), "value");
-	assert_int_equal(setenv("TITLE_TEST", "other", 1), 0);
-	assert_string_equal(getenv("TITLE_TEST"), "other");
 }
 
 static void test_titles(void **state)
@@ -60,6 +58,7 @@ static void test_titles(void **state)
 	assert_string_equal(args[1], SECRET);
 	title_set("master", -1);
 	proc("cmdline", text, sizeof(text));
+	assert_string_equal(getenv("TITLE_TEST"), "value");
 	assert_string_equal(text, "roomd: master"); /* nothing of the longer one behind it */
 }
 
@@ -85,11 +84,12 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_titles),
 		cmocka_unit_test(test_names),
 	};
-	char secret[] = SECRET;
+	/* together shorter than a title: that one takes the place of the environment */
+	char name[] = "t", secret[] = SECRET;
 
 	if (argc == 1) {
 		setenv("TITLE_TEST", "value", 1);
-		execv("/proc/self/exe", (char *[]){argv[0], secret, NULL});
+		execv("/proc/self/exe", (char *[]){name, secret, NULL});
 		return 99;
 	}
 	args = title_init(argv);

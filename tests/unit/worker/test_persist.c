@@ -5,6 +5,7 @@
  */
 #include "worker_fixture.h"
 
+#include "shm/ring.h"
 #include "shm/slots.h"
 #include "worker/persist.h"
 
@@ -201,13 +202,18 @@ static void test_duplicate_is_answered_and_not_announced(void **state)
 	const struct batch_answer answer = {
 		.status = BATCH_DUPLICATE, .conv = ROOM, .rev = 9, .seq = 8, .at_ms = STAND_AT_MS};
 
+	uint64_t oldest, before, after;
+
 	(void)state;
 	publish(11); /* so this node has announced more than rev 9 */
 	told_all(&reader);
+	ring_bounds(wk->shm, &oldest, &before);
 	send(0);
 	turn();
 	db_batch(&answer);
 	turns(2);
+	ring_bounds(wk->shm, &oldest, &after);
+	assert_int_equal(after, before);
 	assert_int_equal(sents[0].error, E_NONE);
 	assert_true(sents[0].is_duplicate);
 	assert_int_equal(sents[0].rev, 9);

@@ -526,7 +526,7 @@ struct conn *client_conn(const struct client *cl)
 	return conn_find(wk, cl->id);
 }
 
-void client_frame(struct client *cl, unsigned op, const void *payload, size_t len)
+void client_write(struct client *cl, unsigned op, const char *payload, size_t len)
 {
 	static const uint8_t mask[4] = {0x37, 0xfa, 0x21, 0x3d};
 	struct buf b = BUF_INIT;
@@ -542,9 +542,14 @@ void client_frame(struct client *cl, unsigned op, const void *payload, size_t le
 	}
 	buf_add(&b, mask, 4);
 	for (size_t i = 0; i < len; i++)
-		buf_add_char(&b, (char)(((const uint8_t *)payload)[i] ^ mask[i % 4]));
+		buf_add_char(&b, (char)((uint8_t)payload[i] ^ mask[i % 4]));
 	assert_int_equal(write(cl->fd, b.p, b.len), (ssize_t)b.len);
 	buf_done(&b);
+}
+
+void client_frame(struct client *cl, unsigned op, const void *payload, size_t len)
+{
+	client_write(cl, op, payload, len);
 	turns(3);
 }
 

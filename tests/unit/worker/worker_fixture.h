@@ -57,7 +57,8 @@ void client_close(struct client *cl);
 /* The connection, NULL when it has gone. */
 struct conn *client_conn(const struct client *cl);
 
-/* Sends one masked frame (RFC 6455 section 5.2), then the loop turns. */
+/* Sends one masked frame (RFC 6455 section 5.2); all but the first turn the loop. */
+void client_write(struct client *cl, unsigned op, const char *payload, size_t len);
 void client_frame(struct client *cl, unsigned op, const void *payload, size_t len);
 void say(struct client *cl, const char *text);
 
