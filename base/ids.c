@@ -189,3 +189,8 @@ bool uuid_is_zero(const struct uuid *u)
 
 	return memcmp(u, &zero, sizeof(zero)) == 0;
 }
+
+bool uuid_is_hash(const struct uuid *u)
+{
+	return u->b[6] >> 4 == 8;
+}

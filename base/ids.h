@@ -48,4 +48,7 @@ void uuid_format(const struct uuid *u, char ret[UUID_TEXT_LEN + 1]);
 
 bool uuid_is_zero(const struct uuid *u);
 
+/* Version 8: made by uuid_hash (or msgid_to_uuid), not chosen by a client. */
+bool uuid_is_hash(const struct uuid *u);
+
 #endif

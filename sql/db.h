@@ -160,7 +160,8 @@ enum db_status db_result_status(const struct db_result *res);
 
 /*
  * 0 for DB_OK; -ERR_EXISTS unique constraint, -ERR_INVAL other constraint or bad value (classes
- * 22 and 23), -ERR_UNAVAILABLE for PASSING, LOST, NOT_SENT and TIMEOUT, -ERR_DB for the rest.
+ * 22 and 23), -ERR_UNAVAILABLE for PASSING, LOST, NOT_SENT, TIMEOUT and a schema that is not there
+ * (yet), -ERR_DB for the rest.
  */
 int db_result_err(const struct db_result *res);
 

@@ -77,6 +77,12 @@ enum db_status db_result_status(const struct db_result *res)
 	return res->status;
 }
 
+/* A table or function is missing: the migrations have not been run, or not yet. */
+static bool is_schema_missing(const char *sqlstate)
+{
+	return strcmp(sqlstate, "42P01") == 0 || strcmp(sqlstate, "42883") == 0;
+}
+
 int db_result_err(const struct db_result *res)
 {
 	switch (res->status) {
@@ -85,6 +91,8 @@ int db_result_err(const struct db_result *res)
 	case DB_CONSTRAINT:
 		return strcmp(res->sqlstate, "23505") == 0 ? -ERR_EXISTS : -ERR_INVAL;
 	case DB_ERROR: /* class 22: a value its type refuses */
+		if (is_schema_missing(res->sqlstate))
+			return -ERR_UNAVAILABLE;
 		return strncmp(res->sqlstate, "22", 2) == 0 ? -ERR_INVAL : -ERR_DB;
 	case DB_PASSING:
 	case DB_LOST:

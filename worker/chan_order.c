@@ -6,9 +6,11 @@
 #include "worker/chan_order.h"
 
 #include "base/clock.h"
+#include "proto/json.h"
 #include "worker/dbio.h"
 #include "worker/deliver.h"
 
+#define META_DEPTH 16	  /* nesting of a row's meta */
 #define FILL_PAGE 500	 /* rows in one query */
 #define EARLY_MAX 4096	 /* held events; more are dropped, the database has them */
 #define FILL_RETRY_MS 250 /* after a database error */
@@ -19,14 +21,34 @@ struct fill {
 	uint64_t serial;
 };
 
-/* Keys that were no UUIDs are stored as their hash, which says nothing to their sender. */
-static struct str key_of(const struct uuid *key, struct key_text *text)
+/* A key that was no UUID is stored as its hash; persist.c put it into the row's meta as it was written. */
+static struct str key_in_meta(struct str meta, struct key_text *text)
 {
-	const int version = key->b[6] >> 4, hashed = 8;
+	const struct json_str_rule rule = {.min = 1, .max = CMD_KEY_MAX};
+	struct json_doc *doc = NULL;
+	struct str key = STR("");
+	struct fault fault;
 
-	if (uuid_is_zero(key) || version == hashed)
+	if (!meta.len || json_parse(meta, META_DEPTH, &doc, NULL) < 0)
+		return key;
+	if (json_get_str(json_root(doc), "client_id", &rule, &key, &fault) == 0 &&
+	    key.len <= CMD_KEY_MAX) {
+		memcpy(text->text, key.p, key.len);
+		key.p = text->text;
+	} else {
+		key = STR("");
+	}
+	json_doc_free(&doc);
+	return key;
+}
+
+static struct str key_of(const struct event_row *row, struct key_text *text)
+{
+	if (uuid_is_zero(&row->client_msg_id))
 		return STR("");
-	uuid_format(key, text->text);
+	if (uuid_is_hash(&row->client_msg_id))
+		return key_in_meta(row->meta_json, text);
+	uuid_format(&row->client_msg_id, text->text);
 	return str_of(text->text);
 }
 
@@ -44,7 +66,7 @@ bool chan_order_from_row(int64_t conv, const struct event_row *row, struct key_t
 		.actor = row->actor,
 		.actor_name = row->actor_name,
 		.client_msg_id = row->client_msg_id,
-		.client_id = key_of(&row->client_msg_id, key),
+		.client_id = key_of(row, key),
 		.content = row->content,
 	};
 	if (row->kind == KIND_MESSAGE_NEW)

@@ -7,18 +7,19 @@
 #define WORKER_CHAN_ORDER_H
 
 #include "base/base.h"
+#include "proto/cmd.h"
 #include "proto/event.h"
 #include "sql/events.h"
 #include "worker/chan.h"
 
 /* The text of a message's key, for as long as its event is used. */
 struct key_text {
-	char text[UUID_TEXT_LEN + 1];
+	char text[CMD_KEY_MAX + 1];
 };
 
 /*
  * A row of the log as an event; false for a kind that this version does not know. Borrows from ROW and from KEY,
- * which receives the sender's own key where that was a UUID: who sent it before a reconnect recognises it.
+ * which receives the sender's own key: who sent it before a reconnect recognises it.
  */
 bool chan_order_from_row(int64_t conv, const struct event_row *row, struct key_text *key,
 			 struct event *ret);

@@ -9,6 +9,7 @@
 #include "base/fault.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "proto/json.h"
 #include "shm/slots.h"
 #include "sql/batch.h"
 #include "worker/dbio.h"
@@ -198,11 +199,23 @@ static void note_inflight(struct worker *wk, const struct batch *b)
 	slot_inflight_set(wk->shm, (unsigned)wk->slot, convs, b->n);
 }
 
-static void submit(struct worker *wk)
+/* What a row keeps of its client beside the key's hash: the key as it was written. */
+static struct str meta_of(const struct event *ev, struct buf *metas)
 {
-	struct persist *p = wk->persist;
-	struct batch_row rows[BATCH_ROWS_MAX];
-	struct batch *b = p->batch = take_batch(wk);
+	size_t start = metas->len;
+
+	if (!ev->client_id.len || !uuid_is_hash(&ev->client_msg_id))
+		return STR("");
+	buf_add_char(metas, '{');
+	json_add_key_str(metas, "client_id", ev->client_id);
+	buf_add_char(metas, '}');
+	return (struct str){NULL, metas->len - start}; /* P when the buffer moves no more */
+}
+
+/* The rows of a batch; METAS holds what they borrow. */
+static void fill_rows(const struct batch *b, struct batch_row *rows, struct buf *metas)
+{
+	size_t at = 0;
 
 	for (size_t i = 0; i < b->n; i++) {
 		const struct event *ev = &b->sends[i]->event;
@@ -213,13 +226,31 @@ static void submit(struct worker *wk)
 			.client_msg_id = ev->client_msg_id,
 			.content = ev->content,
 			.reply_to_rev = ev->reply_to_rev,
-			.meta_json = STR(""),
+			.meta_json = meta_of(ev, metas),
 		};
 	}
+	for (size_t i = 0; i < b->n; i++) {
+		if (!rows[i].meta_json.len)
+			continue;
+		rows[i].meta_json.p = (const char *)metas->p + at;
+		at += rows[i].meta_json.len;
+	}
+}
+
+static void submit(struct worker *wk)
+{
+	struct persist *p = wk->persist;
+	struct batch_row rows[BATCH_ROWS_MAX];
+	struct batch *b = p->batch = take_batch(wk);
+	uint64_t deadline = b->sends[0]->queued_ms + (uint64_t)wk->settings->persist_wait_max;
+	struct buf metas = BUF_INIT;
+	int r;
+
+	fill_rows(b, rows, &metas);
 	note_inflight(wk, b);
-	if (batch_submit(dbio_writer(wk), rows, b->n,
-			 b->sends[0]->queued_ms + (uint64_t)wk->settings->persist_wait_max,
-			 on_batch, b) == 0)
+	r = batch_submit(dbio_writer(wk), rows, b->n, deadline, on_batch, b);
+	buf_done(&metas);
+	if (r == 0)
 		return;
 	slot_inflight_set(wk->shm, (unsigned)wk->slot, NULL, 0);
 	for (size_t i = 0; i < b->n; i++)

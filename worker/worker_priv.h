@@ -8,8 +8,8 @@
 #include "worker/worker.h"
 
 /*
- * A worker with everything but listening sockets; its loop has not turned yet. NULL: no loop. exit_code says
- * whether its slot could be opened.
+ * A worker with everything but listening sockets; its loop has not turned yet. NULL: no loop.
+ * exit_code says whether its slot could be opened.
  */
 struct worker *worker_open(const struct worker_boot *boot);
 

@@ -428,3 +428,14 @@ async def test_s1_42_many_frames_at_once_are_all_answered_in_order(daemon):
         messages = await alice.wait_messages(500)
     assert [one['content'] for one in messages] == [f'text {n}' for n in range(500)]
     assert [one['seq'] for one in messages] == list(range(1, 501))
+
+
+@pytest.mark.parametrize('key', ['k1', 'with "quotes" and é', '01a1fe5d-0000-7000-8000-000000000001'])
+async def test_a_replayed_message_has_its_senders_key(daemon, key):
+    room = await new_room(daemon)
+    async with await RoomSocket.enter(daemon, room, 'Alice') as alice:
+        await alice.send({'type': 'message', 'content': 'hi', 'client_id': key})
+        await alice.expect(type='message', client_id=key)
+    async with await RoomSocket.enter(daemon, room, 'Alice') as alice:
+        await alice.send({'type': 'resume', 'rev': 0})
+        await alice.expect(type='message', content='hi', client_id=key)
