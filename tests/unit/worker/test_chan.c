@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of worker/chan.c: entering, catching up, going live, leaving. History and live stream meet without
- * overlap or hole (PROTOCOL.md section 7).
+ * Tests of worker/chan.c: entering, catching up, going live, leaving. History and live stream meet
+ * without overlap or hole (PROTOCOL.md section 7).
  */
 #include "worker_fixture.h"
 
@@ -49,7 +49,9 @@ static void test_live_from_now(void **state)
 	assert_string_equal(told_revs(&cl), "11");
 }
 
-/* PROTOCOL.md section 4: the confirmation comes first, with the rev from which the stream goes on. */
+/*
+ * PROTOCOL.md section 4: the confirmation comes first, with the rev from which the stream goes on.
+ */
 static void test_raw_confirmation_comes_first(void **state)
 {
 	struct client raw;

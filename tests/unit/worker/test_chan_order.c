@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of worker/chan_order.c: whatever the order and number in which events come out of the ring, receivers get
- * each once and by rev.
+ * Tests of worker/chan_order.c: whatever the order and number in which events come out of the
+ * ring, receivers get each once and by rev.
  */
 #include "worker_fixture.h"
 

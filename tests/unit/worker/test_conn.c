@@ -36,7 +36,10 @@ static void hello(void)
 	told_until(&cl, "welcome");
 }
 
-/* A frame that comes byte by byte is one frame (RFC 6455 section 5.4: nothing is said of segments). */
+/*
+ * A frame that comes byte by byte is one frame (RFC 6455 section 5.4: nothing is said of
+ * segments).
+ */
 static void test_byte_by_byte(void **state)
 {
 	static const uint8_t frame[] = {0x89, 0x83, 1, 2, 3, 4, 'a' ^ 1, 'b' ^ 2, 'c' ^ 3};
@@ -68,7 +71,10 @@ static void test_several_frames_in_one_read(void **state)
 	assert_string_equal(told(&cl), "pong c");
 }
 
-/* While the database looks up who it is, nothing more is read; it is understood afterwards, in order. */
+/*
+ * While the database looks up who it is, nothing more is read; it is understood afterwards, in
+ * order.
+ */
 static void test_blocked_until_the_answer(void **state)
 {
 	const char *hello_text = "{\"op\":\"hello\",\"id\":1,\"name\":\"Nina\"}";

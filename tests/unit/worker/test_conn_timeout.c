@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of worker/conn_timeout.c: one deadline per connection, each kind with its setting, kept in order of time.
+ * Tests of worker/conn_timeout.c: one deadline per connection, each kind with its setting, kept in
+ * order of time.
  */
 #include "worker_fixture.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of worker/deliver.c: an event is encoded once per dialect, a turn's frames leave in one send, and a socket
- * that is full gets the same bytes later and in order.
+ * Tests of worker/deliver.c: an event is encoded once per dialect, a turn's frames leave in one
+ * send, and a socket that is full gets the same bytes later and in order.
  */
 #include "worker_fixture.h"
 

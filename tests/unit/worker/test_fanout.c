@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of worker/fanout.c: what is published comes back in order, sleepers and nobody else are woken, and the log is
- * announced from where this node's announcements ended.
+ * Tests of worker/fanout.c: what is published comes back in order, sleepers and nobody else are
+ * woken, and the log is announced from where this node's announcements ended.
  */
 #include "worker_fixture.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of worker/heir.c: a killed worker's members linger, what it had in flight is read from the log and announced,
- * and who waits for a wake-up that it owed is woken.
+ * Tests of worker/heir.c: a killed worker's members linger, what it had in flight is read from the
+ * log and announced, and who waits for a wake-up that it owed is woken.
  */
 #include "worker_fixture.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of worker/on_cmd.c: what each operation of both dialects answers (PROTOCOL.md sections 4 and 6).
+ * Tests of worker/on_cmd.c: what each operation of both dialects answers (PROTOCOL.md sections 4
+ * and 6).
  */
 #include "worker_fixture.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of worker/persist.c: batches gather while one is under way, every send is answered exactly once, and nothing is
- * announced or acknowledged before its commit.
+ * Tests of worker/persist.c: batches gather while one is under way, every send is answered exactly
+ * once, and nothing is announced or acknowledged before its commit.
  */
 #include "worker_fixture.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of worker/ringpump.c: every record reaches its channel, in budgets; the worker sleeps only when the ring is
- * empty and wakes by its eventfd.
+ * Tests of worker/ringpump.c: every record reaches its channel, in budgets; the worker sleeps only
+ * when the ring is empty and wakes by its eventfd.
  */
 #include "worker_fixture.h"
 

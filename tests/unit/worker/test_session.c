@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of worker/session.c: a guest is looked up once, what the database says reaches the asker as an error of the
- * protocol.
+ * Tests of worker/session.c: a guest is looked up once, what the database says reaches the asker
+ * as an error of the protocol.
  */
 #include "worker_fixture.h"
 

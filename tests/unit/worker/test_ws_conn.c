@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of worker/ws_conn.c: RFC 6455's control frames and closing handshake, silence, refused rooms, good-byes.
+ * Tests of worker/ws_conn.c: RFC 6455's control frames and closing handshake, silence, refused
+ * rooms, good-byes.
  */
 #include "worker_fixture.h"
 
@@ -67,7 +68,9 @@ static void test_too_large(void **state)
 	client_close(&cl);
 }
 
-/* Section 7.1.1: after our close frame the peer's is awaited; nothing else is understood or sent. */
+/*
+ * Section 7.1.1: after our close frame the peer's is awaited; nothing else is understood or sent.
+ */
 static void test_our_close_waits_for_the_peers(void **state)
 {
 	(void)state;
@@ -171,7 +174,9 @@ static void test_any_frame_ends_the_wait_for_a_pong(void **state)
 	client_close(&cl);
 }
 
-/* PROTOCOL.md section 8: 4404 no such room. The client may write its first frame before it reads. */
+/*
+ * PROTOCOL.md section 8: 4404 no such room. The client may write its first frame before it reads.
+ */
 static void test_refused_room_closes_at_the_first_frame(void **state)
 {
 	(void)state;

@@ -560,7 +560,10 @@ void say(struct client *cl, const char *text)
 
 static char heard[300000];
 
-/* The header of a server's frame: whole, without mask or reserved bits. Returns its length, 0 when more is needed. */
+/*
+ * The header of a server's frame: whole, without mask or reserved bits. Returns its length, 0 when
+ * more is needed.
+ */
 static size_t frame_header(const struct buf *b, size_t *ret_len)
 {
 	if (b->len < 2)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A whole worker under a test's hand: real loop, real shared memory, clients on socket pairs. The clock stands
- * still until the test moves it, and the database answers what the test says, when it says so.
- * Programs that use it are linked with the --wrap options of the Makefile.
+ * A whole worker under a test's hand: real loop, real shared memory, clients on socket pairs. The
+ * clock stands still until the test moves it, and the database answers what the test says, when it
+ * says so. Programs that use it are linked with the --wrap options of the Makefile.
  */
 #ifndef TESTS_WORKER_FIXTURE_H
 #define TESTS_WORKER_FIXTURE_H
@@ -63,8 +63,8 @@ void client_frame(struct client *cl, unsigned op, const void *payload, size_t le
 void say(struct client *cl, const char *text);
 
 /*
- * The next frame: text as it is, "ping X", "pong X", "close 4480 reason"; "" when there is none, "(part)" when it is
- * not complete, "(end)" at the end of the stream. Static until the next call.
+ * The next frame: text as it is, "ping X", "pong X", "close 4480 reason"; "" when there is none,
+ * "(part)" when it is not complete, "(end)" at the end of the stream. Static until the next call.
  */
 const char *told(struct client *cl);
 
@@ -78,9 +78,9 @@ const char *told_revs(struct client *cl);
 void told_all(struct client *cl);
 
 /*
- * A raw client of ROOM / a native client that says hello, answered as guest USER with NAME; the raw one is in
- * the room and live when it returns, with everything told so far thrown away. HEAD: rev of the log, if the room is
- * looked up now.
+ * A raw client of ROOM / a native client that says hello, answered as guest USER with NAME; the
+ * raw one is in the room and live when it returns, with everything told so far thrown away. HEAD:
+ * rev of the log, if the room is looked up now.
  */
 void enter_raw(struct client *cl, const char *name, int64_t user, int64_t head);
 void enter_native(struct client *cl, const char *name, int64_t user);
