@@ -3,9 +3,10 @@
 import asyncio
 import uuid
 
+import aiohttp
 import websockets
 
-from roomd_clients import Http, NativeSocket
+from roomd_clients import Http, NativeSocket, eventually
 from roomd_harness import PATIENCE
 
 FAST = {'server.respawn_delay': '10ms', 'presence.grace_clean': '100ms', 'presence.grace_lost': '1s'}
@@ -90,6 +91,15 @@ def check(talkers, history, room):
         assert all(by_rev[rev] == text for rev, text in talker.seen.items())
 
 
+async def read_history(daemon, room):
+    """The whole history, None when a worker died meanwhile."""
+    try:
+        async with Http(daemon) as http:
+            return await http.history(room)
+    except (OSError, aiohttp.ClientError):
+        return None
+
+
 async def talk_and(daemon, disturb, talkers=10, count=100, prefix=None):
     """Lets TALKERS send COUNT each while DISTURB runs; checks all promises afterwards."""
     async with Http(daemon) as http:
@@ -109,8 +119,7 @@ async def talk_and(daemon, disturb, talkers=10, count=100, prefix=None):
     finally:
         for task in tasks:
             task.cancel()
-    async with Http(daemon) as http:
-        history = await http.history(room)
+    history = await eventually(lambda: read_history(daemon, room), 'the history')
     assert len(history) == total
     check(crowd, history, room)
     return crowd, room
