@@ -75,13 +75,13 @@ static void test_find_several(void **state)
 /* No stamp, or one that is cut off at any point. */
 static void test_find_none(void **state)
 {
+	static const char list[] = "{\"type\":\"users_list\",\"users\":[\"a\",\"b\",\"c\",\"d\"]}";
 	struct stamp s;
 	uint32_t guess = 0;
 	size_t end;
 
 	(void)state;
-	assert_false(stamp_find("{\"type\":\"users_list\",\"users\":[\"a\",\"b\",\"c\",\"d\"]}", 49,
-				&guess, &s, &end));
+	assert_false(stamp_find(list, strlen(list), &guess, &s, &end));
 	for (size_t n = 0; n < STAMP_LEN; n++)
 		assert_false(stamp_find(written, n, &guess, &s, &end));
 }
