@@ -76,8 +76,8 @@ typedef void events_settled_fn(void *arg, int err);
 
 /*
  * Waits until a transaction that is numbering events of CONV now has ended, also one whose client
- * has died: what is read afterwards holds all that such a client may have committed. ERR: 0 (an unknown conversation too),
- * -ERR_UNAVAILABLE, -ERR_DB.
+ * has died: what is read afterwards holds all that such a client may have committed.
+ * ERR: 0 (an unknown conversation too), -ERR_UNAVAILABLE, -ERR_DB.
  */
 int events_settle(struct db *db, int64_t conv, uint64_t deadline_ms, events_settled_fn *done, void *arg,
 		  uint64_t *ret_token) MUST_CHECK;

@@ -420,7 +420,7 @@ static void test_schema_missing(void **state UNUSED)
 	for (size_t i = 0; i < ARRAY_LEN(a); i++) {
 		link_until(&l, &a[i].n, 1);
 		assert_int_equal(a[i].status, DB_ERROR);
-		assert_int_equal(a[i].err, -ERR_DB);
+		assert_int_equal(a[i].err, -ERR_UNAVAILABLE);
 		assert_string_equal(a[i].sqlstate,
 				    "42P01"); /* the cause, not "no such statement" */
 	}
