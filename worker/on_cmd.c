@@ -39,7 +39,7 @@ static struct pending *pending_new(const struct conn *c, const struct cmd *cmd, 
 	return p;
 }
 
-/* The frame that AT begins is complete: bytes on both sides of a text frame. */
+/* A text frame for this connection alone: append its payload between the two calls. */
 static struct buf *frame_begin(struct conn *c, size_t *ret_begin)
 {
 	struct buf *b = conn_reply(c);
