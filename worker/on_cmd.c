@@ -22,6 +22,7 @@
 
 /* A request whose answer comes later. */
 struct pending {
+	struct worker *wk;
 	uint64_t conn_id;
 	int64_t conv;
 	struct cmd_id re, key;
@@ -31,6 +32,7 @@ static struct pending *pending_new(const struct conn *c, const struct cmd *cmd, 
 {
 	struct pending *p = xcalloc(1, sizeof(*p));
 
+	p->wk = conn_worker(c);
 	p->conn_id = c->id;
 	p->conv = conv;
 	p->re = cmd->id;
@@ -292,9 +294,10 @@ static void do_ping(struct conn *c, const struct cmd *cmd)
 	frame_end(b, begin);
 }
 
-static void on_history(struct worker *wk, struct pending *p, int err, struct str json)
+static void on_history(void *arg, int err, struct str json)
 {
-	struct conn *c = conn_find(wk, p->conn_id);
+	struct pending *p = arg;
+	struct conn *c = conn_find(p->wk, p->conn_id);
 	size_t begin;
 	struct buf *b;
 
@@ -309,31 +312,17 @@ static void on_history(struct worker *wk, struct pending *p, int err, struct str
 	free(p);
 }
 
-struct history {
-	struct worker *wk;
-	struct pending *p;
-};
-
-static void on_history_page(void *arg, int err, struct str json)
-{
-	struct history h = *(struct history *)arg;
-
-	free(arg);
-	on_history(h.wk, h.p, err, json);
-}
-
 static void do_history(struct conn *c, const struct cmd *cmd)
 {
 	struct worker *wk = conn_worker(c);
-	struct history *h = xcalloc(1, sizeof(*h));
+	struct pending *p = pending_new(c, cmd, cmd->conv);
 	enum page_from from = cmd->after ? PAGE_AFTER : PAGE_BEFORE;
 	int limit = (int)(cmd->limit > 0 ? MIN(cmd->limit, HISTORY_PAGE_MAX) : HISTORY_PAGE);
 
-	*h = (struct history){wk, pending_new(c, cmd, cmd->conv)};
 	if (messages_page_native(dbio_reader(wk), cmd->conv, from,
 				 cmd->after ? cmd->after : cmd->before, limit, dbio_deadline(wk),
-				 on_history_page, h, NULL) < 0)
-		on_history_page(h, -ERR_UNAVAILABLE, STR(""));
+				 on_history, p, NULL) < 0)
+		on_history(p, -ERR_UNAVAILABLE, STR(""));
 }
 
 typedef void cmd_handler(struct conn *c, const struct cmd *cmd);

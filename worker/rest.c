@@ -118,3 +118,11 @@ int rest_query_number(const struct http_request *req, const char *name, int64_t 
 	*ret = MIN(n, max);
 	return 0;
 }
+
+void rest_page(void *call, int err, struct str json)
+{
+	if (err < 0)
+		call_db_error(call, err);
+	else
+		call_json(call, 200, json);
+}

@@ -37,4 +37,7 @@ int rest_query_marker(const struct http_request *req, const char *name, struct r
 int rest_query_number(const struct http_request *req, const char *name, int64_t min, int64_t max,
 		      int64_t *ret, struct fault *ret_fault) MUST_CHECK;
 
+/* A page_done_fn (sql/messages.h) for a call: answers with the page or with the error. */
+void rest_page(void *call, int err, struct str json);
+
 #endif

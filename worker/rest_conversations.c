@@ -16,16 +16,6 @@
 #define LIST_DEFAULT 50
 #define LIST_MAX 200
 
-static void on_json(void *arg, int err, struct str json)
-{
-	struct call *call = arg;
-
-	if (err < 0)
-		call_db_error(call, err);
-	else
-		call_json(call, 200, json);
-}
-
 void rest_conversations_list(struct call *call)
 {
 	int64_t cursor = 0, limit = LIST_DEFAULT;
@@ -38,7 +28,7 @@ void rest_conversations_list(struct call *call)
 		return;
 	}
 	r = conversation_list(dbio_reader(call->wk), 0, true, cursor, (int)limit,
-			      dbio_deadline(call->wk), on_json, call, NULL);
+			      dbio_deadline(call->wk), rest_page, call, NULL);
 	if (r < 0)
 		call_db_error(call, r);
 }
@@ -46,7 +36,7 @@ void rest_conversations_list(struct call *call)
 static void show(struct call *call, const struct room *room)
 {
 	int r = conversation_get(dbio_reader(call->wk), room->id, NULL, 0, dbio_deadline(call->wk),
-				 on_json, call, NULL);
+				 rest_page, call, NULL);
 
 	if (r < 0)
 		call_db_error(call, r);

@@ -27,16 +27,6 @@ struct page {
 	int64_t limit;
 };
 
-static void on_page(void *arg, int err, struct str json)
-{
-	struct call *call = arg;
-
-	if (err < 0)
-		call_db_error(call, err);
-	else
-		call_json(call, 200, json);
-}
-
 static void read_page(struct call *call, const struct room *room)
 {
 	struct page page = *(struct page *)call->state;
@@ -51,7 +41,7 @@ static void read_page(struct call *call, const struct room *room)
 		return;
 	}
 	r = messages_page_native(dbio_reader(call->wk), room->id, page.from, page.marker.rev,
-				 (int)page.limit, dbio_deadline(call->wk), on_page, call, NULL);
+				 (int)page.limit, dbio_deadline(call->wk), rest_page, call, NULL);
 	if (r < 0)
 		call_db_error(call, r);
 }

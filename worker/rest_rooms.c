@@ -225,16 +225,6 @@ static void answer_bad_query(struct call *call, const struct fault *fault)
 	answer_json(call, 422, &body);
 }
 
-static void on_page(void *arg, int err, struct str json)
-{
-	struct call *call = arg;
-
-	if (err < 0)
-		call_db_error(call, err);
-	else
-		call_json(call, 200, json);
-}
-
 static void read_page(struct call *call, const struct room *room)
 {
 	struct page page = *(struct page *)call->state;
@@ -249,7 +239,7 @@ static void read_page(struct call *call, const struct room *room)
 		return;
 	}
 	r = messages_page_raw(dbio_reader(call->wk), room->id, page.before.rev, (int)page.limit,
-			      dbio_deadline(call->wk), on_page, call, NULL);
+			      dbio_deadline(call->wk), rest_page, call, NULL);
 	if (r < 0)
 		call_db_error(call, r);
 }
