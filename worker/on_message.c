@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Messages of a socket: send, and pages of history.
+ * Storing and announcing is persist.c's.
+ */
+#include "worker/on_priv.h"
+
+#include "sql/messages.h"
+#include "worker/dbio.h"
+#include "worker/deliver.h"
+#include "worker/persist.h"
+#include "worker/roster.h"
+
+#define HISTORY_PAGE 50
+#define HISTORY_PAGE_MAX 200
+
+/* This worker's receivers had the event: it will not come through the channel any more. */
+static bool was_delivered(const struct conn *c, const struct event *ev)
+{
+	const struct sub *sub = sub_find(c, ev->conv);
+
+	return sub && ev->rev <= sub->chan->rev;
+}
+
+static void on_sent(struct worker *wk, void *arg, const struct persist_result *res)
+{
+	struct pending *p = arg;
+	struct conn *c = conn_find(wk, p->conn_id);
+	size_t begin;
+	struct buf *b;
+
+	if (c && res->error) {
+		ws_conn_error(c, res->error, &p->re, &p->key, p->conv);
+	} else if (c && c->dialect == DIALECT_NATIVE) {
+		b = frame_begin(c, &begin);
+		native_add_sent(b, &p->re, res->event, res->is_duplicate);
+		frame_end(b, begin);
+	} else if (c && res->is_duplicate && was_delivered(c, res->event)) {
+		/* the room will not see it again: the sender's confirmation is its own copy */
+		deliver_encode(conn_reply(c), c->dialect, res->event);
+	}
+	free(p);
+}
+
+void on_send(struct conn *c, const struct cmd *cmd)
+{
+	struct worker *wk = conn_worker(c);
+	struct sub *sub = cmd_sub(c, cmd);
+	struct pending *p;
+	const struct event ev = {
+		.conv = cmd_conv(c, cmd),
+		.actor = c->user,
+		.actor_name = str_of(c->name),
+		.client_msg_id = cmd->key_uuid,
+		.client_id = cmd->key,
+		.content = cmd->content,
+		.reply_to_rev = cmd->reply_to_rev,
+	};
+
+	if (!sub)
+		return;
+	roster_stop_typing(sub);
+	p = pending_new(c, cmd, ev.conv);
+	if (persist_send(wk, &ev, on_sent, p) < 0) {
+		free(p);
+		cmd_refuse(c, cmd, E_UNAVAILABLE);
+	}
+}
+
+/* ---- History ---- */
+
+static void on_page(void *arg, int err, struct str json)
+{
+	struct pending *p = arg;
+	struct conn *c = pending_conn(p);
+	size_t begin;
+	struct buf *b;
+
+	if (err) {
+		pending_refuse(p, err == -ERR_NOENT ? E_NOT_FOUND : E_UNAVAILABLE);
+	} else if (c) {
+		b = frame_begin(c, &begin);
+		native_add_history(b, &p->re, p->conv, json);
+		frame_end(b, begin);
+	}
+	free(p);
+}
+
+void on_history(struct conn *c, const struct cmd *cmd)
+{
+	struct worker *wk = conn_worker(c);
+	struct pending *p = pending_new(c, cmd, cmd->conv);
+	enum page_from from = cmd->after ? PAGE_AFTER : PAGE_BEFORE;
+	int limit = (int)(cmd->limit > 0 ? MIN(cmd->limit, HISTORY_PAGE_MAX) : HISTORY_PAGE);
+
+	if (messages_page_native(dbio_reader(wk), cmd->conv, from,
+				 cmd->after ? cmd->after : cmd->before, limit, dbio_deadline(wk),
+				 on_page, p, NULL) < 0)
+		on_page(p, -ERR_UNAVAILABLE, STR(""));
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the handlers of the sockets' operations share, and their list for the table of on_cmd.c.
+ * Not for other files: they call on_cmd.h.
+ */
+#ifndef WORKER_ON_PRIV_H
+#define WORKER_ON_PRIV_H
+
+#include "base/base.h"
+#include "base/buf.h"
+#include "proto/cmd.h"
+#include "proto/dialect_native.h"
+#include "proto/dialect_raw.h"
+#include "proto/errors.h"
+#include "worker/chan.h"
+#include "worker/conn.h"
+#include "worker/on_cmd.h"
+#include "worker/ws_conn.h"
+
+/* A request whose answer comes later. Freed by whoever answers it. */
+struct pending {
+	struct worker *wk;
+	uint64_t conn_id;
+	int64_t conv;
+	struct cmd_id re, key;
+};
+
+struct pending *pending_new(const struct conn *c, const struct cmd *cmd, int64_t conv);
+
+/* The connection that asked, or NULL when nobody waits for the answer any more. */
+struct conn *pending_conn(const struct pending *p);
+
+/* Answers the pending request with an error, in the connection's dialect. */
+void pending_refuse(const struct pending *p, enum proto_error error);
+
+/* A text frame for this connection alone: append its payload between the two calls. */
+struct buf *frame_begin(struct conn *c, size_t *ret_begin);
+void frame_end(struct buf *b, size_t begin);
+
+/* Answers a request with an error at once. */
+void cmd_refuse(struct conn *c, const struct cmd *cmd, enum proto_error error);
+
+/* {"op":"ok"} when the request has an id and the dialect such an answer. */
+void cmd_say_ok(struct conn *c, const struct cmd *cmd);
+
+/* The conversation that the request is about: the socket's own in DIALECT_RAW. */
+int64_t cmd_conv(const struct conn *c, const struct cmd *cmd);
+
+/* The subscription that the request needs; refused here and NULL when there is none. */
+struct sub *cmd_sub(struct conn *c, const struct cmd *cmd);
+
+/* One for each operation; see the table of on_cmd.c. */
+void on_hello(struct conn *c, const struct cmd *cmd);
+void on_sub(struct conn *c, const struct cmd *cmd);
+void on_unsub(struct conn *c, const struct cmd *cmd);
+void on_resume(struct conn *c, const struct cmd *cmd);
+void on_send(struct conn *c, const struct cmd *cmd);
+void on_history(struct conn *c, const struct cmd *cmd);
+void on_typing(struct conn *c, const struct cmd *cmd);
+void on_ping(struct conn *c, const struct cmd *cmd);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Typing marks of a socket.
+ * The set, its expiry and who sees it are roster.c's.
+ */
+#include "worker/on_priv.h"
+
+#include "worker/roster.h"
+
+void on_typing(struct conn *c, const struct cmd *cmd)
+{
+	struct sub *sub = cmd_sub(c, cmd);
+
+	if (!sub)
+		return;
+	if (cmd->on)
+		roster_start_typing(sub);
+	else
+		roster_stop_typing(sub);
+	cmd_say_ok(c, cmd);
+}
