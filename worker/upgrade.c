@@ -57,6 +57,8 @@ static bool handshake_check(struct call *call, struct handshake *h)
 		call_error(call, E_BAD_ORIGIN, NULL);
 	else if (call->wk->draining)
 		call_error(call, E_RESTARTING, NULL);
+	else if (!admission_pass(call->wk))
+		call_error(call, E_OVERLOADED, NULL);
 	else if (check_subprotocol(call->req, h) < 0)
 		call_error(call, E_BAD_REQUEST,
 			   "None of the offered subprotocols is spoken here.");

@@ -21,6 +21,7 @@
 #include "worker/ctl.h"
 #include "worker/dbio.h"
 #include "worker/deliver.h"
+#include "worker/drain.h"
 #include "worker/heir.h"
 #include "worker/http_conn.h"
 #include "worker/listen.h"
@@ -135,15 +136,6 @@ void worker_stop(struct worker *wk, enum worker_exit code)
 	ev_break(wk->loop, EVBREAK_ALL);
 }
 
-static void drain_conn(struct conn *c, void *arg)
-{
-	(void)arg;
-	if (c->state == CONN_HTTP)
-		http_conn_drain(c);
-	else
-		ws_conn_drain(c);
-}
-
 static void on_stop(EV_P_ ev_timer *w, int revents)
 {
 	(void)w;
@@ -158,7 +150,7 @@ void worker_drain(struct worker *wk)
 	wk->draining = true;
 	slot_set_state(wk->shm, (unsigned)wk->slot, SLOT_DRAINING);
 	listen_give_up(wk);
-	conn_each(wk, drain_conn, NULL);
+	drain_begin(wk);
 	/* leave the master's own deadline some room */
 	ev_timer_set(&wk->stop, (double)wk->settings->server_stop_timeout * 0.8 / 1000.0, 0.);
 	ev_timer_start(wk->loop, &wk->stop);
@@ -247,6 +239,7 @@ static void kill_conn(struct conn *c, void *arg)
 void worker_close(struct worker *wk)
 {
 	listen_close(wk);
+	drain_end(wk);
 	conn_each(wk, kill_conn, NULL);
 	conn_sweep(wk);
 	dbio_close_all(wk);
@@ -260,6 +253,7 @@ void worker_close(struct worker *wk)
 	map_done(&wk->conns);
 	slab_free(&wk->sub_slab);
 	slab_free(&wk->conn_slab);
+	buf_done(&wk->frame);
 	if (wk->spare)
 		buf_done(wk->spare);
 	free(wk->spare);

@@ -14,9 +14,11 @@
 #include "base/map.h"
 #include "base/settings.h"
 #include "shm/metrics.h"
+#include "worker/admission.h"
 
 struct conn;
 struct dbio;
+struct drain;
 struct persist;
 struct ringpump;
 struct shm;
@@ -68,8 +70,11 @@ struct worker {
 	struct list conns_dirty; /* struct conn.dirty: have unsent replies */
 	struct list conns_ready; /* struct conn.work: unblocked, have bytes to look at again */
 	struct list outqs;	 /* struct outq.node: sockets that are full */
+	struct buf frame;	 /* the native payload that is being written */
 	struct buf *spare;	 /* owned: a reply buffer kept for reuse, or NULL */
 	struct timeouts *timeouts; /* owned: conn_timeout.c */
+	struct admission admission;
+	struct drain *drain; /* owned: drain.c; NULL until the worker drains */
 
 	struct list replies; /* struct reply.node: answers to the operator that wait (ctl.c) */
 	unsigned n_replies;

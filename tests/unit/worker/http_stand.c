@@ -83,7 +83,7 @@ void ws_conn_start(struct conn *c, enum dialect dialect, int64_t room_id)
 	ws.room = room_id;
 }
 
-int64_t worker_retry_ms(const struct worker *w)
+int64_t worker_retry_ms(struct worker *w)
 {
 	(void)w;
 	return 1500;
