@@ -12,7 +12,12 @@
 #include "proto/event.h"
 #include "worker/worker.h"
 
-/* What became of a send; EVENT is complete when error is E_NONE. Borrowed during the call. */
+struct log_change; /* sql/changes.h */
+
+/*
+ * What became of a send or a change; EVENT is complete when error is E_NONE. Its rev is 0 when a change was
+ * in force already: then nothing was announced. Borrowed during the call.
+ */
 struct persist_result {
 	enum proto_error error;
 	bool is_duplicate;
@@ -33,6 +38,15 @@ void persist_close(struct worker *wk);
  * reached.
  */
 int persist_send(struct worker *wk, const struct event *event, persist_done_fn *done, void *arg) MUST_CHECK;
+
+/*
+ * Queues a change of the log that is no message: an edit, a reaction, a closing. Keeps the promises of
+ * persist_send: CHANGE is copied, DONE comes exactly once and never from inside this call; its row is announced
+ * to the conversation after the commit and before DONE, also when this process dies between the two. What one
+ * actor sends and changes in one conversation is stored in the order of these calls. Returns 0, or -ERR_FULL.
+ */
+int persist_change(struct worker *wk, const struct log_change *change, persist_done_fn *done,
+		   void *arg) MUST_CHECK;
 
 /* Sends the next batch if none is under way. Called once a turn. */
 void persist_flush(struct worker *wk);
