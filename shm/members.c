@@ -36,14 +36,18 @@ uint32_t member_find_other(const struct shm *shm, int64_t conv, int64_t user, ui
 	return i;
 }
 
-/* The entry's connections and its slot's bit come into the room's counts, or go (SIGN -1). */
+/*
+ * The entry's connections and its slot's bit come into the room's counts, or go (SIGN -1). Watchers
+ * have only the bit.
+ */
 void member_count_live(struct shm *shm, struct shm_entry *e, int sign)
 {
 	struct shm_room *room = room_at(shm, e->room_idx);
 	unsigned slot = rec_slot(&e->rec);
 	uint32_t before = room->slot_members[slot];
 
-	room->n_connections += (uint32_t)(sign * (int)e->count);
+	if (e->user)
+		room->n_connections += (uint32_t)(sign * (int)e->count);
 	room->slot_members[slot] = before + (uint32_t)sign;
 	if (!before)
 		atomic_fetch_or(&room->slots, slot_bit(slot));
@@ -58,7 +62,7 @@ void member_link(struct shm *shm, uint32_t idx)
 	struct shm_room *room = room_at(shm, e->room_idx);
 	uint32_t *bucket = member_bucket(shm, rec_key(&e->rec), e->user);
 
-	e->is_primary = !member_find_other(shm, rec_key(&e->rec), e->user, idx);
+	e->is_primary = e->user && !member_find_other(shm, rec_key(&e->rec), e->user, idx);
 	e->rec.next = *bucket;
 	*bucket = idx;
 	e->room_prev = 0;
@@ -117,7 +121,7 @@ int member_remove(struct shm *shm, unsigned me, uint32_t idx, bool *ret_has_left
 		room->n_users--;
 	r = pool_put(shm, me, POOL_MEMBERS, idx);
 	FAULT_POINT("member.removed");
-	if (!r)
+	if (!r && user)
 		r = user_unref(shm, me, slot, user, user_idx);
 	if (!r)
 		r = room_free_unused(shm, me, room_idx);
@@ -168,18 +172,18 @@ static int member_create(struct shm *shm, unsigned me, int64_t conv, int64_t use
 static int member_add(struct shm *shm, unsigned me, int64_t conv, int64_t user, struct str name,
 		      bool *ret_is_first)
 {
-	uint32_t user_idx;
-	int r = user_ref(shm, me, user, name, &user_idx), r2;
+	uint32_t user_idx = 0;
+	int r = user ? user_ref(shm, me, user, name, &user_idx) : 0, r2;
 
 	if (r < 0)
 		return r;
 	FAULT_POINT("member.referenced");
 	r = member_create(shm, me, conv, user, user_idx, ret_is_first);
-	if (r < 0) {
+	if (r < 0 && user) {
 		r2 = user_unref(shm, me, me, user, user_idx);
 		return r2 < 0 ? r2 : r;
 	}
-	return 0;
+	return r;
 }
 
 int member_attach(struct shm *shm, unsigned me, int64_t conv, int64_t user, struct str name,
@@ -188,7 +192,7 @@ int member_attach(struct shm *shm, unsigned me, int64_t conv, int64_t user, stru
 	uint32_t room, idx;
 	int r;
 
-	if (conv <= 0 || user <= 0 || !name.len || name.len > SHM_NAME_MAX)
+	if (conv <= 0 || user < 0 || (user && !name.len) || name.len > SHM_NAME_MAX)
 		return -ERR_INVAL;
 	r = rooms_lock(shm, me, conv);
 	if (r < 0)
@@ -204,7 +208,7 @@ int member_attach(struct shm *shm, unsigned me, int64_t conv, int64_t user, stru
 			member_revive(shm, me, idx);
 		} else {
 			member_at(shm, idx)->count++;
-			room_at(shm, room)->n_connections++;
+			room_at(shm, room)->n_connections += user != 0;
 		}
 		*ret_is_first = false;
 	}
@@ -230,6 +234,7 @@ int member_detach(struct shm *shm, unsigned me, int64_t conv, int64_t user, uint
 {
 	struct shm_entry *e;
 	uint32_t idx;
+	bool has_left;
 	int r = rooms_lock(shm, me, conv);
 
 	if (r < 0)
@@ -240,8 +245,11 @@ int member_detach(struct shm *shm, unsigned me, int64_t conv, int64_t user, uint
 		r = -ERR_NOENT;
 	} else if (e->count > 1) {
 		e->count--;
-		room_at(shm, e->room_idx)->n_connections--;
+		room_at(shm, e->room_idx)->n_connections -= user != 0;
 		*ret_is_last = false;
+	} else if (!user) {
+		r = member_remove(shm, me, idx, &has_left);
+		*ret_is_last = true;
 	} else {
 		member_linger(shm, me, idx, grace_until_ms);
 		*ret_is_last = true;

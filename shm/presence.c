@@ -233,9 +233,12 @@ static int drop_one(struct shm *shm, unsigned me, unsigned dead, uint32_t idx, u
 {
 	struct shm_entry *e = entry_at(shm, POOL_MEMBERS, idx);
 	uint32_t mine;
+	bool has_left;
 
 	if (rec_state(&e->rec) == REC_CLAIMED) /* in no list: a lock that timed out left it */
 		return pool_put(shm, me, POOL_MEMBERS, idx);
+	if (!e->user) /* nobody knew of the watcher */
+		return member_remove(shm, me, idx, &has_left);
 	if (dead == me) {
 		keep_own(shm, me, idx, until_ms);
 		return 0;

@@ -13,7 +13,8 @@
  * One connection more of USER in CONV at slot ME. NAME (1 to SHM_NAME_MAX bytes, copied) counts
  * when the user is not connected to this node yet. From its return on, every event published to
  * the room has this slot as a target. *RET_IS_FIRST: nobody on this node, lingering ones
- * included, had the user in the room before ("joined"). Returns 0, -ERR_INVAL (id or name),
+ * included, had the user in the room before ("joined"). USER 0 is a watcher, whose NAME is not looked
+ * at: it makes the slot a target and is in no count, roster or presence. Returns 0, -ERR_INVAL (id or name),
  * -ERR_FULL (a table), -ERR_CLOSED (room_mark_closed), -ERR_TIMEOUT.
  */
 int member_attach(struct shm *shm, unsigned me, int64_t conv, int64_t user, struct str name,
@@ -23,7 +24,7 @@ int member_attach(struct shm *shm, unsigned me, int64_t conv, int64_t user, stru
  * One connection less. The last one of this slot makes the record linger until GRACE_UNTIL_MS
  * (clock_mono_ms; a time that has passed means the next member_expire): the user stays in
  * rosters, the slot is no target any more. Attaching again anywhere before that makes the
- * departure unseen. *RET_IS_LAST: it was this slot's last connection of the user to the room.
+ * departure unseen. A watcher's record goes at once, and with a dead slot. *RET_IS_LAST: it was this slot's last connection of the user to the room.
  * Typing marks are not touched. Returns 0, -ERR_NOENT (nothing attached), -ERR_TIMEOUT.
  */
 int member_detach(struct shm *shm, unsigned me, int64_t conv, int64_t user, uint64_t grace_until_ms,

@@ -20,8 +20,9 @@ static bool entry_is_sound(const struct shm *shm, enum pool pool, uint32_t idx, 
 
 	return (state == REC_LIVE ? e->count > 0 : state == REC_LINGER && e->count == 0) &&
 	       e->room_idx == room && rec_key(&e->rec) == rec_key(&room_at(shm, room)->rec) &&
-	       rec_slot(&e->rec) < shm->geo.n_slots && rec_key(&u->rec) == e->user &&
-	       rec_state(&u->rec) == REC_LIVE;
+	       rec_slot(&e->rec) < shm->geo.n_slots &&
+	       (e->user ? rec_key(&u->rec) == e->user && rec_state(&u->rec) == REC_LIVE
+			: pool == POOL_MEMBERS && state == REC_LIVE && !e->user_idx);
 }
 
 /* Counts the room's member list; false when a record is wrong or the list does not end. */
@@ -41,9 +42,9 @@ static bool members_tally(const struct shm *shm, uint32_t room, struct tally *t)
 			return false;
 		if (e->is_primary)
 			t->users++;
-		else if (!member_find_other(shm, rec_key(&e->rec), e->user, i))
+		else if (e->user && !member_find_other(shm, rec_key(&e->rec), e->user, i))
 			return false;
-		t->connections += e->count;
+		t->connections += e->user ? e->count : 0;
 		t->live[slot] += rec_state(&e->rec) == REC_LIVE;
 		prev = i;
 	}

@@ -206,6 +206,43 @@ static void test_dropping_a_slot_can_be_repeated(void **state)
 	segment_done(&shm);
 }
 
+/* The room's bit for the slot and nothing else; it goes at once, and with a dead slot. */
+static void test_a_watcher_is_a_target_only(void **state)
+{
+	struct shm *shm = segment_opened(2);
+	struct people p = {0};
+	struct room_info i;
+	bool b, more;
+
+	(void)state;
+	assert_int_equal(member_attach(shm, 1, 7, 0, STR(""), &b), 0);
+	assert_int_equal(member_attach(shm, 1, 7, 0, STR(""), &b), 0);
+	assert_int_equal(room_read(shm, 0, 7, &i), 0);
+	assert_int_equal(i.slots, 2);
+	assert_int_equal(i.connections, 0);
+	assert_int_equal(i.users, 0);
+	assert_int_equal(roster_read(shm, 0, 7, on_person, &p), 0);
+	assert_int_equal(shm_verify(shm, 0), 0);
+	assert_true(join(shm, 0, 7, 10));
+	assert_int_equal(shm_rebuild(shm, 0), 0);
+	assert_int_equal(shm_verify(shm, 0), 0);
+	assert_int_equal(room_read(shm, 0, 7, &i), 0);
+	assert_int_equal(i.slots, 3);
+	assert_int_equal(i.connections, 1);
+	assert_int_equal(i.users, 1);
+	assert_false(leave(shm, 1, 7, 0, 1000));
+	assert_true(leave(shm, 1, 7, 0, 1000));
+	assert_int_equal(member_detach(shm, 1, 7, 0, 1000, &b), -ERR_NOENT);
+	assert_int_equal(room_read(shm, 0, 7, &i), 0);
+	assert_int_equal(i.slots, 1);
+	assert_int_equal(member_attach(shm, 1, 7, 0, STR(""), &b), 0);
+	assert_int_equal(presence_drop_slot(shm, 0, 1, 5000, NULL, NULL), 1);
+	assert_int_equal(room_read(shm, 0, 7, &i), 0);
+	assert_int_equal(i.slots, 1);
+	assert_int_equal(member_expire(shm, 0, 6000, 10, on_left, &p, &more), 0);
+	segment_done(&shm);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -216,6 +253,7 @@ int main(void)
 		cmocka_unit_test(test_roster_names_everybody_once),
 		cmocka_unit_test(test_roster_inside_roster),
 		cmocka_unit_test(test_dropping_a_slot_can_be_repeated),
+		cmocka_unit_test(test_a_watcher_is_a_target_only),
 	};
 
 	return cmocka_run_group_tests_name("presence", tests, NULL, NULL);
