@@ -11,6 +11,8 @@
 #include "proto/errors.h"
 #include "proto/events.h"
 
+struct json_value;
+
 /*
  * The request's own id as raw JSON text (number or string with its quotes), to be echoed as "re".
  * Owned by value, so that it can outlive the frame while the database works.
@@ -45,8 +47,36 @@ struct cmd {
 	int64_t reply_to_rev;	/* send: message answered, 0: none; its conversation is CONV */
 	bool on;		/* typing */
 	int64_t before, after;	/* history: revs, exclusive; 0: not given */
-	int64_t limit;		/* history: 0: the surface's default */
+	int64_t limit;		/* history, sync: 0: the surface's default */
+	int64_t target_rev;	/* edit, delete, recover, react: the message, which lies in CONV */
+	int64_t seq;		/* read, delivered: everything up to this message */
+	struct str emoji;	/* react: checked by cmd_emoji_valid; ON tells set from unset */
+	struct str cursor;	/* sync: text of a position, not yet decoded */
+	struct str status;	/* presence: the caller's new status text; may be empty */
+	bool has_status;
+	bool has_conv_uid;	/* the conversation came as a UUID: CONV is 0 then */
+	struct uuid conv_uid;
+	size_t nseen;			/* hello: how many pairs cmd_seen_next gives */
+	const struct json_value *seen;	/* hello: for cmd_seen_next; borrowed */
+	size_t nusers;			/* presence: how many ids cmd_user_at gives */
+	const struct json_value *users; /* presence: for cmd_user_at; borrowed */
 };
+
+/*
+ * What hello's "seen" says, checked when it was decoded: the newest rev that the client knows of a
+ * conversation. Start with *POS 0; false after the last pair. Order is not the client's, no
+ * conversation comes twice.
+ */
+bool cmd_seen_next(const struct cmd *c, size_t *pos, int64_t *ret_conv, int64_t *ret_rev);
+
+/* User I of those that a presence request asks about, I below c->nusers. */
+int64_t cmd_user_at(const struct cmd *c, size_t i);
+
+/*
+ * The rule for reactions: 1 to 32 code points and at most 128 bytes of UTF-8 without white space,
+ * control characters and what names may not have; not only invisible ones.
+ */
+bool cmd_emoji_valid(struct str s);
 
 /* What the settings allow. By value from the caller. */
 struct cmd_limits {
@@ -55,6 +85,8 @@ struct cmd_limits {
 	uint32_t desc_max;    /* characters, chat.description_max */
 	uint32_t message_max; /* characters, chat.message_max */
 	uint32_t batch_max;   /* requests in one native frame */
+	uint32_t subs_max;    /* websocket.subscriptions_max: bounds seen, users and cursors; 0: 500 */
+	bool conv_uids;	      /* conversations may come as UUIDs, which the caller looks up */
 };
 
 #endif

@@ -37,6 +37,23 @@ int cmd_get_key(const struct json_value *v, const char *key, struct cmd *c,
 /* Sets key, has_key and key_uuid of C. */
 void cmd_set_key(struct cmd *c, struct str key);
 
+/*
+ * The conversation KEY, required unless OPTIONAL: a number, decimal digits, or where LIM allows it
+ * a UUID.
+ */
+int cmd_get_conv(const struct json_value *v, const char *key, bool optional,
+		 const struct cmd_limits *lim, struct cmd *c, struct fault *ret_fault) MUST_CHECK;
+
+/* A message id: a number, decimal digits or UUIDv8. False for anything else. */
+bool cmd_msgid(const struct json_value *v, int64_t *ret_conv, int64_t *ret_rev);
+
+/* The members "c" and "id", or "c" and "rev", as conv and target_rev of C. */
+int cmd_get_target(const struct json_value *v, const struct cmd_limits *lim, struct cmd *c,
+		   struct fault *ret_fault) MUST_CHECK;
+
+/* How many subscriptions the limits allow. */
+uint32_t cmd_subs_max(const struct cmd_limits *lim);
+
 /* "key":"decimal message id". */
 void cmd_add_msgid(struct buf *b, const char *key, int64_t conv, int64_t rev);
 

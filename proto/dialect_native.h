@@ -14,6 +14,8 @@
 
 /* The subprotocol's name in Sec-WebSocket-Protocol. */
 #define NATIVE_SUBPROTOCOL "roomd.v1"
+/* The same objects as MessagePack in binary frames: see msgpack.h. */
+#define NATIVE_SUBPROTOCOL_MSGPACK "roomd.v1.msgpack"
 
 /*
  * Parses one text frame: an object, or an array of 1 to lim->batch_max objects. Returns 0, or
@@ -22,6 +24,10 @@
  */
 int native_parse(struct str frame, const struct cmd_limits *lim, struct json_doc **ret_doc,
 		 struct fault *ret_fault) MUST_CHECK;
+
+/* The same for one binary frame of roomd.v1.msgpack; E_BAD_MSGPACK instead of E_BAD_JSON. */
+int native_parse_msgpack(struct str frame, const struct cmd_limits *lim, struct json_doc **ret_doc,
+			 struct fault *ret_fault) MUST_CHECK;
 
 /* How many requests the document holds. */
 size_t native_count(const struct json_doc *doc);
@@ -45,6 +51,7 @@ struct native_welcome {
 	const struct cmd_limits *limits;
 	uint32_t frame_max; /* bytes */
 	struct str cursor;  /* empty: none */
+	struct str scope;   /* who sees whose presence: "all", "shared" or "off"; empty: left out */
 	bool resumed;
 };
 void native_add_welcome(struct buf *b, const struct cmd_id *re, const struct native_welcome *w);
@@ -66,11 +73,30 @@ void native_add_ok(struct buf *b, const struct cmd_id *re);
  */
 void native_add_sent(struct buf *b, const struct cmd_id *re, const struct event *e, bool duplicate);
 
+/*
+ * {"op":"ok","re","c","rev","id"?,"at","duplicate"}: the answer to an operation that made another
+ * durable event (edit, delete, recover, react). "id" is the message that changed.
+ */
+void native_add_changed(struct buf *b, const struct cmd_id *re, const struct event *e,
+			bool duplicate);
+
+/* {"op":"ok","re","c","seq","unread"?}: the mark as it stands now. UNREAD below 0 is left out. */
+void native_add_marked(struct buf *b, const struct cmd_id *re, int64_t conv, int64_t seq,
+		       int64_t unread);
+
+/*
+ * {"op":"ok","re","sync":PAGE,"cursor","more"}: PAGE is a JSON object as the database built it,
+ * CURSOR the position behind it, MORE that asking again with it gives more.
+ */
+void native_add_sync(struct buf *b, const struct cmd_id *re, struct str page, struct str cursor,
+		     bool more);
+
 /* {"op":"ok","re","messages":PAGE}: PAGE is a JSON array as the database built it. */
 void native_add_history(struct buf *b, const struct cmd_id *re, int64_t conv, struct str page);
 
-/* {"op":"pong","re"}. */
+/* {"op":"pong","re"}, and with "cursor" unless CURSOR is empty. */
 void native_add_pong(struct buf *b, const struct cmd_id *re);
+void native_add_pong_cursor(struct buf *b, const struct cmd_id *re, struct str cursor);
 
 /*
  * {"op":"err","re","code","message","field"?,"c"?,"retry_after"?}; CONV 0 and RETRY_MS 0 are left
@@ -82,15 +108,32 @@ void native_add_err(struct buf *b, const struct cmd_id *re, const struct fault *
 /* Events ------------------------------------------------------------------------ */
 
 /*
- * The frame of a ring event: {"op":"ev","c","rev","t","d"} for durable ones; for presence
- * {"op":"eph","c","t", "d":[{"u","name","s":"online"|"offline"}]}. Returns false and appends
- * nothing for typing and roster, which carry no set.
+ * The frame of a ring event: {"op":"ev","c","rev","t","d"} for durable ones, {"op":"eph","c","t",
+ * "d"} without "rev" for presence and marks. Returns false and appends nothing for typing and
+ * roster, which carry no set. What "d" holds (USER is {"id","name"}, times are RFC 3339):
+ *
+ *	message.new		see native_add_message
+ *	message.edit		id, uid, target, content, by: USER, edited_at
+ *	message.delete		id, uid, target, by: USER, deleted_at
+ *	message.recover		id, uid, target, content, by: USER, at
+ *	reaction.set/unset	id, uid, target, emoji, user: USER, at
+ *	member.join/role	user: USER, role, by: USER, at
+ *	member.leave		user: USER, reason?, by: USER, at
+ *	conversation.update	changed, and the new value as "name" or "description", or for any
+ *				other field as "value"; by: USER, at
+ *	conversation.close	by: USER, at
+ *	presence		[{"u","name","s":"online"|"offline"}]
+ *	read, delivered		user (an id), seq
+ *
+ * "id", "uid" and "target" (its rev) name the message that was changed. "by" is who did it, "user"
+ * whom it is about.
  */
 bool native_add_event(struct buf *b, const struct event *e);
 
 /*
  * The object "d" of message.new:
  * {"id","uid","seq","rev","sender","content","client_msg_id","reply_to","created_at"}.
+ * One that is deleted by now has "content":null and "deleted":true.
  */
 void native_add_message(struct buf *b, const struct event *e);
 
@@ -103,11 +146,37 @@ void native_add_typing(struct buf *b, int64_t conv, native_user_fn next, void *a
 /* {"op":"eph","c","t":"roster","d":{"users":[{"id","name"}]}}: who is here. */
 void native_add_roster(struct buf *b, int64_t conv, native_user_fn next, void *arg);
 
+/* One person's presence. */
+struct native_presence {
+	int64_t user;
+	struct str name;   /* empty: left out */
+	const char *state; /* "online", "away", "offline": static */
+	struct str status; /* text the person set; p NULL: left out */
+};
+typedef bool (*native_presence_fn)(void *arg, struct native_presence *ret);
+
+/*
+ * {"op":"eph","c","t":"presence","d":[{"u","name"?,"s","status"?}]}: several changes in one frame.
+ * CONV 0: of the node, without "c". Returns how many NEXT gave; appends nothing when none.
+ */
+size_t native_add_presence_batch(struct buf *b, int64_t conv, native_presence_fn next, void *arg);
+
+/* {"op":"ok","re","presence":[…]}: the answer to the operation, elements as above. */
+void native_add_presence_list(struct buf *b, const struct cmd_id *re, native_presence_fn next,
+			      void *arg);
+
+/* {"op":"eph","c","t":"roster","d":{"count"}}: too many to name. */
+void native_add_roster_count(struct buf *b, int64_t conv, int64_t count);
+
+/* {"op":"eph","c","t":"read"|"delivered","d":{"user","seq"}}. TYPE is EVT_READ or EVT_DELIVERED. */
+void native_add_mark(struct buf *b, enum event_type type, int64_t conv, int64_t user, int64_t seq);
+
 /* {"op":"behind","c","rev"}. */
 void native_add_behind(struct buf *b, int64_t conv, int64_t rev);
 
 /* {"op":"goaway","in","reason"}; REASON is an error code or a word such as "upgrade". */
 void native_add_goaway(struct buf *b, int64_t in_ms, const char *reason);
+void native_add_goaway_cursor(struct buf *b, int64_t in_ms, const char *reason, struct str cursor);
 
 /* REST ------------------------------------------------------------------------ */
 

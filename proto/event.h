@@ -20,29 +20,33 @@ enum presence_reason {
 };
 
 /* Limits of the strings, in bytes: generous against the settings, small against a ring record. */
-#define EVENT_NAME_MAX 1024
+#define EVENT_NAME_MAX 1024 /* names, roles, emoji and other keys */
 #define EVENT_CLIENT_ID_MAX 256
 #define EVENT_CONTENT_MAX (1024 * 1024)
 
 /*
  * All strings are borrowed and UTF-8. Fields that a type does not use are zero or empty.
  *
- *	message.new		actor, seq, content, client_msg_id, client_id, reply_to_rev
- *	message.edit		actor, target_rev, content
- *	message.delete/recover	actor, target_rev
+ *	message.new		actor, seq, content, client_msg_id, client_id, reply_to_rev; on: deleted
+ *				since (then the content is empty, and read from the log again)
+ *	message.edit		actor, target_rev, content (the new one)
+ *	message.delete		actor, target_rev
+ *	message.recover		actor, target_rev, content (shown again)
  *	reaction.*		actor, target_rev, key (the emoji)
- *	member.*		actor, subject, key (the role)
- *	conversation.update	actor, content (the new name), key (what changed)
+ *	member.join/role	actor, subject (0: the actor), key (the role)
+ *	member.leave		actor, subject (0: the actor), key (why, may be empty)
+ *	conversation.update	actor, key (the one field that changed), content (its new value)
  *	conversation.close	actor
  *	typing			actor, on
  *	presence		actor, on, reason
  *	roster			nothing: the members table has changed
+ *	read, delivered		actor, seq (everything up to it)
  */
 struct event {
 	enum event_type type;
 	int64_t conv;		   /* conversation, positive */
 	int64_t rev;		   /* position in the log, positive; 0 for ephemeral events */
-	int64_t seq;		   /* user messages so far, this one included; ephemeral: 0 */
+	int64_t seq;		   /* user messages so far, this one included; marks: see above */
 	int64_t at_ms;		   /* wall clock, milliseconds since 1970 */
 	int64_t actor;		   /* user who did it; 0: the system */
 	struct str actor_name;
@@ -54,7 +58,7 @@ struct event {
 	struct str key;
 	int64_t reply_to_rev;	   /* message answered, 0: none */
 	int64_t target_rev;	   /* message changed, 0: none */
-	bool on;		   /* typing: started; presence: online */
+	bool on;		   /* typing: started; presence: online; message.new: deleted */
 	enum presence_reason reason;
 };
 

@@ -11,6 +11,9 @@
  *	http.h		 HTTP/1.1 requests in, response heads out
  *	http_field.h	 header field values: ranges, entity tags, encodings, dates, escapes
  *	json.h		 reading and writing JSON
+ *	msgpack.h	 the same values as MessagePack
+ *	cursor.h	 a client's position in its conversations, as opaque text
+ *	sse.h		 event streams: the framing of text/event-stream
  *	utf8.h		 UTF-8 checks, lengths, the rules for names and message text
  *	dialect_raw.h	 S1: /ws/chat/{room_id} and its REST bodies
  *	dialect_native.h roomd.v1: WebSocket frames, REST bodies, problem documents
