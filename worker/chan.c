@@ -47,6 +47,11 @@ struct sub *sub_find(const struct conn *c, int64_t conv)
 	return sub;
 }
 
+int64_t sub_position(const struct sub *sub)
+{
+	return sub->state == SUB_LIVE ? sub->chan->rev : sub->rev;
+}
+
 static struct sub_ref *sub_ref_new(const struct sub *sub)
 {
 	struct sub_ref *ref = xcalloc(1, sizeof(*ref));
@@ -275,7 +280,7 @@ static void send_row(struct sub *sub, const struct event_row *row)
 	struct event ev;
 
 	if (chan_order_from_row(sub->chan->conv, row, &key, &ev))
-		deliver_encode(conn_reply(sub->conn), sub->conn->dialect, &ev);
+		deliver_single(sub, &ev);
 	sub->rev = row->rev;
 }
 

@@ -88,6 +88,9 @@ struct chan {
 struct chan *chan_find(struct worker *wk, int64_t conv);
 struct sub *sub_find(const struct conn *c, int64_t conv);
 
+/* The last revision that this subscription has been sent, or will be with what is queued; -1: not known yet. */
+int64_t sub_position(const struct sub *sub);
+
 /*
  * Starts following. HAS_REV: first everything after REV, then live. RE (NULL for DIALECT_RAW) is the request
  * that the confirmation answers. Refusals (full, no such conversation, database away) are said on the connection.

@@ -15,6 +15,7 @@
 #include "worker/conn_out.h"
 #include "worker/conn_timeout.h"
 #include "worker/http_conn.h"
+#include "worker/sse_conn.h"
 #include "worker/ws_conn.h"
 
 #define READ_MIN (64 * 1024)	  /* room for one read beside what was kept */
@@ -404,6 +405,7 @@ static void conn_free(struct conn *c)
 	chan_leave_all(c, c->end);
 	http_conn_done(c);
 	ws_conn_done(c);
+	sse_conn_done(c);
 	ws_in_done(&c->ws);
 	outq_free(&c->out);
 	reply_done(c);

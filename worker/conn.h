@@ -23,6 +23,7 @@ enum conn_state {
 	CONN_HTTP,	/* reads requests */
 	CONN_WS,	/* reads frames */
 	CONN_WS_CLOSING, /* our close frame is out, waits for the peer's */
+	CONN_SSE,	/* an event stream: what the client sends is not looked at */
 	CONN_LINGER,	/* everything said: flushes, then closes */
 	CONN_DEAD,	/* on the closing list: no callbacks, freed by the sweep */
 };
@@ -31,8 +32,16 @@ enum dialect {
 	DIALECT_NONE,
 	DIALECT_RAW,	/* S1: /ws/chat/{room} */
 	DIALECT_NATIVE, /* roomd.v1 */
+	DIALECT_MSGPACK, /* roomd.v1.msgpack: the same frames in another notation */
+	DIALECT_SSE,	/* /api/v1/events: the same frames, one way only */
 	DIALECT_COUNT,
 };
+
+/* Speaks the native frames, in whatever notation. */
+static inline bool dialect_is_native(enum dialect d)
+{
+	return d >= DIALECT_NATIVE && d < DIALECT_COUNT;
+}
 
 /* How a connection ended: decides the grace of its user's presence. */
 enum conn_end { CONN_END_LOST, CONN_END_CLEAN };
@@ -148,6 +157,7 @@ size_t ws_conn_input(struct conn *c, uint8_t *data, size_t len);
 /* What to do when a deadline passes: 408 and close, ping, close 4408, … */
 void http_conn_timeout(struct conn *c, enum conn_wait wait);
 void ws_conn_timeout(struct conn *c, enum conn_wait wait);
+void sse_conn_timeout(struct conn *c, enum conn_wait wait);
 
 /* Says good-bye in the connection's protocol (drain): 1001 or Connection: close. */
 void http_conn_drain(struct conn *c);

@@ -70,6 +70,8 @@ static void expire(struct conn *c)
 		conn_kill(c, c->end);
 	else if (c->state == CONN_HTTP)
 		http_conn_timeout(c, wait);
+	else if (c->state == CONN_SSE)
+		sse_conn_timeout(c, wait);
 	else
 		ws_conn_timeout(c, wait);
 }

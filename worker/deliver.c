@@ -12,6 +12,8 @@
 #include "proto/dialect_native.h"
 #include "proto/dialect_raw.h"
 #include "proto/ws.h"
+#include "worker/sse_conn.h"
+#include "worker/ws_conn.h"
 
 /* Rooms smaller than this are never held off: their flush costs less than a turn. */
 #define HOLDOFF_RECEIVERS 64
@@ -19,11 +21,29 @@
 #define HOLDOFF_FACTOR 2
 #define HOLDOFF_MAX_NS (20 * 1000000ull)
 
+/* The native payload of an event, in the worker's one place for it; empty when there is none. */
+static struct str native_payload(struct worker *wk, const struct event *ev)
+{
+	buf_clear(&wk->frame);
+	native_add_event(&wk->frame, ev);
+	return buf_str(&wk->frame);
+}
+
 bool deliver_encode(struct buf *b, enum dialect dialect, const struct event *ev)
 {
-	size_t start = b->len, begin = ws_frame_begin(b);
-	bool is_shown = dialect == DIALECT_RAW ? raw_add_event(b, ev) : native_add_event(b, ev);
+	size_t start = b->len, begin;
+	struct buf json = BUF_INIT;
+	bool is_shown;
 
+	if (dialect == DIALECT_MSGPACK) {
+		is_shown = native_add_event(&json, ev);
+		if (is_shown)
+			ws_conn_frame(b, dialect, buf_str(&json));
+		buf_done(&json);
+		return is_shown;
+	}
+	begin = ws_frame_begin(b);
+	is_shown = dialect == DIALECT_RAW ? raw_add_event(b, ev) : native_add_event(b, ev);
 	if (is_shown)
 		ws_frame_end(b, begin, WS_OP_TEXT);
 	else
@@ -31,10 +51,35 @@ bool deliver_encode(struct buf *b, enum dialect dialect, const struct event *ev)
 	return is_shown;
 }
 
+void deliver_single(struct sub *sub, const struct event *ev)
+{
+	struct conn *c = sub->conn;
+	struct str json;
+
+	if (c->dialect == DIALECT_RAW || c->dialect == DIALECT_NATIVE) {
+		deliver_encode(conn_reply(c), c->dialect, ev);
+		return;
+	}
+	json = native_payload(sub->chan->wk, ev);
+	if (!json.len)
+		return;
+	if (c->dialect == DIALECT_SSE)
+		sse_conn_event(sub, ev, json);
+	else
+		ws_conn_frame(conn_reply(c), c->dialect, json);
+}
+
 /* One frame, encoded once, for all receivers of the dialect. */
 static void count_frame(struct chan *ch, enum dialect dialect)
 {
-	worker_count(ch->wk, dialect == DIALECT_RAW ? M_ENCODES_RAW : M_ENCODES_NATIVE, 1);
+	static const enum metric of[DIALECT_COUNT] = {
+		[DIALECT_RAW] = M_ENCODES_RAW,
+		[DIALECT_NATIVE] = M_ENCODES_NATIVE,
+		[DIALECT_MSGPACK] = M_ENCODES_MSGPACK,
+		[DIALECT_SSE] = M_ENCODES_SSE,
+	};
+
+	worker_count(ch->wk, of[dialect], 1);
 	worker_count(ch->wk, M_DELIVERIES, ch->sides[dialect].n);
 }
 
@@ -51,22 +96,60 @@ static void deliver_ahead(struct chan *ch, const struct event *ev)
 	list_each_safe(node, tmp, &ch->ahead) {
 		struct sub *sub = list_entry(node, struct sub, node);
 
-		if (ev->rev && ev->rev <= sub->rev)
-			continue;
-		deliver_encode(conn_reply(sub->conn), sub->conn->dialect, ev);
+		if (!ev->rev || ev->rev > sub->rev)
+			deliver_single(sub, ev);
 	}
+}
+
+/* Event streams: the text is the same for all, the id after it is each connection's own. */
+static void add_streams(struct chan *ch, const struct event *ev, struct str json)
+{
+	struct chan_side *side = &ch->sides[DIALECT_SSE];
+
+	for (uint32_t i = 0; i < side->n; i++) {
+		struct sub *sub = side->entries[i].sub;
+
+		if (side->entries[i].flags & ENTRY_DEAD)
+			continue;
+		if (ev)
+			sse_conn_event(sub, ev, json);
+		else
+			sse_conn_frame(sub->conn, json);
+	}
+	count_frame(ch, DIALECT_SSE);
+}
+
+/* The native frame JSON for whoever speaks native, each notation made once. EV is NULL for state. */
+static void add_native(struct chan *ch, const struct event *ev, struct str json)
+{
+	for (int d = DIALECT_NATIVE; d <= DIALECT_MSGPACK; d++) {
+		if (ch->sides[d].n == 0)
+			continue;
+		ws_conn_frame(&ch->sides[d].out, d, json);
+		count_frame(ch, d);
+		mark_dirty(ch);
+	}
+	if (ch->sides[DIALECT_SSE].n)
+		add_streams(ch, ev, json);
+}
+
+static bool has_native(const struct chan *ch)
+{
+	return ch->sides[DIALECT_NATIVE].n || ch->sides[DIALECT_MSGPACK].n ||
+	       ch->sides[DIALECT_SSE].n;
 }
 
 void deliver_event(struct chan *ch, const struct event *ev)
 {
-	for (int d = DIALECT_NONE + 1; d < DIALECT_COUNT; d++) {
-		struct chan_side *side = &ch->sides[d];
+	struct chan_side *raw = &ch->sides[DIALECT_RAW];
+	struct str json;
 
-		if (side->n == 0 || !deliver_encode(&side->out, d, ev))
-			continue;
-		count_frame(ch, d);
+	if (raw->n && deliver_encode(&raw->out, DIALECT_RAW, ev)) {
+		count_frame(ch, DIALECT_RAW);
 		mark_dirty(ch);
 	}
+	if (has_native(ch) && (json = native_payload(ch->wk, ev)).len)
+		add_native(ch, ev, json);
 	if (!list_empty(&ch->ahead))
 		deliver_ahead(ch, ev);
 	if (ev->rev) {
@@ -79,6 +162,11 @@ struct buf *deliver_begin(struct chan *ch, enum dialect dialect, size_t *ret_beg
 {
 	struct chan_side *side = &ch->sides[dialect];
 
+	if (dialect_is_native(dialect)) {
+		*ret_begin = 0;
+		buf_clear(&ch->wk->frame);
+		return has_native(ch) ? &ch->wk->frame : NULL;
+	}
 	if (side->n == 0)
 		return NULL;
 	*ret_begin = ws_frame_begin(&side->out);
@@ -88,6 +176,10 @@ struct buf *deliver_begin(struct chan *ch, enum dialect dialect, size_t *ret_beg
 
 void deliver_end(struct chan *ch, enum dialect dialect, size_t begin)
 {
+	if (dialect_is_native(dialect)) {
+		add_native(ch, NULL, buf_str(&ch->wk->frame));
+		return;
+	}
 	ws_frame_end(&ch->sides[dialect].out, begin, WS_OP_TEXT);
 	count_frame(ch, dialect);
 }

@@ -12,10 +12,19 @@
 /* Adds an event's frame for all receivers of the channel. Ephemeral ones do not move the channel's rev. */
 void deliver_event(struct chan *ch, const struct event *ev);
 
-/* Appends the event's frame in one dialect; false (nothing added) when the dialect does not show it. */
+/*
+ * Appends the event's WebSocket frame in one dialect (not DIALECT_SSE); false (nothing added) when the dialect
+ * does not show it.
+ */
 bool deliver_encode(struct buf *b, enum dialect dialect, const struct event *ev);
 
-/* A place to append one more frame for the receivers of a dialect, or NULL when it has none. */
+/* The event for one subscription alone, with its connection's next flush. */
+void deliver_single(struct sub *sub, const struct event *ev);
+
+/*
+ * A place to append one more frame of state for the receivers of a dialect, or NULL when there are none.
+ * DIALECT_NATIVE stands for every notation of the native frames.
+ */
 struct buf *deliver_begin(struct chan *ch, enum dialect dialect, size_t *ret_begin);
 void deliver_end(struct chan *ch, enum dialect dialect, size_t begin);
 

@@ -33,19 +33,6 @@ void pending_refuse(const struct pending *p, enum proto_error error)
 		ws_conn_error(c, error, &p->re, &p->key, p->conv);
 }
 
-struct buf *frame_begin(struct conn *c, size_t *ret_begin)
-{
-	struct buf *b = conn_reply(c);
-
-	*ret_begin = ws_frame_begin(b);
-	return b;
-}
-
-void frame_end(struct buf *b, size_t begin)
-{
-	ws_frame_end(b, begin, WS_OP_TEXT);
-}
-
 void cmd_refuse(struct conn *c, const struct cmd *cmd, enum proto_error error)
 {
 	struct cmd_id key = {0};
@@ -57,14 +44,14 @@ void cmd_refuse(struct conn *c, const struct cmd *cmd, enum proto_error error)
 
 void cmd_say_ok(struct conn *c, const struct cmd *cmd)
 {
-	size_t begin;
+	size_t mark;
 	struct buf *b;
 
 	if (c->dialect == DIALECT_RAW || cmd->id.len == 0)
 		return;
-	b = frame_begin(c, &begin);
+	b = ws_reply_begin(c, &mark);
 	native_add_ok(b, &cmd->id);
-	frame_end(b, begin);
+	ws_reply_end(c, b, mark);
 }
 
 int64_t cmd_conv(const struct conn *c, const struct cmd *cmd)
@@ -83,14 +70,14 @@ struct sub *cmd_sub(struct conn *c, const struct cmd *cmd)
 
 void on_ping(struct conn *c, const struct cmd *cmd)
 {
-	size_t begin;
-	struct buf *b = frame_begin(c, &begin);
+	size_t mark;
+	struct buf *b = ws_reply_begin(c, &mark);
 
 	if (c->dialect == DIALECT_RAW)
 		raw_add_pong(b);
 	else
 		native_add_pong(b, &cmd->id);
-	frame_end(b, begin);
+	ws_reply_end(c, b, mark);
 }
 
 typedef void cmd_handler(struct conn *c, const struct cmd *cmd);

@@ -13,8 +13,8 @@ static void say_welcome(struct conn *c, const struct cmd_id *re)
 	const struct cmd_limits limits = worker_cmd_limits(wk);
 	struct uuid session = uuid_v7();
 	char text[UUID_TEXT_LEN + 1];
-	size_t begin;
-	struct buf *b = frame_begin(c, &begin);
+	size_t mark;
+	struct buf *b = ws_reply_begin(c, &mark);
 	struct native_welcome w = {
 		.user = c->user,
 		.user_name = str_of(c->name),
@@ -27,7 +27,7 @@ static void say_welcome(struct conn *c, const struct cmd_id *re)
 	uuid_format(&session, text);
 	w.session = str_of(text);
 	native_add_welcome(b, re, &w);
-	frame_end(b, begin);
+	ws_reply_end(c, b, mark);
 }
 
 static void on_identified(struct worker *wk, void *arg, enum proto_error error, int64_t user,

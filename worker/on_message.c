@@ -26,15 +26,15 @@ static void on_sent(struct worker *wk, void *arg, const struct persist_result *r
 {
 	struct pending *p = arg;
 	struct conn *c = conn_find(wk, p->conn_id);
-	size_t begin;
+	size_t mark;
 	struct buf *b;
 
 	if (c && res->error) {
 		ws_conn_error(c, res->error, &p->re, &p->key, p->conv);
-	} else if (c && c->dialect == DIALECT_NATIVE) {
-		b = frame_begin(c, &begin);
+	} else if (c && dialect_is_native(c->dialect)) {
+		b = ws_reply_begin(c, &mark);
 		native_add_sent(b, &p->re, res->event, res->is_duplicate);
-		frame_end(b, begin);
+		ws_reply_end(c, b, mark);
 	} else if (c && res->is_duplicate && was_delivered(c, res->event)) {
 		/* the room will not see it again: the sender's confirmation is its own copy */
 		deliver_encode(conn_reply(c), c->dialect, res->event);
@@ -73,15 +73,15 @@ static void on_page(void *arg, int err, struct str json)
 {
 	struct pending *p = arg;
 	struct conn *c = pending_conn(p);
-	size_t begin;
+	size_t mark;
 	struct buf *b;
 
 	if (err) {
 		pending_refuse(p, err == -ERR_NOENT ? E_NOT_FOUND : E_UNAVAILABLE);
 	} else if (c) {
-		b = frame_begin(c, &begin);
+		b = ws_reply_begin(c, &mark);
 		native_add_history(b, &p->re, p->conv, json);
-		frame_end(b, begin);
+		ws_reply_end(c, b, mark);
 	}
 	free(p);
 }

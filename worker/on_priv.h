@@ -33,10 +33,6 @@ struct conn *pending_conn(const struct pending *p);
 /* Answers the pending request with an error, in the connection's dialect. */
 void pending_refuse(const struct pending *p, enum proto_error error);
 
-/* A text frame for this connection alone: append its payload between the two calls. */
-struct buf *frame_begin(struct conn *c, size_t *ret_begin);
-void frame_end(struct buf *b, size_t begin);
-
 /* Answers a request with an error at once. */
 void cmd_refuse(struct conn *c, const struct cmd *cmd, enum proto_error error);
 

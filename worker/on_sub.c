@@ -39,8 +39,8 @@ void on_cmd_confirm(struct sub *sub)
 {
 	const struct chan *ch = sub->chan;
 	struct conn *c = sub->conn;
-	size_t begin;
-	struct buf *b = frame_begin(c, &begin);
+	size_t mark;
+	struct buf *b = ws_reply_begin(c, &mark);
 
 	if (c->dialect == DIALECT_RAW) {
 		raw_add_connected(b, ch->conv, str_of(c->name), ch->rev);
@@ -52,5 +52,5 @@ void on_cmd_confirm(struct sub *sub)
 			live.members = users;
 		native_add_live(b, sub->re, &live);
 	}
-	frame_end(b, begin);
+	ws_reply_end(c, b, mark);
 }

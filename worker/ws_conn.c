@@ -5,13 +5,15 @@
  */
 #include "worker/ws_conn.h"
 
-#include "base/clock.h"
+#include "base/log.h"
 #include "proto/dialect_native.h"
 #include "proto/dialect_raw.h"
+#include "proto/msgpack.h"
 #include "sql/rooms.h"
 #include "worker/chan.h"
 #include "worker/dbio.h"
 #include "worker/on_cmd.h"
+#include "worker/sse_conn.h"
 
 #define NATIVE_BATCH_MAX 100 /* requests in one native frame */
 
@@ -28,28 +30,68 @@ struct cmd_limits worker_cmd_limits(const struct worker *wk)
 	};
 }
 
-int64_t worker_retry_ms(const struct worker *wk)
-{
-	uint64_t spread = (uint64_t)wk->settings->database_retry_max;
-
-	return 500 + (int64_t)(clock_mono_ns() / 1000 % (spread + 1));
-}
-
 static enum metric connections_metric(const struct conn *c)
 {
-	return c->dialect == DIALECT_RAW ? M_CONNECTIONS_RAW : M_CONNECTIONS_NATIVE;
+	static const enum metric of[DIALECT_COUNT] = {
+		[DIALECT_RAW] = M_CONNECTIONS_RAW,
+		[DIALECT_NATIVE] = M_CONNECTIONS_NATIVE,
+		[DIALECT_MSGPACK] = M_CONNECTIONS_MSGPACK,
+		[DIALECT_SSE] = M_CONNECTIONS_SSE,
+	};
+
+	return of[c->dialect];
+}
+
+/* ---- Frames ---- */
+
+void ws_conn_frame(struct buf *b, enum dialect dialect, struct str json)
+{
+	size_t begin = ws_frame_begin(b);
+
+	if (dialect != DIALECT_MSGPACK) {
+		buf_add(b, json.p, json.len);
+		ws_frame_end(b, begin, WS_OP_TEXT);
+	} else { /* our own encoder wrote it: cannot happen, and must not reach anybody */
+		b->len = begin;
+		log_error("a frame has no MessagePack form", LF_INT("bytes", (int64_t)json.len));
+	}
+}
+
+struct buf *ws_reply_begin(struct conn *c, size_t *ret_mark)
+{
+	struct worker *wk = conn_worker(c);
+	struct buf *b;
+
+	if (c->dialect == DIALECT_MSGPACK || c->dialect == DIALECT_SSE) {
+		buf_clear(&wk->frame);
+		*ret_mark = 0;
+		return &wk->frame;
+	}
+	b = conn_reply(c);
+	*ret_mark = ws_frame_begin(b);
+	return b;
+}
+
+void ws_reply_end(struct conn *c, struct buf *b, size_t mark)
+{
+	if (c->dialect == DIALECT_MSGPACK)
+		ws_conn_frame(conn_reply(c), DIALECT_MSGPACK, buf_str(b));
+	else if (c->dialect == DIALECT_SSE)
+		sse_conn_frame(c, buf_str(b));
+	else
+		ws_frame_end(b, mark, WS_OP_TEXT);
 }
 
 /* Says that there is no such room; the close follows with the first frame. */
 static void refuse_room(struct conn *c)
 {
-	struct buf *b = conn_reply(c);
-	size_t begin = ws_frame_begin(b);
+	size_t mark;
+	struct buf *b = ws_reply_begin(c, &mark);
 	struct fault f;
 
 	fault_set(&f, E_NO_SUCH_ROOM);
 	raw_add_error(b, &f, 0, NULL);
-	ws_frame_end(b, begin, WS_OP_TEXT);
+	ws_reply_end(c, b, mark);
 	c->is_refused = true;
 	conn_wait(c, WAIT_REFUSED);
 }
@@ -105,6 +147,8 @@ void ws_conn_start(struct conn *c, enum dialect dialect, int64_t room_id)
 
 void ws_conn_close_code(struct conn *c, uint16_t code, const char *reason)
 {
+	if (c->state == CONN_SSE)
+		conn_finish(c, CONN_END_CLEAN);
 	if (c->state != CONN_WS)
 		return;
 	ws_add_close(conn_reply(c), code, str_of(reason));
@@ -134,20 +178,19 @@ void ws_conn_fault(struct conn *c, const struct fault *f, const struct cmd_id *r
 	const struct error_info *info = error_info(f->error);
 	int64_t retry_ms = info->http_status == 503 ? worker_retry_ms(conn_worker(c)) : 0;
 	struct buf *b;
-	size_t begin;
+	size_t mark;
 
-	if (c->state != CONN_WS)
+	if (c->state != CONN_WS && c->state != CONN_SSE)
 		return;
-	b = conn_reply(c);
-	begin = ws_frame_begin(b);
+	b = ws_reply_begin(c, &mark);
 	if (c->dialect == DIALECT_RAW)
 		raw_add_error(b, f, retry_ms, key && key->len ? key : NULL);
 	else
 		native_add_err(b, re, f, conv, retry_ms);
-	ws_frame_end(b, begin, WS_OP_TEXT);
+	ws_reply_end(c, b, mark);
 	worker_count(conn_worker(c), M_COMMAND_ERRORS, 1);
 	/* a native socket outlives the loss of one conversation */
-	if (info->ws_close && !(c->dialect == DIALECT_NATIVE && c->is_helloed))
+	if (info->ws_close && !(dialect_is_native(c->dialect) && c->is_helloed))
 		ws_conn_close(c, f->error);
 }
 
@@ -176,28 +219,33 @@ static void on_close_frame(struct conn *c, const struct ws_msg *m)
 	conn_finish(c, CONN_END_CLEAN);
 }
 
-static void on_text(struct conn *c, struct str text)
+static void on_payload(struct conn *c, struct str payload, enum ws_opcode op)
 {
+	bool is_binary = c->dialect == DIALECT_MSGPACK;
+
 	if (c->state != CONN_WS)
 		return;
+	if ((op == WS_OP_BINARY) != is_binary) {
+		ws_conn_close_code(c, WS_CLOSE_UNSUPPORTED,
+				   is_binary ? "binary frames only" : "text frames only");
+		return;
+	}
 	if (c->is_refused) {
 		ws_conn_close(c, E_NO_SUCH_ROOM);
 		return;
 	}
 	if (c->dialect == DIALECT_RAW)
-		on_raw_frame(c, text);
+		on_raw_frame(c, payload);
 	else
-		on_native_frame(c, text);
+		on_native_frame(c, payload);
 }
 
 static void on_message(struct conn *c, const struct ws_msg *m)
 {
 	switch (m->op) {
 	case WS_OP_TEXT:
-		on_text(c, m->payload);
-		break;
 	case WS_OP_BINARY:
-		ws_conn_close_code(c, WS_CLOSE_UNSUPPORTED, "text frames only");
+		on_payload(c, m->payload, m->op);
 		break;
 	case WS_OP_PING:
 		if (c->state == CONN_WS)
@@ -272,20 +320,29 @@ void ws_conn_timeout(struct conn *c, enum conn_wait wait)
 	}
 }
 
-void ws_conn_drain(struct conn *c)
+void ws_conn_goaway(struct conn *c, int64_t in_ms)
 {
-	const struct worker *wk = conn_worker(c);
+	struct fault f;
+	struct buf *b;
 	size_t begin;
 
+	if (c->state != CONN_WS || !c->is_helloed)
+		return;
+	b = conn_reply(c);
+	begin = ws_frame_begin(b);
+	fault_set(&f, E_RESTARTING);
+	if (c->dialect == DIALECT_RAW)
+		raw_add_error(b, &f, in_ms, NULL);
+	else
+		native_add_goaway(b, in_ms, "restart");
+	ws_frame_end(b, begin, WS_OP_TEXT);
+}
+
+void ws_conn_drain(struct conn *c)
+{
 	if (c->state != CONN_WS)
 		return;
-	if (c->dialect == DIALECT_NATIVE && c->is_helloed) {
-		struct buf *b = conn_reply(c);
-
-		begin = ws_frame_begin(b);
-		native_add_goaway(b, worker_retry_ms(wk) / 5, "restart");
-		ws_frame_end(b, begin, WS_OP_TEXT);
-	}
+	chan_leave_all(c, CONN_END_LOST); /* expected back: gone for a restart is not gone */
 	ws_conn_close_code(c, WS_CLOSE_RESTART, error_info(E_RESTARTING)->text);
 }
 

@@ -24,6 +24,17 @@
  */
 void ws_conn_start(struct conn *c, enum dialect dialect, int64_t room_id);
 
+/*
+ * One frame for this connection alone, in its own notation: append the payload (JSON; raw JSON for DIALECT_RAW)
+ * to the returned buffer between the two calls, and nothing else anywhere. *RET_MARK goes to the second call.
+ * It leaves with the connection's next flush.
+ */
+struct buf *ws_reply_begin(struct conn *c, size_t *ret_mark);
+void ws_reply_end(struct conn *c, struct buf *b, size_t mark);
+
+/* Appends JSON as one WebSocket frame of the dialect: text, or MessagePack in a binary frame. */
+void ws_conn_frame(struct buf *b, enum dialect dialect, struct str json);
+
 /* Starts the closing handshake with the close code of ERROR (RFC 6455 section 7.1.2). */
 void ws_conn_close(struct conn *c, enum proto_error error);
 void ws_conn_close_code(struct conn *c, uint16_t code, const char *reason);
@@ -49,8 +60,8 @@ void ws_conn_try_later(struct conn *c, const struct cmd_id *re);
 /* The limits that the settings in force put on commands. */
 struct cmd_limits worker_cmd_limits(const struct worker *wk);
 
-/* Retry time in milliseconds, with jitter, for refusals that pass. */
-int64_t worker_retry_ms(const struct worker *wk);
+/* Tells a client that its connection will end, and in how many milliseconds from now to come again. */
+void ws_conn_goaway(struct conn *c, int64_t in_ms);
 
 /* Frees protocol state: called by the sweep. */
 void ws_conn_done(struct conn *c);
