@@ -76,6 +76,10 @@ static struct totals sum(const struct run *r)
 		t.reads += c->reads;
 		t.bytes += c->bytes;
 		t.handshakes += c->handshakes;
+		t.cut += c->cut;
+		t.resumed += c->resumed;
+		t.retries += c->retries;
+		t.gaps += c->gaps;
 	}
 	return t;
 }
@@ -331,6 +335,7 @@ static void collect(const struct run *r, struct outcome *out)
 		hist_merge(&out->ack, &c->ack);
 		hist_merge(&out->handshake, &c->handshake);
 		hist_merge(&out->lateness, &c->lateness);
+		hist_merge(&out->resume, &c->resume);
 		if (c->connect_ns > last)
 			last = c->connect_ns;
 		if (!out->trouble[0])

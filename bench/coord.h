@@ -10,7 +10,7 @@
 /* Sums over all generator processes at one moment. */
 struct totals {
 	uint64_t live, failed, lost, sends, deliveries, acks, errors, strays, others, reads, bytes,
-		handshakes;
+		handshakes, cut, resumed, retries, gaps;
 };
 
 /* One moment: the sums and what everybody has cost so far. */
@@ -36,7 +36,7 @@ struct outcome {
 	double connect_seconds;
 	bool is_stalled;            /* nothing arrived for seconds in the midst of the run */
 	struct order_result order;
-	struct hist delivery, ack, handshake, lateness;
+	struct hist delivery, ack, handshake, lateness, resume;
 	char trouble[200];
 };
 

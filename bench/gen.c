@@ -12,6 +12,7 @@
 
 #include "bench/frame.h"
 #include "bench/gen.h"
+#include "bench/herd.h"
 #include "bench/link.h"
 
 #define EVENTS_MAX 512
@@ -60,6 +61,8 @@ static void follow_stage(struct gen *g)
 		return;
 	if (g->stage < STAGE_RUN && (stage == STAGE_RUN || stage == STAGE_MEASURE))
 		load_start(g);
+	if (stage == STAGE_MEASURE)
+		g->measure_ns = stamp_now();
 	g->stage = stage;
 }
 
@@ -92,6 +95,8 @@ static int wait_events(struct gen *g, struct epoll_event *events)
 	uint64_t wait = load_wait(g);
 	struct timespec ts = {0};
 
+	if (g->conf->mode == MODE_HERD && herd_wait(g) < wait)
+		wait = herd_wait(g);
 	/* A turn at least every 100 ms, so that a stage is never missed. */
 	if (wait > SEC_NS / 10)
 		wait = SEC_NS / 10;
@@ -138,6 +143,8 @@ void gen_run(struct gen *g)
 				on_wake(g);
 		}
 		load_turn(g);
+		if (g->conf->mode == MODE_HERD)
+			herd_turn(g);
 	}
 	close_all(g);
 	_exit(0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* One generator process: its sockets, its publishers, its event loop.
- * Included by gen.c, link.c, load.c and churn.c only. */
+ * Included by gen.c, herd.c, link.c and load.c only. */
 #ifndef BENCH_GEN_H
 #define BENCH_GEN_H
 
@@ -26,6 +26,9 @@ struct link {
 	struct pub *pub;           /* borrowed; NULL for members that only listen */
 	uint64_t begin_ns;         /* start of the handshake */
 	uint32_t count;            /* order: messages received */
+	bool is_cut;               /* herd: was cut off and comes back */
+	uint64_t rev;              /* herd: newest revision of its room that it has */
+	uint64_t retry_ns;         /* herd: not before */
 };
 
 /* One sending member. */
@@ -58,6 +61,9 @@ struct gen {
 	_Atomic uint32_t *completed; /* shared: [publisher] messages that everyone has */
 	uint64_t *order;           /* shared: [link id][count] publisher << 32 | n */
 	uint64_t nonce;            /* of this run, part of message keys */
+	bool has_cut;              /* herd */
+	unsigned waiting;          /* herd: sockets that wait for their next attempt */
+	uint64_t measure_ns;       /* when the measured time began */
 	uint64_t due_ns;           /* rate: when the next publisher sends */
 	unsigned due_pub;
 	uint8_t *in;               /* one read buffer for all sockets */

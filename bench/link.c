@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "bench/frame.h"
+#include "bench/herd.h"
 #include "bench/link.h"
 
 #ifndef IP_BIND_ADDRESS_NO_PORT
@@ -24,6 +25,8 @@ static void link_fail(struct gen *g, struct link *l, const char *why)
 {
 	bool was_live = l->state == LINK_LIVE;
 
+	if (g->conf->mode == MODE_HERD && herd_failed(g, l, why))
+		return;
 	gen_trouble(g, "socket %u, %s: %s", l->id,
 		    was_live ? "in its room" : "handshake", why);
 	if (l->state == LINK_LIVE) {
@@ -242,8 +245,8 @@ static void send_sub(struct gen *g, struct link *l)
 	char buf[ROOM_ID_MAX + 80];
 	int n;
 
-	n = snprintf(buf, sizeof(buf), "{\"op\":\"sub\",\"id\":2,\"c\":%s%s%s,\"rev\":0}", quote,
-		     room->id, quote);
+	n = snprintf(buf, sizeof(buf), "{\"op\":\"sub\",\"id\":2,\"c\":%s%s%s,\"rev\":%llu}",
+		     quote, room->id, quote, (unsigned long long)l->rev);
 	l->state = LINK_SUB;
 	send_line(g, l, buf, n);
 }
@@ -259,7 +262,11 @@ static void handshake_text(struct gen *g, struct link *l, const char *text, size
 	} else if (l->state == LINK_HELLO && !is_raw && stamp_has(text, len, "\"welcome\"")) {
 		send_sub(g, l);
 	} else if (l->state == LINK_SUB && stamp_has(text, len, "\"live\"")) {
+		if (g->conf->mode == MODE_HERD)
+			herd_live(g, l, text, len);
 		enter_live(g, l);
+	} else if (l->state == LINK_SUB && stamp_has(text, len, "\"ev\"")) {
+		load_text(g, l, text, len); /* what it missed */
 	} else if (stamp_has(text, len, is_raw ? "\"error\"" : "\"err\"")) {
 		snprintf(shown, sizeof(shown), "%.*s", (int)len, text);
 		link_fail(g, l, shown);

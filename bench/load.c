@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 
 #include "bench/gen.h"
+#include "bench/herd.h"
 #include "bench/link.h"
 
 /* Request ids of sends start behind those of hello and sub. */
@@ -18,6 +19,12 @@ static bool is_counted(const struct gen *g)
 	enum mode mode = g->conf->mode;
 
 	return mode == MODE_FANOUT || mode == MODE_ROOMS || mode == MODE_ORDER;
+}
+
+/* Publishers send by the clock. */
+static bool is_paced(const struct gen *g)
+{
+	return g->conf->mode == MODE_RATE || g->conf->mode == MODE_HERD;
 }
 
 static unsigned ring_len(const struct conf *cf)
@@ -129,7 +136,7 @@ static void on_stamp(struct gen *g, struct link *l, const struct stamp *s)
 		return;
 	}
 	bump(&g->own->deliveries, 1);
-	if (g->stage == STAGE_MEASURE)
+	if (g->stage == STAGE_MEASURE && (cf->mode != MODE_HERD || l->pub))
 		hist_record(&g->own->delivery, g->now - s->ns);
 	if (cf->mode == MODE_ORDER && l->count < cells_of(cf))
 		g->order[l->id * cells_of(cf) + l->count] = (uint64_t)s->pub << 32 | s->n;
@@ -164,6 +171,8 @@ void load_text(struct gen *g, struct link *l, const char *text, size_t len)
 	size_t at = 0, end;
 	unsigned found = 0;
 
+	if (g->conf->mode == MODE_HERD)
+		herd_text(g, l, text, len);
 	while (stamp_find(text + at, len - at, guess, &s, &end)) {
 		on_stamp(g, l, &s);
 		at += end;
@@ -245,7 +254,7 @@ static bool is_open(const struct gen *g)
 void load_start(struct gen *g)
 {
 	g->due_ns = stamp_now();
-	if (g->conf->mode == MODE_RATE)
+	if (is_paced(g))
 		return;
 	for (unsigned i = 0; i < g->pub_count; i++)
 		mark_dirty(g, &g->pub[i]);
@@ -278,7 +287,7 @@ void load_turn(struct gen *g)
 
 	if (!is_open(g) || g->conf->mode == MODE_CONNECT)
 		return;
-	if (g->conf->mode == MODE_RATE) {
+	if (is_paced(g)) {
 		if (g->pub_count)
 			turn_rate(g);
 		return;
@@ -298,7 +307,7 @@ uint64_t load_wait(const struct gen *g)
 {
 	uint64_t now;
 
-	if (!is_open(g) || g->conf->mode != MODE_RATE || !g->pub_count)
+	if (!is_open(g) || !is_paced(g) || !g->pub_count)
 		return is_open(g) && g->dirty_count ? 0 : UINT64_MAX;
 	now = stamp_now();
 	return g->due_ns > now ? g->due_ns - now : 0;

@@ -9,7 +9,7 @@
 static const char *const modes[] = {
 	[MODE_IDLE] = "idle", [MODE_MEM] = "mem", [MODE_FANOUT] = "fanout", [MODE_ROOMS] = "rooms",
 	[MODE_RATE] = "rate", [MODE_SEND] = "send", [MODE_CONNECT] = "connect",
-	[MODE_ORDER] = "order",
+	[MODE_ORDER] = "order", [MODE_HERD] = "herd",
 };
 static const char *const dialects[] = {
 	[DIALECT_RAW] = "raw", [DIALECT_NATIVE] = "native", [DIALECT_FLOOR] = "floor",
@@ -214,6 +214,18 @@ static void print_connect(const struct conf *cf, const struct outcome *out)
 	print_cost(cf, out, count, "handshake");
 }
 
+static void print_herd(const struct conf *cf, const struct outcome *out)
+{
+	const struct totals *t = &out->last.totals;
+
+	figure(cf, "cut", "sockets cut off", "", (double)t->cut, 0);
+	figure(cf, "resumed", "sockets back", "", (double)t->resumed, 0);
+	figure(cf, "retries", "attempts refused", "", (double)t->retries, 0);
+	figure(cf, "gaps", "revisions missing or repeated", "", (double)t->gaps, 0);
+	quantiles(cf, "resume", "cut to back", &out->resume);
+	print_load(cf, out);
+}
+
 static bool is_faulty(const struct conf *cf, const struct outcome *out)
 {
 	const struct totals *t = &out->last.totals;
@@ -221,6 +233,8 @@ static bool is_faulty(const struct conf *cf, const struct outcome *out)
 	bool is_flowing = cf->mode != MODE_IDLE && cf->mode != MODE_MEM &&
 			  cf->mode != MODE_CONNECT && cf->mode != MODE_ORDER;
 
+	if (cf->mode == MODE_HERD && (t->gaps || t->resumed < t->cut))
+		return true;
 	if (t->failed || t->lost || t->errors || t->strays || out->is_stalled)
 		return true;
 	if (cf->mode == MODE_ORDER)
@@ -258,6 +272,9 @@ int report_print(const struct conf *cf, const struct outcome *out)
 		break;
 	case MODE_ORDER:
 		print_order(cf, out);
+		break;
+	case MODE_HERD:
+		print_herd(cf, out);
 		break;
 	case MODE_CONNECT:
 		print_connect(cf, out);

@@ -22,6 +22,7 @@ static const char usage_text[] =
 "  rate     --rooms R --members M --rate X             X messages/s of each publisher\n"
 "  send     --conns S --inflight K [--rooms R]         acknowledged sends\n"
 "  connect  --conns C             C handshakes at a time, each closed once confirmed\n"
+"  herd     --conns N --rate X --cut S   N sockets cut off at once come back and resume\n"
 "  order    --members S --messages M [--rooms R]       every socket: all messages, one order\n"
 "\n"
 "  --url 127.0.0.1:8080   server; only loopback addresses (127.0.0.0/8) are accepted\n"
@@ -31,6 +32,7 @@ static const char usage_text[] =
 "  --payload N            bytes of text in a message [128]\n"
 "  --inflight K           messages of a publisher that not every receiver has yet [1; order: 4]\n"
 "  --warmup S --duration S --settle S --timeout S      seconds [1 5 1 30]\n"
+"  --cut S                seconds of measured time before the cut [1]\n"
 "  --window N             handshakes under way at once, per process [64]\n"
 "  --server-pid PID       measure this process and its descendants\n"
 "  --db-pid PID           the database's postmaster, likewise\n"
@@ -42,7 +44,7 @@ static const char usage_text[] =
 
 enum { OPT_URL = 256, OPT_DIALECT, OPT_PROCS, OPT_SOURCES, OPT_CONNS, OPT_ROOMS, OPT_MEMBERS,
        OPT_PUBLISHERS, OPT_INFLIGHT, OPT_MESSAGES, OPT_RATE, OPT_PAYLOAD, OPT_WARMUP, OPT_DURATION,
-       OPT_SETTLE, OPT_TIMEOUT, OPT_WINDOW, OPT_SERVER_PID, OPT_DB_PID, OPT_PREFIX, OPT_KEEP,
+       OPT_SETTLE, OPT_TIMEOUT, OPT_CUT, OPT_WINDOW, OPT_SERVER_PID, OPT_DB_PID, OPT_PREFIX, OPT_KEEP,
        OPT_LABEL, OPT_JSON, OPT_VERBOSE, OPT_SPIN, OPT_HELP };
 
 static const struct option options[] = {
@@ -55,7 +57,7 @@ static const struct option options[] = {
 	{"messages", 1, NULL, OPT_MESSAGES}, {"rate", 1, NULL, OPT_RATE},
 	{"payload", 1, NULL, OPT_PAYLOAD}, {"warmup", 1, NULL, OPT_WARMUP},
 	{"duration", 1, NULL, OPT_DURATION}, {"hold", 1, NULL, OPT_DURATION},
-	{"settle", 1, NULL, OPT_SETTLE}, {"timeout", 1, NULL, OPT_TIMEOUT},
+	{"settle", 1, NULL, OPT_SETTLE}, {"cut", 1, NULL, OPT_CUT}, {"timeout", 1, NULL, OPT_TIMEOUT},
 	{"window", 1, NULL, OPT_WINDOW}, {"server-pid", 1, NULL, OPT_SERVER_PID},
 	{"db-pid", 1, NULL, OPT_DB_PID}, {"prefix", 1, NULL, OPT_PREFIX},
 	{"keep-rooms", 0, NULL, OPT_KEEP}, {"label", 1, NULL, OPT_LABEL},
@@ -154,6 +156,7 @@ static bool take_count(struct conf *cf, int opt, const char *arg, unsigned *conn
 	case OPT_WARMUP: cf->warmup_ns = seconds(arg, 600); return true;
 	case OPT_DURATION: cf->duration_ns = seconds(arg, 3600); return true;
 	case OPT_SETTLE: cf->settle_ns = seconds(arg, 600); return true;
+	case OPT_CUT: cf->cut_ns = seconds(arg, 600); return true;
 	case OPT_TIMEOUT: cf->timeout_ns = seconds(arg, 600); return true;
 	case OPT_WINDOW: cf->window = whole(arg, 1, 10000); return true;
 	case OPT_SERVER_PID: cf->server_pid = (pid_t)whole(arg, 1, 1u << 30); return true;
@@ -208,6 +211,14 @@ static void complete_conf(struct conf *cf, unsigned conns)
 		cf->members = 1;
 	if (cf->mode == MODE_ORDER && !cf->members)
 		cf->members = 50;
+	if (cf->mode == MODE_HERD) { /* ten in each room, and the one that sends */
+		conns = conns ? conns : 10000;
+		cf->members = cf->members ? cf->members : 11;
+		if (!cf->rooms)
+			cf->rooms = (conns + cf->members - 2) / (cf->members - (cf->members > 1));
+		cf->rate = cf->rate ? cf->rate : 0.5;
+		cf->dialect = DIALECT_NATIVE;
+	}
 	if (is_conns || cf->mode == MODE_SEND) {
 		conns = conns ? conns : cf->mode == MODE_IDLE || cf->mode == MODE_MEM ? 1000 : 32;
 		if (!cf->rooms)
@@ -261,7 +272,7 @@ int main(int argc, char **argv)
 	static struct outcome out;
 	struct conf cf = {.payload = 128, .window = 64, .sources = 8,
 			  .warmup_ns = SEC_NS, .duration_ns = 5 * SEC_NS, .settle_ns = SEC_NS,
-			  .timeout_ns = 30 * SEC_NS};
+			  .timeout_ns = 30 * SEC_NS, .cut_ns = SEC_NS};
 	unsigned conns = 0;
 	char prefix[24];
 	int opt, mode;
@@ -273,7 +284,7 @@ int main(int argc, char **argv)
 		fputs(usage_text, argc < 2 ? stderr : stdout);
 		return argc < 2 ? 2 : 0;
 	}
-	mode = find_name(argv[1], mode_name, MODE_ORDER + 1);
+	mode = find_name(argv[1], mode_name, MODE_HERD + 1);
 	if (mode < 0)
 		wrong("no such mode", argv[1]);
 	cf.mode = (enum mode)mode;

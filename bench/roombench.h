@@ -19,7 +19,7 @@
 #define SEC_NS 1000000000ull
 
 enum mode { MODE_IDLE, MODE_MEM, MODE_FANOUT, MODE_ROOMS, MODE_RATE, MODE_SEND, MODE_CONNECT,
-	    MODE_ORDER };
+	    MODE_ORDER, MODE_HERD };
 
 enum dialect { DIALECT_RAW, DIALECT_NATIVE, DIALECT_FLOOR };
 
@@ -44,6 +44,7 @@ struct conf {
 	unsigned window;               /* handshakes under way at once, per process */
 	double rate;                   /* rate: messages per second of each publisher */
 	uint64_t warmup_ns, duration_ns, settle_ns, timeout_ns;
+	uint64_t cut_ns;               /* herd: after the measured time began */
 	unsigned payload;              /* bytes of text in a message, at least STAMP_LEN */
 	pid_t server_pid, db_pid;      /* 0 if not to be measured */
 	const char *prefix;            /* of names of rooms and users */
@@ -66,12 +67,15 @@ struct counters {
 	_Atomic uint64_t others;                   /* frames that carried no message */
 	_Atomic uint64_t reads, bytes;
 	_Atomic uint64_t handshakes;
+	_Atomic uint64_t cut, resumed;             /* herd: sockets */
+	_Atomic uint64_t retries, gaps;            /* herd: refusals; revisions not in sequence */
 	_Atomic uint64_t connect_ns;               /* when the last socket got there */
 	_Atomic int is_ready, is_idle;
 	char trouble[200];                         /* the first thing that went wrong */
 	struct hist delivery;                      /* send to each receiver */
 	struct hist ack;                           /* send to acknowledgement */
 	struct hist handshake;                     /* connect to confirmation */
+	struct hist resume;                        /* herd: cut to back in the room */
 	struct hist lateness;                      /* rate: planned to actual send */
 };
 
