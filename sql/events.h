@@ -53,17 +53,34 @@ int event_persist(struct db *db, const struct event_new *ev, uint64_t deadline_m
 /* ---- Reading ---- */
 
 struct event_row {
+	int64_t conv;
 	int64_t rev, seq, at_ms;
-	int64_t kind;		   /* enum kind, or a number of a newer build */
+	int64_t kind;		   /* enum kind, KIND_BASE, or a number of a newer build */
 	int64_t actor;		   /* user id, 0 = the system */
 	struct str actor_name;	   /* empty when there is no such user */
 	struct uuid client_msg_id; /* zero when none */
 	int64_t target_rev;	   /* for a message: the row it replies to; 0 = none */
-	struct str content;	   /* p == NULL: none, or deleted */
+	int64_t subject;	   /* user it was done to, 0 = none */
+	struct str subject_name;   /* empty when there is no such user */
+	struct str key;		   /* emoji, role, or what of a conversation changed; p == NULL: none */
+	struct str content;	   /* see below; p == NULL: none, or deleted */
 	struct str meta_json;	   /* p == NULL: none */
 	int64_t edited_at_ms;	   /* 0 = never */
 	int64_t deleted_at_ms;	   /* 0 = not deleted */
 };
+
+/*
+ * What content is: of a message its present text; of an edit the text it gave; of a recovery the
+ * present text of what came back; of an update the new value. No text of a message that is deleted
+ * now leaves in any of them.
+ */
+
+/*
+ * The kind of a row that is no event: the log up to its rev is gone and nothing is left. It comes
+ * alone, in place of an empty page, so that an emptied log differs from one with nothing new. A log
+ * that has lost its beginning shows it by a first row above the one asked for.
+ */
+#define KIND_BASE 0
 
 /* Rows in ascending rev; read them with event_row_get. An unknown conversation has no rows. RES is
  * NULL unless ERR is 0 (else -ERR_UNAVAILABLE, -ERR_DB). */

@@ -8,10 +8,15 @@
  * run time
  *   batch.h          many messages in one transaction, one answer per message
  *   events.h         the log of a conversation: other durable events, catch-up, holes
+ *   changes.h        durable changes: edit, delete, recover, react, members, update, close
+ *   marks.h          read and delivered marks, unread counters
+ *   sync.h           what happened in many conversations since a client's positions
+ *   resume.h         the subscriptions of sessions
  *   messages.h       pages of messages as JSON text
  *   rooms.h          named open rooms: create, list, look up, close
  *   conversations.h  the native surface's view of conversations as JSON text
  *   users.h          guests by name
+ *   verify.h         recounts the log and the counters, synchronous, for the operator only
  *   database.h       the database itself: makes it, synchronous, for the operator only
  *   migrate.h        the schema: apply or check, synchronous, for short-lived processes only
  *

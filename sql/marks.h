@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Read and delivered marks, and the unread counters that follow from them. Marks are state: they take
+ * no rev. Whom a mark is shown to is decided above.
+ */
+#ifndef SQL_MARKS_H
+#define SQL_MARKS_H
+
+#include "base/base.h"
+#include "base/ids.h"
+#include "sql/db.h"
+
+enum mark_kind { MARK_READ, MARK_DELIVERED };
+
+struct mark_answer {
+	int64_t conv, user;
+	int64_t seq;	 /* the mark as it stands now */
+	int64_t unread;	 /* unread_of(conv, user) after it */
+	int64_t at_ms;	 /* when the mark came to stand there; 0 when not changed */
+	bool is_changed; /* to be announced; false: it stood there or further already */
+};
+
+/* ANSWER is NULL unless ERR is 0; ERR: -ERR_NOENT no such open conversation or no such user,
+ * -ERR_INVAL, -ERR_UNAVAILABLE, -ERR_DB. */
+typedef void mark_done_fn(void *arg, int err, const struct mark_answer *answer);
+
+/*
+ * Raises a mark of USER to SEQ, at most to the newest message (INT64_MAX = everything); never
+ * back. Whoever has no row in members gets one that is no membership. One receipt_log row per
+ * change. What is read counts as delivered. Safe to repeat. Returns 0, -ERR_FULL, -ERR_INVAL
+ * (USER or SEQ not positive).
+ */
+int mark_set(struct db *db, int64_t conv, int64_t user, enum mark_kind kind, int64_t seq,
+	     uint64_t deadline_ms, mark_done_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
+
+/* ---- The marks of others, for the end of a catch-up ---- */
+
+#define MARKS_PAGE_MAX 200
+
+struct mark_row {
+	int64_t user;
+	struct str name; /* borrowed from the result */
+	int64_t read_seq, delivered_seq; /* delivered is never below read */
+	int64_t at_ms;	 /* of the last change */
+};
+
+/* Rows for mark_row_get, oldest change first; RES is NULL unless ERR is 0 (-ERR_UNAVAILABLE,
+ * -ERR_DB). */
+typedef void marks_done_fn(void *arg, int err, const struct db_result *res);
+
+/*
+ * The marks of CONV that changed since its row AFTER_REV was written, with a margin for unequal
+ * clocks, so some may be known already; all when AFTER_REV is 0 or gone. At most MARKS_PAGE_MAX, the
+ * newest. Marks raised by a send are not among them: the message itself says so.
+ */
+int marks_page(struct db *db, int64_t conv, int64_t after_rev, uint64_t deadline_ms,
+	       marks_done_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
+
+/* Row I below db_rows(res). */
+void mark_row_get(const struct db_result *res, int i, struct mark_row *ret);
+
+/* ---- Counters ---- */
+
+struct unread {
+	int64_t unread;	       /* messages */
+	int64_t conversations; /* with at least one; unread_get: 0 or 1 */
+	int64_t read_seq;      /* unread_get only */
+	bool is_known;	       /* unread_get: there is a row with marks; else unread is 0 */
+};
+
+/* UNREAD is NULL unless ERR is 0 (-ERR_UNAVAILABLE, -ERR_DB). */
+typedef void unread_done_fn(void *arg, int err, const struct unread *unread);
+
+/* Of one conversation. */
+int unread_get(struct db *db, int64_t conv, int64_t user, uint64_t deadline_ms,
+	       unread_done_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
+
+/* Of all open conversations USER is a member of. */
+int unread_total(struct db *db, int64_t user, uint64_t deadline_ms, unread_done_fn *done, void *arg,
+		 uint64_t *ret_token) MUST_CHECK;
+
+#endif
