@@ -13,6 +13,7 @@
 #include "worker/worker.h"
 
 struct log_change; /* sql/changes.h */
+struct log_change_answer;
 
 /*
  * What became of a send or a change; EVENT is complete when error is E_NONE. Its rev is 0 when a change was
@@ -22,6 +23,7 @@ struct persist_result {
 	enum proto_error error;
 	bool is_duplicate;
 	const struct event *event;
+	const struct log_change_answer *answer; /* of a change that the database answered; else NULL */
 };
 
 typedef void persist_done_fn(struct worker *wk, void *arg, const struct persist_result *res);
@@ -41,12 +43,13 @@ int persist_send(struct worker *wk, const struct event *event, persist_done_fn *
 
 /*
  * Queues a change of the log that is no message: an edit, a reaction, a closing. Keeps the promises of
- * persist_send: CHANGE is copied, DONE comes exactly once and never from inside this call; its row is announced
- * to the conversation after the commit and before DONE, also when this process dies between the two. What one
- * actor sends and changes in one conversation is stored in the order of these calls. Returns 0, or -ERR_FULL.
+ * persist_send: CHANGE and ACTOR_NAME are copied, DONE comes exactly once and never from inside this call; its
+ * row is announced to the conversation after the commit and before DONE, also when this process dies between
+ * the two. What one actor sends and changes in one conversation is stored in the order of these calls. Returns
+ * 0, or -ERR_FULL.
  */
-int persist_change(struct worker *wk, const struct log_change *change, persist_done_fn *done,
-		   void *arg) MUST_CHECK;
+int persist_change(struct worker *wk, const struct log_change *change, struct str actor_name,
+		   persist_done_fn *done, void *arg) MUST_CHECK;
 
 /* Sends the next batch if none is under way. Called once a turn. */
 void persist_flush(struct worker *wk);
