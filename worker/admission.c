@@ -15,7 +15,7 @@ uint64_t worker_jitter(struct worker *wk, uint64_t limit)
 	uint64_t x = wk->admission.random;
 
 	if (x == 0) /* workers that start together must differ */
-		x = clock_mono_ns() ^ ((uint64_t)wk->slot + 1) << 48;
+		x = clock_mono_ns() ^ ((uint64_t)wk->slot + 1) * 0x9e3779b97f4a7c15ull;
 	x ^= x << 13; /* xorshift64, Marsaglia 2003 */
 	x ^= x >> 7;
 	x ^= x << 17;
