@@ -375,9 +375,12 @@ static bool is_rows_fault(const struct db_result *res)
 	       strncmp(state, "54", 2) == 0;
 }
 
+/* Another transaction was in the way: it is gone at the next attempt. */
 static bool is_to_repeat(const struct db_result *res)
 {
-	return db_result_status(res) == DB_PASSING || strcmp(db_result_sqlstate(res), "23505") == 0;
+	const char *state = db_result_sqlstate(res);
+
+	return strncmp(state, "40", 2) == 0 || strcmp(state, "23505") == 0;
 }
 
 static void part_split(struct batch *b)
@@ -397,6 +400,17 @@ static void part_drop(struct batch *b)
 	free(p);
 }
 
+/* Whose turn has not come yet must not overtake what failed: the caller brings them again in order. */
+static void parts_give_up(struct batch *b, enum batch_status status)
+{
+	part_set(b, status);
+	part_drop(b);
+	while (b->parts) {
+		part_set(b, BATCH_UNSENT);
+		part_drop(b);
+	}
+}
+
 static void part_judge(struct batch *b, const struct db_result *res)
 {
 	enum db_status status = db_result_status(res);
@@ -408,12 +422,14 @@ static void part_judge(struct batch *b, const struct db_result *res)
 		part_split(b);
 		return;
 	}
+	if (status != DB_OK && !is_rows_fault(res)) {
+		parts_give_up(b, status == DB_LOST ? BATCH_UNKNOWN : BATCH_UNSENT);
+		return;
+	}
 	if (status == DB_OK)
 		take_rows(b, res);
-	else if (is_rows_fault(res))
-		part_set(b, BATCH_FAILED);
 	else
-		part_set(b, status == DB_LOST ? BATCH_UNKNOWN : BATCH_UNSENT);
+		part_set(b, BATCH_FAILED);
 	part_drop(b);
 }
 
@@ -424,10 +440,8 @@ static void on_answer(const struct db_call *call, const struct db_result *res)
 	struct batch *b = call->arg;
 
 	part_judge(b, res);
-	while (b->parts && part_send(b) < 0) {
-		part_set(b, BATCH_UNSENT);
-		part_drop(b);
-	}
+	if (b->parts && part_send(b) < 0)
+		parts_give_up(b, BATCH_UNSENT);
 	if (!b->parts)
 		batch_finish(b);
 }
@@ -438,6 +452,7 @@ static int part_send(struct batch *b)
 	struct db_query q = {.stmt = STMT_PERSIST_BATCH,
 			     .args = &args,
 			     .deadline_ms = b->deadline_ms,
+			     .is_patient = true,
 			     .done = on_answer,
 			     .call = {.arg = b}};
 	int r;

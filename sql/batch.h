@@ -28,7 +28,7 @@ enum batch_status {
 	BATCH_NO_CONV,	 /* the conversation does not exist or is closed */
 	BATCH_FAILED,	 /* this row alone cannot be stored (encoding, broken JSON, a constraint) */
 	BATCH_UNKNOWN,	 /* no answer: stored or not; its key may be sent again */
-	BATCH_UNSENT,	 /* no connection in time, certainly not stored */
+	BATCH_UNSENT,	 /* certainly not stored: no connection in time, or the server could not */
 };
 
 struct batch_answer {

@@ -27,6 +27,12 @@ void db_tell(struct db *db, enum db_state state, const char *text)
 	db->hooks.on_state(db->arg, state, line);
 }
 
+void db_count(struct db *db, enum db_count what, const struct job *j)
+{
+	if (db->hooks.on_count && !j->is_setup && !j->is_probe)
+		db->hooks.on_count(db->arg, what, j->stmt);
+}
+
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
 	if (!a || !b)
@@ -37,7 +43,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 /* The next moment at which db_on_timer has something to do; 0 = none. */
 static uint64_t next_event(const struct db *db, uint64_t now)
 {
-	uint64_t at = db->n_waiting ? db->deadline_at : 0;
+	uint64_t at = db->n_waiting || db->n_inflight ? db->deadline_at : 0;
 
 	if (!list_empty(&db->dead) || db->is_broken)
 		return now;
@@ -47,6 +53,10 @@ static uint64_t next_event(const struct db *db, uint64_t now)
 		at = earlier(at, db->give_up_at);
 	if (db->phase == PHASE_UP && db->n_inflight)
 		at = earlier(at, db->heard_ms + (uint64_t)db->cfg.answer_timeout_ms);
+	if (db->phase == PHASE_UP && db->n_inflight && db->cfg.stall_ms > 0 && !db->is_stalled)
+		at = earlier(at, db->heard_ms + (uint64_t)db->cfg.stall_ms);
+	if (db->phase == PHASE_UP && !db->n_inflight && db->cfg.probe_ms > 0)
+		at = earlier(at, db->heard_ms + (uint64_t)db->cfg.probe_ms);
 	return at;
 }
 
@@ -109,6 +119,33 @@ bool job_is_late(const struct job *j, uint64_t now)
 	return j->deadline_ms && j->deadline_ms <= now;
 }
 
+/* Its submitter is answered now; the server's answer, if it comes, is read and dropped. */
+static void cut_short(struct db *db, struct job *j)
+{
+	struct job *copy = xcalloc(1, sizeof(*copy));
+
+	copy->token = j->token;
+	copy->status = DB_LOST;
+	copy->done = j->done;
+	copy->call = j->call;
+	j->done = NULL;
+	list_append(&db->dead, &copy->node);
+}
+
+static void cut_late(struct db *db, uint64_t now)
+{
+	for (struct list *node = db->inflight.next; node != &db->inflight; node = node->next) {
+		struct job *j = list_entry(node, struct job, node);
+
+		if (!j->done || j->is_patient)
+			continue;
+		if (job_is_late(j, now))
+			cut_short(db, j);
+		else
+			db->deadline_at = earlier(db->deadline_at, j->deadline_ms);
+	}
+}
+
 static void kill_late(struct db *db, uint64_t now)
 {
 	struct list *node, *tmp;
@@ -124,6 +161,7 @@ static void kill_late(struct db *db, uint64_t now)
 			db->deadline_at = earlier(db->deadline_at, j->deadline_ms);
 		}
 	}
+	cut_late(db, now);
 }
 
 void job_requeue_first(struct db *db, struct job *j)
@@ -139,14 +177,21 @@ void job_requeue_first(struct db *db, struct job *j)
 
 /* ---- Sending ---- */
 
+/*
+ * A server that is told to look ends what it does for us soon after we have hung up: no second
+ * connection is needed to cancel it.
+ */
+#define SETUP                                                                                      \
+	"SELECT set_config('client_connection_check_interval', '2s', false),"                      \
+	" CASE WHEN $1::text <> '0' THEN set_config('statement_timeout', $1::text, false) END"
+
 static int send_setup(struct db *db)
 {
 	char ms[24];
 	const char *value = ms;
 
 	snprintf(ms, sizeof(ms), "%" PRId64, db->cfg.statement_timeout_ms);
-	return PQsendQueryParams(db->pg, "SELECT set_config('statement_timeout', $1::text, false)",
-				 1, NULL, &value, NULL, NULL, 1);
+	return PQsendQueryParams(db->pg, SETUP, 1, NULL, &value, NULL, NULL, 1);
 }
 
 static int send_statement(struct db *db, struct job *j)
@@ -174,8 +219,31 @@ void job_send(struct db *db, struct job *j)
 		db->heard_ms = clock_mono_ms();
 	if (j->n_sent < UINT8_MAX)
 		j->n_sent++;
-	if (!(j->is_setup ? send_setup(db) : send_statement(db, j)) || !PQpipelineSync(db->pg))
+	db_count(db, DB_COUNT_SENT, j);
+	if (!(j->is_probe || (j->is_setup ? send_setup(db) : send_statement(db, j))) ||
+	    !PQpipelineSync(db->pg))
 		db->is_broken = true;
+}
+
+/* Behind a pooler the connection is not ours to configure. */
+void job_send_setup(struct db *db)
+{
+	struct job *j;
+
+	if (!db->cfg.is_prepared)
+		return;
+	j = xcalloc(1, sizeof(*j));
+	j->is_setup = true;
+	job_send(db, j);
+}
+
+static void send_probe(struct db *db)
+{
+	struct job *j = xcalloc(1, sizeof(*j));
+
+	j->is_probe = true;
+	job_send(db, j);
+	db_flush(db);
 }
 
 void db_flush(struct db *db)
@@ -243,6 +311,31 @@ void db_on_writable(struct db *db)
 	settle(db);
 }
 
+static bool is_silent(const struct db *db, int64_t limit_ms, uint64_t now)
+{
+	return limit_ms > 0 && db->heard_ms + (uint64_t)limit_ms <= now;
+}
+
+/* The server is asked for signs of life, and judged by them. */
+static void watch_server(struct db *db, uint64_t now)
+{
+	/* perhaps it is us who were late: what has come meanwhile counts */
+	if (db->n_inflight && (is_silent(db, db->cfg.answer_timeout_ms, now) ||
+			       (!db->is_stalled && is_silent(db, db->cfg.stall_ms, now))))
+		link_read(db);
+	if (db->phase != PHASE_UP || db->is_broken)
+		return;
+	if (!db->n_inflight) {
+		if (is_silent(db, db->cfg.probe_ms, now))
+			send_probe(db);
+	} else if (is_silent(db, db->cfg.answer_timeout_ms, now)) {
+		link_lose(db, "a query was not answered in time");
+	} else if (!db->is_stalled && is_silent(db, db->cfg.stall_ms, now)) {
+		db->is_stalled = true;
+		db_tell(db, DB_STATE_STALLED, "the server is silent");
+	}
+}
+
 void db_on_timer(struct db *db)
 {
 	uint64_t now = clock_mono_ms();
@@ -254,9 +347,8 @@ void db_on_timer(struct db *db)
 		link_begin(db);
 	else if (db->phase == PHASE_CONNECT && db->give_up_at <= now)
 		link_lose(db, "the server did not answer in time");
-	else if (db->phase == PHASE_UP && db->n_inflight &&
-		 db->heard_ms + (uint64_t)db->cfg.answer_timeout_ms <= now)
-		link_lose(db, "a query was not answered in time");
+	else if (db->phase == PHASE_UP && !db->is_broken)
+		watch_server(db, now);
 	settle(db);
 }
 
@@ -266,6 +358,8 @@ static void set_timeouts(struct db_config *c, const struct db_config *from)
 	c->retry_min_ms = from->retry_min_ms > 0 ? from->retry_min_ms : 100;
 	c->retry_max_ms = MAX(c->retry_min_ms, from->retry_max_ms > 0 ? from->retry_max_ms : 5000);
 	c->answer_timeout_ms = from->answer_timeout_ms > 0 ? from->answer_timeout_ms : 30000;
+	c->stall_ms = from->stall_ms;
+	c->probe_ms = from->probe_ms;
 }
 
 void db_set_timeouts(struct db *db, const struct db_config *cfg)
@@ -339,7 +433,7 @@ void db_free(struct db **pdb)
 
 bool db_is_connected(const struct db *db)
 {
-	return db->phase == PHASE_UP && !db->is_broken;
+	return db->phase == PHASE_UP && !db->is_broken && !db->is_stalled;
 }
 
 uint32_t db_pending(const struct db *db)
@@ -359,6 +453,7 @@ int db_submit(struct db *db, const struct db_query *q, uint64_t *ret_token)
 	j = xcalloc(1, sizeof(*j));
 	j->token = ++db->last_token;
 	j->deadline_ms = q->deadline_ms;
+	j->is_patient = q->is_patient;
 	j->stmt = q->stmt;
 	j->done = q->done;
 	j->call = q->call;

@@ -16,7 +16,8 @@ struct db_result; /* opaque; valid inside the callback that received it, no long
 
 enum db_state {
 	DB_STATE_LOST,	    /* not connected; another attempt follows by itself */
-	DB_STATE_CONNECTED, /* queries flow */
+	DB_STATE_CONNECTED, /* queries flow (again) */
+	DB_STATE_STALLED,   /* connected, but silent for stall_ms although it was asked */
 	DB_STATE_SCHEMA,    /* still connected, but a statement does not fit the schema: migrate */
 };
 
@@ -28,14 +29,24 @@ struct db_config {
 	int64_t connect_timeout_ms;   /* one attempt, over all hosts; 0 = 5,000 */
 	int64_t retry_min_ms;	      /* first delay after a failure; 0 = 100 */
 	int64_t retry_max_ms;	      /* the delay doubles with jitter up to this; 0 = 5,000 */
+	int64_t stall_ms;	      /* no answer for so long = stalled; 0 = never */
+	int64_t probe_ms;	      /* an idle connection is asked for a sign so often; 0 = never */
 	int64_t answer_timeout_ms;    /* no answer for so long = connection lost; 0 = 30,000 */
 	int64_t statement_timeout_ms; /* set on the server; 0 = not */
 	uint32_t queue_max;	      /* waiting; more are refused; 0 = 1,024 */
 	uint32_t inflight_max;	      /* sent and not answered; the rest waits here; 0 = 64 */
 };
 
+/* What on_count is told of. */
+enum db_count {
+	DB_COUNT_SENT,	   /* a statement was handed to the server */
+	DB_COUNT_REFUSED,  /* the server refused one */
+	DB_COUNT_REPEATED, /* one of unknown fate was handed over again */
+};
+
 /*
- * Called from inside db_start, db_on_*, db_submit (on_io, on_timer only) and db_free (on_io only).
+ * Called from inside db_start, db_on_*, db_submit (on_io, on_timer, on_count only) and db_free (on_io
+ * only).
  */
 struct db_hooks {
 	/* Watch FD for these events from now on, nothing else; -1 = no socket.
@@ -47,6 +58,8 @@ struct db_hooks {
 	/* TEXT says why, one line without secrets, valid during the call. LOST is reported once per
 	 * failed attempt, so that the owner can count; it must not free the db here. */
 	void (*on_state)(void *arg, enum db_state state, const char *text);
+	/* NULL: nobody counts. */
+	void (*on_count)(void *arg, enum db_count what, enum stmt_id stmt);
 };
 
 /* HOOKS is copied; ARG goes to every hook. Never fails, connects nowhere before db_start. */
@@ -68,6 +81,7 @@ void db_on_readable(struct db *db);
 void db_on_writable(struct db *db);
 void db_on_timer(struct db *db);
 
+/* Queries flow: there is a connection and it is not stalled. */
 bool db_is_connected(const struct db *db);
 
 /* Waiting and in flight together: 0 = idle. */
@@ -114,7 +128,7 @@ enum db_status {
 	DB_CONSTRAINT, /* a constraint was violated, see db_result_constraint; nothing was stored */
 	DB_PASSING,    /* rolled back for a reason that passes: deadlock, time-out, no room */
 	DB_ERROR,      /* refused for any other reason; nothing was stored */
-	DB_LOST,       /* connection lost after sending: it may or may not have been carried out */
+	DB_LOST,       /* sent and not answered: it may or may not have been carried out */
 	DB_NOT_SENT,   /* given up before sending (db_free) */
 	DB_TIMEOUT,    /* the deadline passed before sending */
 };
@@ -132,7 +146,8 @@ typedef void db_done_fn(const struct db_call *call, const struct db_result *res)
 struct db_query {
 	enum stmt_id stmt;
 	struct db_args *args;	/* moved on success, untouched on failure; NULL = no parameters */
-	uint64_t deadline_ms;	/* clock_mono_ms to be sent by; 0 = no limit */
+	uint64_t deadline_ms;	/* clock_mono_ms to be answered by; 0 = no limit */
+	bool is_patient;	/* the deadline is for sending: the server's answer is waited for */
 	db_done_fn *done;	/* called exactly once, never from inside db_submit */
 	struct db_call call;
 };
@@ -141,7 +156,8 @@ struct db_query {
  * Queues a query; queries are sent in the order of submission and each is its own transaction,
  * so that a failing one takes no other down. While disconnected the queue waits. A statement
  * that is marked REPEAT and was in flight when the connection broke is sent again first, in the
- * old order; past its deadline it is answered DB_LOST instead. Others are answered DB_LOST at once.
+ * old order; past its deadline it is answered DB_LOST instead. Others are answered DB_LOST at once,
+ * and so is one that was sent and is not answered at its deadline, unless it is patient.
  * RET_TOKEN (NULL allowed) serves db_cancel and is never 0.
  * Returns 0, -ERR_FULL when queue_max is reached, -ERR_INVAL when the number of parameters is
  * wrong.

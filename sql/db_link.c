@@ -10,6 +10,12 @@
 
 #define STANDBY_TEXT "the server is read-only"
 
+/* A machine that vanished is noticed within half a minute; the connection string may say otherwise. */
+#define KEEPALIVE_IDLE_S "10"
+#define KEEPALIVE_EVERY_S "5"
+#define KEEPALIVE_TRIES "3"
+#define USER_TIMEOUT_MS "25000"
+
 /* ---- Connecting and losing the connection ---- */
 
 /*
@@ -41,6 +47,8 @@ static void sort_inflight(struct db *db, uint64_t now)
 			job_free(j);
 		} else if (j->is_undone ||
 			   (is_repeat && j->n_sent < SENDS_MAX && !job_is_late(j, now))) {
+			if (!j->is_undone)
+				db_count(db, DB_COUNT_REPEATED, j);
 			job_requeue_first(db, j);
 		} else {
 			list_remove(node);
@@ -61,22 +69,11 @@ void link_lose(struct db *db, const char *text)
 	db_watch(db, -1, false, false, true);
 	PQfinish(db->pg);
 	db->pg = NULL;
-	db->is_broken = false;
+	db->is_broken = db->is_stalled = false;
 	db->phase = PHASE_PAUSE;
 	db->retry_at = now + retry_delay(db);
 	db->n_failed++;
 	db_tell(db, DB_STATE_LOST, line);
-}
-
-static void queue_setup(struct db *db)
-{
-	struct job *j;
-
-	if (db->cfg.statement_timeout_ms <= 0 || !db->cfg.is_prepared)
-		return;
-	j = xcalloc(1, sizeof(*j));
-	j->is_setup = true;
-	job_send(db, j);
 }
 
 static bool is_on(const char *value)
@@ -106,9 +103,10 @@ static void come_up(struct db *db)
 	memset(db->is_known, 0, sizeof(db->is_known));
 	db->phase = PHASE_UP;
 	db->n_failed = 0;
+	db->heard_ms = clock_mono_ms();
 	db_watch(db, PQsocket(db->pg), true, false, true);
 	db_tell(db, DB_STATE_CONNECTED, "connected");
-	queue_setup(db);
+	job_send_setup(db);
 	db_pump(db);
 	db_flush(db);
 }
@@ -142,9 +140,11 @@ static bool is_conninfo(const char *url)
 void link_begin(struct db *db)
 {
 	const char *keys[] = {"fallback_application_name", "client_encoding",
-			      "target_session_attrs", "dbname", NULL};
+			      "target_session_attrs", "keepalives_idle", "keepalives_interval",
+			      "keepalives_count", "tcp_user_timeout", "dbname", NULL};
 	const char *values[] = {db->application_name, "UTF8",
-				db->cfg.is_writer ? "read-write" : "any", db->url, NULL};
+				db->cfg.is_writer ? "read-write" : "any", KEEPALIVE_IDLE_S,
+				KEEPALIVE_EVERY_S, KEEPALIVE_TRIES, USER_TIMEOUT_MS, db->url, NULL};
 
 	db->phase = PHASE_CONNECT;
 	db->give_up_at = clock_mono_ms() + (uint64_t)db->cfg.connect_timeout_ms;
@@ -194,6 +194,8 @@ static void job_finish(struct db *db, struct job *j)
 		return;
 	}
 	list_remove(&j->node);
+	if (res.status != DB_OK && !j->is_probe)
+		db_count(db, DB_COUNT_REFUSED, j);
 	if (strncmp(res.sqlstate, "42", 2) == 0)
 		db_tell(db, DB_STATE_SCHEMA, res.message);
 	job_answer(db, j, &res);
@@ -238,6 +240,10 @@ static bool read_result(struct db *db)
 		return false;
 	}
 	db->heard_ms = clock_mono_ms();
+	if (db->is_stalled) {
+		db->is_stalled = false;
+		db_tell(db, DB_STATE_CONNECTED, "the server answers again");
+	}
 	if (PQresultStatus(pg) != PGRES_PIPELINE_SYNC) {
 		take_result(db, j, pg);
 		return true;

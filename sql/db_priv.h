@@ -35,6 +35,8 @@ struct job {
 	uint8_t n_sent;	    /* how often it was handed to libpq */
 	bool has_prepare;   /* its first answer is that of the Parse before it */
 	bool is_setup;	    /* ours, sent at connect; STMT and ARGS mean nothing */
+	bool is_probe;	    /* ours, nothing but a sync point */
+	bool is_patient;    /* its deadline ends with sending */
 	bool is_unparsed;   /* that Parse failed */
 	bool is_undone;	    /* refused by a server we leave: send it again wherever it was */
 };
@@ -59,13 +61,14 @@ struct db {
 	enum phase phase;
 	bool is_broken;	      /* sending failed: the next turn declares the connection lost */
 	bool is_calling;      /* inside a done callback */
+	bool is_stalled;      /* told the owner so */
 	bool is_read, is_write; /* what on_io was told */
 	int fd;
 	uint32_t n_failed;	/* attempts since the last success */
 	uint64_t retry_at, give_up_at;
 	uint64_t heard_ms;	/* last answer, or when the pipeline stopped being empty */
 	uint64_t timer_at;	/* what on_timer was told; 0 = nothing */
-	uint64_t deadline_at;	/* no waiting job expires before this; 0 = none expires */
+	uint64_t deadline_at;	/* no job expires before this; 0 = none expires */
 	uint64_t last_token;
 	struct list waiting, inflight;
 	struct list dead; /* answered without the server, callback still to come */
@@ -78,12 +81,14 @@ struct db {
 /* Calls on_io when something changed or IS_FORCED. */
 void db_watch(struct db *db, int fd, bool want_read, bool want_write, bool is_forced);
 void db_tell(struct db *db, enum db_state state, const char *text);
+void db_count(struct db *db, enum db_count what, const struct job *j);
 
 /* Hands waiting queries to libpq as far as the pipeline may grow. Calls nobody back. */
 void db_pump(struct db *db);
 void db_flush(struct db *db);
 
 void job_send(struct db *db, struct job *j);
+void job_send_setup(struct db *db);
 void job_answer(struct db *db, struct job *j, const struct db_result *res); /* and frees it */
 void job_free(struct job *j);
 void job_requeue_first(struct db *db, struct job *j);

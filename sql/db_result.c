@@ -27,11 +27,11 @@ void result_init(struct db_result *res, enum db_status status)
 static bool is_passing(const char *state)
 {
 	static const char *const list[] = {
-		"40001", /* serialization_failure */
-		"40P01", /* deadlock_detected */
-		"53",	 /* insufficient_resources */
+		"40",	 /* transaction_rollback: deadlock, serialization */
+		"53",	 /* insufficient_resources: disk, memory, connections */
 		"55P03", /* lock_not_available */
-		"57014", /* query_canceled: statement_timeout or an administrator */
+		"57",	 /* operator_intervention: time-outs, a cancelling administrator */
+		"58",	 /* system_error: the server's own input and output */
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(list); i++)

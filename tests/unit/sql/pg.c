@@ -310,12 +310,23 @@ static void on_state(void *arg, enum db_state state, const char *text)
 	l->n_connected += state == DB_STATE_CONNECTED;
 	l->n_lost += state == DB_STATE_LOST;
 	l->n_schema += state == DB_STATE_SCHEMA;
+	l->n_stalled += state == DB_STATE_STALLED;
 	snprintf(l->text, sizeof(l->text), "%s", text);
+}
+
+static void on_count(void *arg, enum db_count what, enum stmt_id stmt)
+{
+	struct link *l = arg;
+
+	assert(stmt_get(stmt));
+	l->n_sent += what == DB_COUNT_SENT;
+	l->n_refused += what == DB_COUNT_REFUSED;
+	l->n_repeated += what == DB_COUNT_REPEATED;
 }
 
 void link_open(struct link *l, const char *url, const struct db_config *cfg)
 {
-	static const struct db_hooks hooks = {on_io, on_timer, on_state};
+	static const struct db_hooks hooks = {on_io, on_timer, on_state, on_count};
 	struct db_config c = {
 		.is_prepared = true, .is_writer = true, .retry_min_ms = 10, .retry_max_ms = 200};
 

@@ -51,7 +51,8 @@ struct link {
 	int fd;
 	bool want_read, want_write;
 	uint64_t timer_at; /* 0 = none */
-	int n_connected, n_lost, n_schema;
+	int n_connected, n_lost, n_schema, n_stalled;
+	int n_sent, n_refused, n_repeated;
 	char text[256]; /* of the last state */
 };
 

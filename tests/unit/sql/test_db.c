@@ -270,6 +270,135 @@ static void test_silent_server(void **state UNUSED)
 	pg_signal("silent", SIGCONT);
 }
 
+static void wait_blocked(const char *application_name)
+{
+	char sql[256];
+	uint64_t until = in_ms(PG_PATIENCE_MS);
+
+	snprintf(sql, sizeof(sql),
+		 "SELECT count(*) FROM pg_stat_activity WHERE application_name = '%s'"
+		 " AND wait_event_type = 'Lock'",
+		 application_name);
+	while (pg_number(pg, sql) == 0) {
+		pg_value(pg, "SELECT pg_stat_clear_snapshot()");
+		if (clock_mono_ms() > until)
+			fail_msg("nobody waits");
+	}
+}
+
+/* A patient query may be answered late; any other is given up in time, and its answer dropped. */
+static void test_deadline_after_sending(void **state UNUSED)
+{
+	struct answer cut = {0}, patient = {0}, next = {0};
+	struct db_args args = DB_ARGS_INIT;
+	struct db_query q = {.stmt = STMT_ROOM_INFO,
+			     .args = &args,
+			     .is_patient = true,
+			     .done = on_done,
+			     .call = {.arg = &patient}};
+	struct link l;
+
+	link_open(&l, url, NULL);
+	link_until(&l, &l.n_connected, 1);
+	pg_value(pg, "BEGIN; LOCK TABLE conversations IN ACCESS EXCLUSIVE MODE");
+	db_args_i64(&args, 1);
+	db_args_uuid(&args, NULL);
+	q.deadline_ms = in_ms(50);
+	assert_int_equal(db_submit(l.db, &q, NULL), 0);
+	assert_int_equal(ask_info(&l, 1, in_ms(100), &cut, NULL), 0);
+	link_until(&l, &cut.n, 1);
+	assert_int_equal(cut.status, DB_LOST);
+	assert_int_equal(cut.err, -ERR_UNAVAILABLE);
+	assert_int_equal(patient.n, 0);
+	assert_int_equal(ask_info(&l, 1, 0, &next, NULL), 0);
+	pg_value(pg, "ROLLBACK");
+	link_until(&l, &next.n, 1);
+	assert_int_equal(patient.status, DB_OK);
+	assert_int_equal(next.status, DB_OK);
+	assert_int_equal(cut.n, 1);
+	assert_int_equal(db_pending(l.db), 0);
+	link_close(&l);
+}
+
+/* Silence is told early and costs nothing: the connection is kept, and the answer counts. */
+static void test_stall(void **state UNUSED)
+{
+	struct db_config cfg = {.is_prepared = true, .application_name = "stalled", .stall_ms = 100};
+	int64_t room = pg_room(pg, "stalled");
+	struct answer a = {0};
+	struct link l;
+
+	if (!pg_is_private())
+		skip();
+	link_open(&l, url, &cfg);
+	link_until(&l, &l.n_connected, 1);
+	pg_signal("stalled", SIGSTOP);
+	assert_int_equal(ask_info(&l, room, 0, &a, NULL), 0);
+	link_until(&l, &l.n_stalled, 1);
+	assert_false(db_is_connected(l.db));
+	pg_signal("stalled", SIGCONT);
+	link_until(&l, &a.n, 1);
+	assert_int_equal(a.status, DB_OK);
+	assert_true(db_is_connected(l.db));
+	assert_int_equal(l.n_connected, 2); /* told again */
+	assert_int_equal(l.n_lost, 0);
+	link_close(&l);
+}
+
+/* Nobody asks anything: the connection itself does, without a statement. */
+static void test_probe(void **state UNUSED)
+{
+	struct db_config cfg = {.is_prepared = true,
+				.application_name = "probed",
+				.stall_ms = 100,
+				.probe_ms = 50,
+				.retry_min_ms = 10};
+	struct link l;
+	int n_sent;
+
+	if (!pg_is_private())
+		skip();
+	link_open(&l, url, &cfg);
+	link_until(&l, &l.n_connected, 1);
+	for (uint64_t until = in_ms(300); clock_mono_ms() < until;)
+		links_turn(&(struct link *){&l}, 1, 50);
+	assert_int_equal(l.n_stalled, 0);
+	n_sent = l.n_sent;
+	pg_signal("probed", SIGSTOP);
+	link_until(&l, &l.n_stalled, 1);
+	pg_signal("probed", SIGCONT);
+	link_until(&l, &l.n_connected, 2);
+	assert_int_equal(l.n_lost, 0);
+	assert_int_equal(l.n_sent, n_sent);
+	link_close(&l);
+}
+
+static void test_counts(void **state UNUSED)
+{
+	struct db_config cfg = {
+		.is_prepared = true, .application_name = "counted", .retry_min_ms = 10};
+	struct answer a[3] = {{0}};
+	struct link l;
+
+	link_open(&l, url, &cfg);
+	assert_int_equal(ask_create(&l, "counted", 0, &a[0]), 0);
+	assert_int_equal(ask_create(&l, "counted", 0, &a[1]), 0);
+	link_until(&l, &a[1].n, 1);
+	assert_int_equal(l.n_sent, 2);
+	assert_int_equal(l.n_refused, 1);
+	pg_value(pg, "BEGIN; LOCK TABLE conversations IN ACCESS EXCLUSIVE MODE");
+	assert_int_equal(ask_info(&l, 1, 0, &a[2], NULL), 0);
+	wait_blocked("counted");
+	pg_value(pg, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+		     " WHERE application_name = 'counted'");
+	pg_value(pg, "ROLLBACK");
+	link_until(&l, &a[2].n, 1);
+	assert_int_equal(l.n_repeated, 1);
+	assert_int_equal(l.n_sent, 4);
+	assert_int_equal(l.n_refused, 1);
+	link_close(&l);
+}
+
 static int64_t delays[16];
 static int n_delays;
 
@@ -292,7 +421,7 @@ static void test_back_off(void **state UNUSED)
 {
 	struct db_config cfg = {
 		.url = "host=/nonexistent user=x", .retry_min_ms = 64, .retry_max_ms = 1000};
-	struct db_hooks hooks = {ignore_io, record_delay, ignore_state};
+	struct db_hooks hooks = {ignore_io, record_delay, ignore_state, NULL};
 	struct db *db = db_new(&cfg, &hooks, NULL);
 	int64_t full = 64;
 
@@ -314,22 +443,6 @@ static void test_back_off(void **state UNUSED)
 }
 
 /* ---- Loss ---- */
-
-static void wait_blocked(const char *application_name)
-{
-	char sql[256];
-	uint64_t until = in_ms(PG_PATIENCE_MS);
-
-	snprintf(sql, sizeof(sql),
-		 "SELECT count(*) FROM pg_stat_activity WHERE application_name = '%s'"
-		 " AND wait_event_type = 'Lock'",
-		 application_name);
-	while (pg_number(pg, sql) == 0) {
-		pg_value(pg, "SELECT pg_stat_clear_snapshot()");
-		if (clock_mono_ms() > until)
-			fail_msg("nobody waits");
-	}
-}
 
 static void test_lost_in_flight(void **state UNUSED)
 {
@@ -357,7 +470,8 @@ static void test_lost_in_flight(void **state UNUSED)
 	assert_int_equal(a[1].err, -ERR_UNAVAILABLE);
 	assert_int_equal(a[2].status, DB_LOST); /* past its deadline */
 	assert_int_equal(a[3].status, DB_OK);
-	assert_true(a[1].order < a[2].order && a[2].order < a[0].order);
+	assert_true(a[2].order < a[1].order); /* nor is it waited for */
+	assert_true(a[1].order < a[0].order);
 	assert_true(a[0].order < a[3].order);
 	assert_int_equal(a[0].n + a[1].n + a[2].n + a[3].n, 4);
 	assert_int_equal(l.n_lost, 1);
@@ -533,6 +647,10 @@ int main(void)
 		cmocka_unit_test(test_deadline_already_past),
 		cmocka_unit_test(test_statement_timeout),
 		cmocka_unit_test(test_silent_server),
+		cmocka_unit_test(test_deadline_after_sending),
+		cmocka_unit_test(test_stall),
+		cmocka_unit_test(test_probe),
+		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_back_off),
 		cmocka_unit_test(test_lost_in_flight),
 		cmocka_unit_test(test_free_in_flight),
