@@ -17,6 +17,8 @@ struct dbio {
 	ev_timer timer;
 	struct log_rate rate, schema_rate;
 	bool is_usable;
+	bool is_up;    /* connected, perhaps stalled */
+	bool was_lost; /* a connection that worked was lost, and none has worked since */
 };
 
 static void on_db_io(EV_P_ ev_io *w, int revents)
@@ -69,18 +71,47 @@ static void count_usable(struct dbio *d, bool is_usable)
 	d->is_usable = is_usable;
 }
 
+static void on_connected(struct dbio *d, const char *text)
+{
+	if (d->was_lost)
+		worker_count(d->wk, M_DB_RECONNECTS, 1);
+	d->was_lost = false;
+	log_info("database connected", LF_STR("connection", d->role), LF_STR("reason", text));
+	worker_kick(d->wk); /* what waits in persist.c may go */
+}
+
+static void on_count(void *arg, enum db_count what, enum stmt_id stmt)
+{
+	struct dbio *d = arg;
+
+	if (what == DB_COUNT_SENT)
+		worker_count(d->wk, M_DB_QUERIES, 1);
+	else if (what == DB_COUNT_REFUSED)
+		worker_count(d->wk, M_DB_ERRORS, 1);
+	else if (stmt == STMT_PERSIST_BATCH)
+		worker_count(d->wk, M_BATCH_RETRIES, 1);
+}
+
 static void on_state(void *arg, enum db_state state, const char *text)
 {
 	struct dbio *d = arg;
 	uint64_t suppressed;
 
-	count_usable(d, state == DB_STATE_CONNECTED);
+	if (state != DB_STATE_SCHEMA) {
+		d->was_lost |= state == DB_STATE_LOST && d->is_up;
+		d->is_up = state != DB_STATE_LOST;
+		count_usable(d, state == DB_STATE_CONNECTED);
+	}
 	switch (state) {
 	case DB_STATE_CONNECTED:
-		log_info("database connected", LF_STR("connection", d->role));
+		on_connected(d, text);
+		break;
+	case DB_STATE_STALLED:
+		if (log_rate_pass(&d->rate, 10000, &suppressed))
+			log_warn("database silent", LF_STR("connection", d->role),
+				 LF_INT("suppressed", suppressed));
 		break;
 	case DB_STATE_LOST:
-		worker_count(d->wk, M_DB_RECONNECTS, 1);
 		if (log_rate_pass(&d->rate, 10000, &suppressed))
 			log_warn("database connection lost", LF_STR("connection", d->role),
 				 LF_STR("reason", text), LF_INT("suppressed", suppressed));
@@ -104,9 +135,12 @@ static struct dbio *dbio_open(struct worker *wk, const char *role)
 		.connect_timeout_ms = s->database_connect_timeout,
 		.retry_min_ms = s->database_retry_min,
 		.retry_max_ms = s->database_retry_max,
+		.stall_ms = s->database_stall_after,
+		.probe_ms = s->database_probe_interval,
+		.answer_timeout_ms = s->database_answer_timeout,
 		.queue_max = (uint32_t)s->persist_queue_max,
 	};
-	const struct db_hooks hooks = {watch, set_timer, on_state};
+	const struct db_hooks hooks = {watch, set_timer, on_state, on_count};
 	struct dbio *d = xcalloc(1, sizeof(*d));
 
 	d->wk = wk;
@@ -167,6 +201,9 @@ void dbio_reload(struct worker *wk)
 		.connect_timeout_ms = wk->settings->database_connect_timeout,
 		.retry_min_ms = wk->settings->database_retry_min,
 		.retry_max_ms = wk->settings->database_retry_max,
+		.stall_ms = wk->settings->database_stall_after,
+		.probe_ms = wk->settings->database_probe_interval,
+		.answer_timeout_ms = wk->settings->database_answer_timeout,
 	};
 
 	db_set_timeouts(wk->writer->db, &cfg);

@@ -23,7 +23,7 @@ struct db *dbio_reader(struct worker *wk);
 /* New timeouts after a reload. */
 void dbio_reload(struct worker *wk);
 
-/* Monotonic time by which a query of this moment must have been sent: persist.wait_max from now. */
+/* Monotonic time by which a query of this moment must be answered: persist.wait_max from now. */
 uint64_t dbio_deadline(const struct worker *wk);
 
 #endif
