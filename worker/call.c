@@ -126,6 +126,23 @@ out:
 	call_done(call);
 }
 
+void call_stream(struct call *call, const char *type, const char *headers)
+{
+	struct buf fields = BUF_INIT;
+
+	call_add_fields(call, &fields);
+	buf_add_cstr(&fields, headers);
+	http_add_head(conn_reply(call_conn(call)), &(struct http_head){
+							   .status = 200,
+							   .date = call->wk->date,
+							   .type = type,
+							   .length = -1,
+							   .minor = call->minor,
+							   .fields = buf_str(&fields),
+						   });
+	buf_done(&fields);
+}
+
 void call_json(struct call *call, int status, struct str body)
 {
 	call_answer(call, status, JSON_TYPE, "Cache-Control: no-store\r\n", body);

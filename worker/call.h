@@ -53,6 +53,12 @@ void call_answer(struct call *call, int status, const char *type, const char *he
 		 struct str body);
 void call_json(struct call *call, int status, struct str body);
 
+/*
+ * Queues the head of a 200 answer whose body ends with the connection. Does not end CALL: what follows on the
+ * connection, and call_done, are the caller's. The connection must be there (call_conn).
+ */
+void call_stream(struct call *call, const char *type, const char *headers);
+
 /* As an error of CALL's shape; DETAIL replaces the text of the table, unless NULL. */
 void call_error(struct call *call, enum proto_error error, const char *detail);
 

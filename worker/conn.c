@@ -43,13 +43,10 @@ static void update_events(struct conn *c)
 	set_events(c, (c->is_blocked ? 0 : EV_READ) | (c->out ? EV_WRITE : 0));
 }
 
-struct conn *conn_open(struct worker *wk, int fd)
+static struct conn *conn_new(struct worker *wk, int fd)
 {
-	struct conn *c;
+	struct conn *c = slab_get(wk->conn_slab);
 
-	if (wk->n_conns >= wk->settings->server_max_connections)
-		return NULL;
-	c = slab_get(wk->conn_slab);
 	c->id = ++wk->next_conn_id;
 	c->io.data = wk;
 	c->state = CONN_HTTP;
@@ -62,7 +59,30 @@ struct conn *conn_open(struct worker *wk, int fd)
 	ev_io_init(&c->io, on_conn_io, fd, EV_READ);
 	ev_io_start(wk->loop, &c->io);
 	conn_wait(c, WAIT_KEEPALIVE); /* whoever connects and says nothing is closed too */
+	return c;
+}
+
+struct conn *conn_open(struct worker *wk, int fd)
+{
+	struct conn *c;
+
+	if (wk->n_conns - wk->n_ops_conns >= wk->settings->server_max_connections)
+		return NULL;
+	c = conn_new(wk, fd);
 	worker_count(wk, M_CONNECTIONS_ACCEPTED, 1);
+	worker_count(wk, M_CONNECTIONS_HTTP, 1);
+	return c;
+}
+
+struct conn *conn_open_ops(struct worker *wk, int fd)
+{
+	struct conn *c;
+
+	if (wk->n_ops_conns >= CONN_OPS_MAX)
+		return NULL;
+	c = conn_new(wk, fd);
+	c->is_ops = true;
+	wk->n_ops_conns++;
 	return c;
 }
 
@@ -117,17 +137,18 @@ static void queue_blob(struct conn *c, struct blob *blob, size_t off)
 	outq_add(c->out, blob, off);
 }
 
-/* A reader that does not keep up: it gets whole frames, then 4480, and may resume. */
+/* A reader that does not keep up: it gets whole frames, then 4480, and may resume; a stream just ends. */
 static void cut_off(struct conn *c)
 {
 	struct buf bye = BUF_INIT;
 	struct blob *blob;
 
+	if (c->state != CONN_HTTP)
+		worker_count(conn_worker(c), M_CLOSED_SLOW, 1);
 	if (c->state != CONN_WS) {
 		conn_kill(c, CONN_END_LOST);
 		return;
 	}
-	worker_count(conn_worker(c), M_CLOSED_SLOW, 1);
 	outq_cut(c->out);
 	ws_conn_close_frame(&bye, E_TOO_SLOW);
 	blob = blob_new(bye.p, bye.len);
@@ -139,7 +160,7 @@ static void cut_off(struct conn *c)
 
 static void check_queue(struct conn *c)
 {
-	if (c->out && c->state == CONN_WS &&
+	if (c->out && (c->state == CONN_WS || c->state == CONN_SSE) &&
 	    (int64_t)c->out->bytes > conn_worker(c)->settings->deliver_queue_max)
 		cut_off(c);
 }
@@ -401,7 +422,10 @@ static void conn_free(struct conn *c)
 {
 	struct worker *wk = conn_worker(c);
 
-	worker_count(wk, M_CONNECTIONS_CLOSED, 1);
+	if (c->is_ops)
+		wk->n_ops_conns--;
+	else
+		worker_count(wk, M_CONNECTIONS_CLOSED, 1);
 	chan_leave_all(c, c->end);
 	http_conn_done(c);
 	ws_conn_done(c);
@@ -448,7 +472,8 @@ void conn_check_slow(struct worker *wk)
 	list_each_safe(node, tmp, &wk->outqs) {
 		struct outq *q = list_entry(node, struct outq, node);
 
-		if (q->conn->state != CONN_WS && q->conn->state != CONN_HTTP)
+		if (q->conn->state != CONN_WS && q->conn->state != CONN_HTTP &&
+		    q->conn->state != CONN_SSE)
 			continue;
 		if (now - q->since_ms >= (uint64_t)wk->settings->deliver_behind_timeout)
 			cut_off(q->conn);

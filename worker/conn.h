@@ -17,6 +17,7 @@
 
 struct http_in;
 struct outq;
+struct sse;
 struct sub;
 
 enum conn_state {
@@ -75,8 +76,10 @@ struct conn {
 	bool is_blocked; /* waits for an answer: parse nothing more */
 	bool is_refused; /* WebSocket: no such room; closes at the next frame or WAIT_REFUSED */
 	bool is_helloed; /* WebSocket: knows who it is */
+	bool is_ops;	 /* came in on the operations listener: other addresses, counted nowhere */
 	struct ws_in ws;
 	struct http_in *http;	/* owned; NULL outside CONN_HTTP or between requests */
+	struct sse *sse;	/* owned; CONN_SSE only, else NULL */
 	struct buf *in;		/* owned; bytes read and not yet understood, NULL when none */
 	struct buf *reply;	/* owned; frames for this connection alone, flushed at the end of the turn */
 	struct outq *out;	/* owned; what the socket did not take, NULL when none */
@@ -95,6 +98,13 @@ static inline struct worker *conn_worker(const struct conn *c)
 
 /* Takes over an accepted socket; starts as CONN_HTTP. Returns NULL when the limit is reached (fd untouched). */
 struct conn *conn_open(struct worker *wk, int fd);
+
+/*
+ * The same on the operations listener: at most CONN_OPS_MAX beside the clients, so that a worker full of clients
+ * still tells how it is.
+ */
+#define CONN_OPS_MAX 32
+struct conn *conn_open_ops(struct worker *wk, int fd);
 
 /* The connection with this id, or NULL when it has gone: how asynchronous answers find their way back. */
 struct conn *conn_find(struct worker *wk, uint64_t id);

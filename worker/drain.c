@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Closes the connections of a draining worker one share after the other.
- * The farewells are written by http_conn.c and ws_conn.c.
+ * The farewells are written by http_conn.c, ws_conn.c and sse_conn.c.
  */
 #include "worker/drain.h"
 
 #include "base/clock.h"
 #include "worker/admission.h"
 #include "worker/conn.h"
+#include "worker/sse_conn.h"
 #include "worker/ws_conn.h"
 
 #define DRAIN_STEP_S 0.02
@@ -34,15 +35,19 @@ static uint64_t spread_of(const struct worker *wk, uint32_t n)
 static void say_goodbye(struct conn *c, void *arg)
 {
 	struct drain *d = arg;
+	int64_t in_ms;
 
-	if (c->state == CONN_HTTP) {
+	if (c->state == CONN_HTTP && !c->is_ops)
 		http_conn_drain(c);
-	} else if (c->state == CONN_WS) {
-		/* back when the last has gone, and not all together */
-		ws_conn_goaway(c, (int64_t)(d->spread_ms + worker_jitter(d->wk, d->spread_ms)) +
-					  worker_retry_ms(d->wk) / 5);
-		d->ids[d->n++] = c->id;
-	}
+	if (c->state != CONN_WS && c->state != CONN_SSE)
+		return;
+	/* back when the last has gone, and not all together */
+	in_ms = (int64_t)(d->spread_ms + worker_jitter(d->wk, d->spread_ms)) + worker_retry_ms(d->wk) / 5;
+	if (c->state == CONN_WS)
+		ws_conn_goaway(c, in_ms);
+	else
+		sse_conn_goaway(c, in_ms);
+	d->ids[d->n++] = c->id;
 }
 
 static void close_share(struct drain *d)
@@ -53,7 +58,9 @@ static void close_share(struct drain *d)
 	for (; d->next < upto; d->next++) {
 		struct conn *c = conn_find(d->wk, d->ids[d->next]);
 
-		if (c)
+		if (c && c->state == CONN_SSE)
+			sse_conn_drain(c);
+		else if (c)
 			ws_conn_drain(c);
 	}
 }

@@ -12,14 +12,19 @@
 #include "worker/chan.h"
 #include "worker/conn.h"
 
-/* One conversation of a stream: everything up to REV has been sent, or was before its time. */
+/* Fields of an answer that is a stream: kept nowhere, and passed on at once by proxies that collect. */
+#define SSE_FIELDS "Cache-Control: no-store\r\nX-Accel-Buffering: no\r\n"
+
+/* One conversation of a stream. */
 struct sse_position {
-	int64_t conv, rev;
+	int64_t conv;
+	int64_t rev;  /* the reader has everything up to here */
+	int64_t head; /* of the log; -1: there is no such conversation (any more) */
 };
 
 /*
- * Turns the connection of CALL, which waits for its answer, into a stream of the N conversations (at least
- * one, each once) from those positions on, and frees CALL. POSITIONS is copied.
+ * Turns the connection of CALL, which waits for its answer, into a stream of the N conversations (each once, at
+ * least one of which exists) from those positions on, and frees CALL. POSITIONS is copied.
  */
 void sse_conn_start(struct call *call, const struct sse_position *positions, size_t n);
 
@@ -33,15 +38,18 @@ void sse_conn_event(struct sub *sub, const struct event *ev, struct str json);
 void sse_conn_frame(struct conn *c, struct str json);
 
 /*
- * Events before rev FIRST are not to be had any more: says so (event "gap"). The stream goes on with FIRST; the
- * caller ends the subscription, and this takes up a new one with the next turn.
+ * Events before rev FIRST are not to be had any more: says so (event "gap"). The stream goes on with FIRST, so the
+ * subscription stays and its position becomes FIRST - 1.
  */
 void sse_conn_gap(struct conn *c, int64_t conv, int64_t first);
 
 /* What to do when a deadline passes: a comment against silence, or the end. */
 void sse_conn_timeout(struct conn *c, enum conn_wait wait);
 
-/* The node stops: event "goaway" with the time to come back, then the end. */
+/* The node stops: event "goaway" and, for clients that know no events of ours, the time to come back. */
+void sse_conn_goaway(struct conn *c, int64_t in_ms);
+
+/* Ends the stream after what is queued. */
 void sse_conn_drain(struct conn *c);
 
 /* Frees what a stream has beyond other connections: called by the sweep; NULL state allowed. */

@@ -50,7 +50,7 @@ static void worker_turn(struct worker *wk)
 	deliver_flush_all(wk);
 	conn_sweep(wk);
 	ringpump_sleep(wk);
-	if (wk->draining && wk->n_conns == 0 && persist_is_idle(wk))
+	if (wk->draining && wk->n_conns == wk->n_ops_conns && persist_is_idle(wk))
 		ev_break(wk->loop, EVBREAK_ALL);
 }
 

@@ -66,6 +66,7 @@ struct worker {
 	struct map conns;		   /* connection id -> struct conn */
 	uint64_t next_conn_id;
 	uint32_t n_conns;
+	uint32_t n_ops_conns; /* of them, on the operations listener */
 	struct list closing;	/* struct conn.work: freed by the sweep */
 	struct list conns_dirty; /* struct conn.dirty: have unsent replies */
 	struct list conns_ready; /* struct conn.work: unblocked, have bytes to look at again */

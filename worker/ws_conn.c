@@ -33,6 +33,7 @@ struct cmd_limits worker_cmd_limits(const struct worker *wk)
 static enum metric connections_metric(const struct conn *c)
 {
 	static const enum metric of[DIALECT_COUNT] = {
+		[DIALECT_NONE] = M_CONNECTIONS_HTTP,
 		[DIALECT_RAW] = M_CONNECTIONS_RAW,
 		[DIALECT_NATIVE] = M_CONNECTIONS_NATIVE,
 		[DIALECT_MSGPACK] = M_CONNECTIONS_MSGPACK,
@@ -133,6 +134,7 @@ static void check_room(struct conn *c)
 
 void ws_conn_start(struct conn *c, enum dialect dialect, int64_t room_id)
 {
+	worker_count(conn_worker(c), connections_metric(c), -1);
 	c->state = CONN_WS;
 	c->dialect = dialect;
 	c->room = room_id;
@@ -348,6 +350,6 @@ void ws_conn_drain(struct conn *c)
 
 void ws_conn_done(struct conn *c)
 {
-	if (c->dialect != DIALECT_NONE)
+	if (!c->is_ops)
 		worker_count(conn_worker(c), connections_metric(c), -1);
 }
