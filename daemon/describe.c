@@ -24,6 +24,10 @@ int describe_table(const char *table, const char *format, struct buf *ret)
 {
 	if (strcmp(table, "settings") == 0)
 		return settings_describe(format, ret);
+	if (strcmp(table, "errors") == 0 && strcmp(format, "mdoc") == 0) {
+		errors_describe_mdoc(ret);
+		return 0;
+	}
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
 		if (strcmp(table, tables[i].name) != 0)
 			continue;

@@ -35,6 +35,21 @@ void errors_describe(struct buf *b)
 	buf_add_char(b, ']');
 }
 
+void errors_describe_mdoc(struct buf *b)
+{
+	buf_add_cstr(b, ".Bl -column unsupported_media_type HTTP close\n"
+			".It Sy code Ta Sy HTTP Ta Sy close Ta Sy meaning\n");
+	for (int e = E_NONE + 1; e < E_COUNT; e++) {
+		const struct error_info *info = &table[e];
+
+		buf_printf(b, ".It %s Ta %d Ta ", info->code, info->http_status);
+		if (info->ws_close)
+			buf_printf(b, "%d", info->ws_close);
+		buf_printf(b, " Ta %s\n", info->text);
+	}
+	buf_add_cstr(b, ".El\n");
+}
+
 void fault_set(struct fault *ret, enum proto_error error)
 {
 	*ret = (struct fault){.error = error};

@@ -31,6 +31,9 @@ const struct error_info *error_info(enum proto_error e);
 /* The whole table as a JSON array of objects. */
 void errors_describe(struct buf *b);
 
+/* The table as rows of a manual page, in mdoc. */
+void errors_describe_mdoc(struct buf *b);
+
 /* What is wrong with a field; the dialects that name kinds (S1's 422) take them from here. */
 enum fault_kind {
 	FAULT_OTHER,

@@ -190,7 +190,7 @@ def mandoc_lint(path):
             if 'referenced manual not found' not in line and 'outdated mandoc.db' not in line]
 
 
-@pytest.mark.parametrize('page', ['roomctl.1', 'roomd.8', 'roomd.conf.5'])
+@pytest.mark.parametrize('page', ['roomctl.1', 'roomd.8', 'roomd.conf.5', 'roomd-protocol.7'])
 def test_manual_pages_are_clean(page):
     assert mandoc_lint(BUILD / 'man' / page) == []
     assert not re.search(r'@\w+@', (BUILD / 'man' / page).read_text())
@@ -216,6 +216,15 @@ def test_shell_scripts_are_clean(script):
         pytest.skip(f'there is no {script}')
     done = subprocess.run(['shellcheck', '-S', 'warning', TOP / script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_the_protocol_manual_names_every_operation_event_and_error():
+    text = (BUILD / 'man/roomd-protocol.7').read_text()
+    for row in describe('events'):
+        if row['native']:
+            assert row['native'] in text, row
+    for row in describe('errors'):
+        assert f".It {row['code']} Ta" in text, row
 
 
 def test_readme_names_commands_that_exist():
