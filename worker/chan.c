@@ -16,6 +16,7 @@
 #include "worker/deliver.h"
 #include "worker/fanout.h"
 #include "worker/on_cmd.h"
+#include "worker/resume.h"
 #include "worker/ringpump.h"
 #include "worker/roster.h"
 #include "worker/ws_conn.h"
@@ -379,7 +380,7 @@ void chan_join(struct conn *c, int64_t conv, bool has_rev, int64_t rev, const st
 	sub->conn = c;
 	sub->chan = ch;
 	sub->serial = ++wk->next_serial;
-	sub->rev = has_rev ? rev : -1;
+	sub->rev = sub->known_rev = has_rev ? rev : -1;
 	sub->is_announced = !is_first;
 	list_init(&sub->node);
 	if (re) {
@@ -449,6 +450,7 @@ void chan_leave(struct sub *sub, enum conn_end end)
 
 void chan_leave_all(struct conn *c, enum conn_end end)
 {
+	resume_end(c);
 	while (c->subs)
 		chan_leave(c->subs, end);
 }

@@ -27,6 +27,7 @@ struct sub {
 	struct sub *next_of_conn;
 	struct list node;	/* chan.loading, chan.ahead, worker.entering, or none */
 	int64_t rev;		/* last event this connection has; LIVE: the channel's instead */
+	int64_t known_rev;	/* resume.c's: the client surely has this; -1: nothing before the confirmation */
 	uint64_t serial;	/* tells a late answer that this is no longer the same sub */
 	uint64_t entered_at;	/* ring position behind its own arrival */
 	struct cmd_id *re;	/* owned; the request to confirm, NULL when done */
@@ -36,6 +37,7 @@ struct sub {
 	bool is_confirmed;	/* "connected" or "live" is said */
 	bool is_typing;		/* a typing mark was set and not taken back */
 	bool is_paused;		/* catch-up waits for the socket to drain */
+	bool is_kept;		/* resume.c's: belongs to what its session resumes */
 };
 
 #define ENTRY_QUEUED 1u /* the socket is full: bytes must go through its queue */

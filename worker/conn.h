@@ -17,6 +17,7 @@
 
 struct http_in;
 struct outq;
+struct resume;
 struct sse;
 struct sub;
 
@@ -86,6 +87,7 @@ struct conn {
 	struct sub *subs;	/* owned list through sub.next_of_conn */
 	uint32_t n_subs;
 	uint32_t requests;	/* on this connection so far */
+	struct resume *resume;	/* resume.c's; the session, NULL when it cannot be resumed */
 	int64_t user;		/* 0 before hello */
 	int64_t room;		/* DIALECT_RAW: the conversation of the path */
 	char *name;		/* owned; display name, NULL before hello */

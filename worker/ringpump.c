@@ -11,6 +11,7 @@
 #include "proto/event.h"
 #include "shm/ring.h"
 #include "worker/chan.h"
+#include "worker/resume.h"
 
 #define RING_BUDGET 4096 /* records in one turn: sockets want their share of it */
 
@@ -46,7 +47,9 @@ static int pump_one(struct worker *wk)
 	if (r < 0)
 		return r;
 	ring_advance(&p->reader);
-	if (event_decode(p->copy.p, p->copy.len, &ev) == 0)
+	if (rec.conv == 0)
+		resume_control(wk, buf_str(&p->copy), rec.stamp_ns);
+	else if (event_decode(p->copy.p, p->copy.len, &ev) == 0)
 		chan_event(wk, &ev, buf_str(&p->copy));
 	else
 		log_error("an event in the ring cannot be read", LF_INT("conversation", rec.conv),

@@ -26,6 +26,7 @@
 #include "worker/http_conn.h"
 #include "worker/listen.h"
 #include "worker/persist.h"
+#include "worker/resume.h"
 #include "worker/ringpump.h"
 #include "worker/roster.h"
 #include "worker/session.h"
@@ -48,9 +49,11 @@ static void worker_turn(struct worker *wk)
 	chan_run_due(wk);
 	conn_flush_all(wk);
 	deliver_flush_all(wk);
+	resume_flush(wk);
 	conn_sweep(wk);
 	ringpump_sleep(wk);
-	if (wk->draining && wk->n_conns == wk->n_ops_conns && persist_is_idle(wk))
+	if (wk->draining && wk->n_conns == wk->n_ops_conns && persist_is_idle(wk) &&
+	    resume_is_idle(wk))
 		ev_break(wk->loop, EVBREAK_ALL);
 }
 
@@ -222,6 +225,7 @@ struct worker *worker_open(const struct worker_boot *boot)
 	set_date(wk);
 	timeouts_open(wk);
 	persist_open(wk);
+	resume_open(wk);
 	if (heir_take_over_own_slot(wk) < 0)
 		wk->exit_code = WORKER_EXIT_SHM;
 	ringpump_open(wk);
@@ -244,6 +248,7 @@ void worker_close(struct worker *wk)
 	conn_sweep(wk);
 	dbio_close_all(wk);
 	persist_close(wk);
+	resume_close(wk);
 	chan_close_all(wk);
 	session_close(wk);
 	ringpump_close(wk);

@@ -20,6 +20,7 @@ struct conn;
 struct dbio;
 struct drain;
 struct persist;
+struct resumes;
 struct ringpump;
 struct shm;
 struct site;
@@ -90,6 +91,7 @@ struct worker {
 
 	struct dbio *writer, *reader; /* owned */
 	struct persist *persist;      /* owned */
+	struct resumes *resumes;      /* owned: resume.c */
 	struct ringpump *ringpump;    /* owned */
 	struct strmap guests;	      /* lower-case guest name -> struct guest, a bounded cache */
 

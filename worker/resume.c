@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sessions in memory, and their way into the database and back.
+ * A position that is kept is one the client is known to have reached: what it said itself, or where its
+ * subscription began. So a resume may repeat, and never leaves out.
+ */
+#include "worker/resume.h"
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "shm/ring.h"
+#include "sql/resume.h"
+#include "worker/chan.h"
+#include "worker/dbio.h"
+#include "worker/deliver.h"
+#include "worker/fanout.h"
+#include "worker/ws_conn.h"
+
+#define KEEP_DAYS 7
+#define SAVE_CONVS_MAX 20000		     /* subscriptions in one statement */
+#define SAVE_RETRY_MS 1000		     /* without the database */
+#define RENEW_MS (24 * 3600 * UINT64_C(1000)) /* a session that lives on is written so often */
+#define RENEW_LOOK_MS (3600 * UINT64_C(1000))
+
+struct resume {
+	struct list node;	/* in resumes.dirty or resumes.saving, or none */
+	struct conn *conn;	/* NULL: it has ended, POS is what it followed */
+	struct uuid session;
+	int64_t user;
+	struct cursor_pos *pos; /* owned; NULL while there is a connection */
+	size_t n;
+	uint64_t since_ns;	/* CLOCK_MONOTONIC: here since then */
+	uint64_t written_ms;
+	bool is_dirty;		/* has changed since it was last written, or taken to be written */
+	bool is_saving;
+	bool is_restoring;
+};
+
+struct resumes {
+	struct map sessions; /* key_of -> struct resume */
+	struct list dirty, saving;
+	uint64_t next_ms;    /* no statement before */
+	uint64_t renew_ms;   /* next look for sessions that are written long ago */
+	struct log_rate rate;
+};
+
+/* The random half of a UUIDv7, never 0: its two top bits are the variant's. */
+static uint64_t key_of(const struct uuid *session)
+{
+	uint64_t key;
+
+	memcpy(&key, session->b + 8, sizeof(key));
+	return key ? key : 1;
+}
+
+static struct resume *find(const struct worker *wk, const struct uuid *session)
+{
+	struct resume *r = map_get(&wk->resumes->sessions, key_of(session));
+
+	return r && memcmp(&r->session, session, sizeof(*session)) == 0 ? r : NULL;
+}
+
+static void resume_free(struct worker *wk, struct resume *r)
+{
+	list_remove(&r->node);
+	if (map_get(&wk->resumes->sessions, key_of(&r->session)) == r)
+		map_del(&wk->resumes->sessions, key_of(&r->session));
+	if (r->conn)
+		r->conn->resume = NULL;
+	free(r->pos);
+	free(r);
+}
+
+/* ---- The session of a connection ---- */
+
+void resume_start(struct conn *c, const struct uuid *session, struct uuid *ret)
+{
+	struct resumes *rs = conn_worker(c)->resumes;
+	struct resume *r = xcalloc(1, sizeof(*r));
+
+	assert(!c->resume);
+	r->conn = c;
+	r->session = session ? *session : uuid_v7();
+	r->user = c->user;
+	r->since_ns = clock_mono_ns();
+	r->written_ms = clock_mono_ms();
+	list_init(&r->node);
+	if (!map_get(&rs->sessions, key_of(&r->session)))
+		map_put(&rs->sessions, key_of(&r->session), r);
+	c->resume = r;
+	*ret = r->session;
+}
+
+static void set_dirty(struct resumes *rs, struct resume *r)
+{
+	r->is_dirty = true;
+	if (!r->is_saving && list_empty(&r->node))
+		list_append(&rs->dirty, &r->node);
+}
+
+void resume_mark(struct conn *c)
+{
+	if (c->resume)
+		set_dirty(conn_worker(c)->resumes, c->resume);
+}
+
+void resume_confirmed(struct sub *sub)
+{
+	struct conn *c = sub->conn;
+
+	if (sub->known_rev < 0)
+		sub->known_rev = sub->chan->rev;
+	if (!c->resume || sub->is_kept)
+		return;
+	sub->is_kept = true;
+	if (!c->resume->is_restoring)
+		resume_mark(c);
+}
+
+void resume_restore_begin(struct conn *c)
+{
+	c->resume->is_restoring = true;
+}
+
+void resume_restore_end(struct conn *c, const struct cursor_pos *kept, size_t n_kept)
+{
+	const struct cursor known = {.pos = (struct cursor_pos *)kept, .n = n_kept};
+	size_t n = 0;
+
+	if (!c->resume)
+		return;
+	c->resume->is_restoring = false;
+	for (struct sub *sub = c->subs; sub; sub = sub->next_of_conn) {
+		if (!cursor_find(&known, sub->chan->conv))
+			continue;
+		sub->is_kept = true;
+		n++;
+	}
+	if (n != n_kept || n != c->n_subs) /* others are written as soon as they are confirmed */
+		resume_mark(c);
+}
+
+/* What the connection follows, confirmed subscriptions only. Returns how many; POS has room for all. */
+static size_t positions_of(const struct conn *c, struct cursor_pos *pos)
+{
+	size_t n = 0;
+
+	for (const struct sub *sub = c->subs; sub; sub = sub->next_of_conn)
+		if (sub->is_kept && sub->known_rev >= 0)
+			pos[n++] = (struct cursor_pos){sub->chan->conv, sub->known_rev};
+	return n;
+}
+
+void resume_end(struct conn *c)
+{
+	struct worker *wk = conn_worker(c);
+	struct resume *r = c->resume;
+
+	if (!r)
+		return;
+	if (list_empty(&r->node)) {
+		resume_free(wk, r);
+		return;
+	}
+	r->pos = xcalloc(c->n_subs + 1, sizeof(*r->pos));
+	r->n = positions_of(c, r->pos);
+	r->conn = NULL;
+	c->resume = NULL;
+	worker_kick(wk);
+}
+
+bool resume_cursor(struct conn *c, struct buf *b)
+{
+	struct cursor cur = {.user = c->user};
+	uint64_t id = c->id;
+	struct worker *wk = conn_worker(c);
+
+	/* what the channels owe comes before what the cursor is part of */
+	for (struct sub *sub = c->subs; sub; sub = sub->next_of_conn) {
+		deliver_flush(sub->chan);
+		if (conn_find(wk, id) != c || !c->resume)
+			return false;
+	}
+	if (!c->resume)
+		return false;
+	cur.session = c->resume->session;
+	cur.pos = xcalloc(c->n_subs + 1, sizeof(*cur.pos));
+	for (struct sub *sub = c->subs; sub; sub = sub->next_of_conn) {
+		int64_t rev = sub_position(sub);
+
+		if (rev >= 0)
+			cur.pos[cur.n++] = (struct cursor_pos){sub->chan->conv, rev};
+	}
+	cursor_encode(b, &cur);
+	free(cur.pos);
+	return true;
+}
+
+/* ---- Coming back ---- */
+
+struct recall {
+	struct worker *wk;
+	resume_known_fn *done;
+	void *arg;
+	struct cursor cur; /* positions owned */
+};
+
+/* Both lists ascending; of one conversation the further position. Returns how many; RET has room for all. */
+static size_t merge(const struct cursor_pos *a, size_t na, const struct cursor_pos *b, size_t nb,
+		    struct cursor_pos *ret)
+{
+	size_t i = 0, j = 0, n = 0;
+
+	while (i < na || j < nb) {
+		if (j == nb || (i < na && a[i].conv < b[j].conv)) {
+			ret[n++] = a[i++];
+		} else if (i == na || b[j].conv < a[i].conv) {
+			ret[n++] = b[j++];
+		} else {
+			ret[n] = a[i++];
+			ret[n].rev = MAX(ret[n].rev, b[j].rev);
+			n++;
+			j++;
+		}
+	}
+	return n;
+}
+
+static int by_conv(const void *a, const void *b)
+{
+	const struct cursor_pos *x = a, *y = b;
+
+	return (x->conv > y->conv) - (x->conv < y->conv);
+}
+
+/* KEPT in any order; sorted here. */
+static void answer_known(const struct recall *rc, bool is_known, struct cursor_pos *kept, size_t n_kept)
+{
+	struct cursor_pos *pos = xcalloc(n_kept + rc->cur.n + 1, sizeof(*pos));
+	struct resume_known known = {.is_known = is_known, .kept = kept, .n_kept = n_kept, .pos = pos};
+
+	if (n_kept)
+		qsort(kept, n_kept, sizeof(*kept), by_conv);
+	known.n = merge(kept, n_kept, rc->cur.pos, rc->cur.n, pos);
+	rc->done(rc->wk, rc->arg, 0, &known);
+	free(pos);
+}
+
+static void recall_free(struct recall *rc)
+{
+	free(rc->cur.pos);
+	free(rc);
+}
+
+static void on_point(void *arg, int err, const struct resume_point *point)
+{
+	struct recall *rc = arg;
+	struct cursor_pos *kept;
+
+	if (err && err != -ERR_NOENT) {
+		rc->done(rc->wk, rc->arg, -ERR_UNAVAILABLE, NULL);
+		recall_free(rc);
+		return;
+	}
+	kept = xcalloc((point ? point->n : 0) + 1, sizeof(*kept));
+	for (size_t i = 0; point && i < point->n; i++)
+		kept[i] = (struct cursor_pos){point->convs[i], point->revs[i]};
+	answer_known(rc, point != NULL, kept, point ? point->n : 0);
+	free(kept);
+	recall_free(rc);
+}
+
+/* In this process: what is not written yet is here. False when it is not here. */
+static bool recall_here(const struct recall *rc)
+{
+	const struct resume *r = find(rc->wk, &rc->cur.session);
+	struct cursor_pos *kept;
+	size_t n;
+
+	if (!r || r->user != rc->cur.user)
+		return false;
+	kept = xcalloc((r->conn ? r->conn->n_subs : r->n) + 1, sizeof(*kept));
+	if (r->conn) {
+		n = positions_of(r->conn, kept);
+	} else {
+		n = r->n;
+		memcpy(kept, r->pos, n * sizeof(*kept));
+	}
+	answer_known(rc, true, kept, n);
+	free(kept);
+	return true;
+}
+
+void resume_recall(struct worker *wk, const struct cursor *cur, resume_known_fn *done, void *arg)
+{
+	struct recall *rc = xcalloc(1, sizeof(*rc));
+
+	*rc = (struct recall){wk, done, arg, *cur};
+	rc->cur.pos = xcalloc(cur->n + 1, sizeof(*cur->pos));
+	if (cur->n)
+		memcpy(rc->cur.pos, cur->pos, cur->n * sizeof(*cur->pos));
+	if (uuid_is_zero(&cur->session)) {
+		answer_known(rc, false, NULL, 0);
+		recall_free(rc);
+	} else if (recall_here(rc)) {
+		recall_free(rc);
+	} else if (resume_load(dbio_reader(wk), &cur->session, cur->user, dbio_deadline(wk), on_point, rc,
+			       NULL) < 0) {
+		on_point(rc, -ERR_UNAVAILABLE, NULL);
+	}
+}
+
+/* ---- Taking over ---- */
+
+/* What resume_take_over tells the other workers. */
+struct takeover {
+	char mark[8];
+	struct uuid session;
+};
+#define TAKEOVER_MARK "takeover"
+
+static void replace(struct worker *wk, const struct uuid *session, uint64_t before_ns)
+{
+	struct resume *r = find(wk, session);
+	struct conn *c;
+
+	if (!r || r->since_ns >= before_ns)
+		return;
+	c = r->conn;
+	resume_free(wk, r);
+	if (c)
+		ws_conn_close(c, E_REPLACED);
+}
+
+static void tell_others(struct worker *wk, const struct uuid *session)
+{
+	struct takeover t = {.session = *session};
+	uint64_t all = UINT64_MAX >> (64 - wk->boot->n_slots), to_wake = 0;
+	int r;
+
+	memcpy(t.mark, TAKEOVER_MARK, sizeof(t.mark));
+	all &= ~(UINT64_C(1) << wk->slot);
+	if (!all)
+		return;
+	ring_publish_begin(wk->shm, (unsigned)wk->slot);
+	r = ring_publish_to(wk->shm, (unsigned)wk->slot, all, 0, 0, 0, &t, sizeof(t));
+	if (r == 0)
+		r = ring_publish_end(wk->shm, (unsigned)wk->slot, &to_wake);
+	if (r < 0) /* the other socket ends by its own silence then */
+		log_warn("a session's former connection was not told", LF_STR("error", err_text(r)));
+	fanout_wake(wk, to_wake);
+}
+
+void resume_take_over(struct worker *wk, const struct uuid *session)
+{
+	if (find(wk, session))
+		replace(wk, session, UINT64_MAX);
+	else
+		tell_others(wk, session);
+}
+
+void resume_control(struct worker *wk, struct str bytes, uint64_t stamp_ns)
+{
+	struct takeover t;
+
+	if (bytes.len != sizeof(t) || memcmp(bytes.p, TAKEOVER_MARK, sizeof(t.mark)) != 0)
+		return;
+	memcpy(&t, bytes.p, sizeof(t));
+	replace(wk, &t.session, stamp_ns);
+}
+
+/* ---- Writing ---- */
+
+static void on_saved(void *arg, int err)
+{
+	struct worker *wk = arg;
+	struct resumes *rs = wk->resumes;
+	struct list *node;
+	uint64_t held;
+
+	while ((node = list_first(&rs->saving))) {
+		struct resume *r = list_entry(node, struct resume, node);
+
+		list_remove(node);
+		r->is_saving = false;
+		r->is_dirty |= err != 0;
+		if (!err)
+			r->written_ms = clock_mono_ms();
+		if (r->is_dirty)
+			list_append(&rs->dirty, node);
+		else if (!r->conn)
+			resume_free(wk, r);
+	}
+	if (err && log_rate_pass(&rs->rate, 10000, &held))
+		log_warn("sessions were not written", LF_STR("error", err_text(err)),
+			 LF_INT("suppressed", held));
+	if (err)
+		rs->next_ms = clock_mono_ms() + SAVE_RETRY_MS;
+	worker_kick(wk);
+}
+
+static size_t size_of(const struct resume *r)
+{
+	return r->conn ? r->conn->n_subs : r->n;
+}
+
+/* The oldest of the dirty ones, as many as one statement takes. Returns how many; *RET_CONVS: what they follow. */
+static size_t take(struct resumes *rs, size_t *ret_convs)
+{
+	struct list *node;
+	size_t n = 0, convs = 0;
+
+	while (n < RESUME_POINTS_MAX && convs < SAVE_CONVS_MAX && (node = list_first(&rs->dirty))) {
+		struct resume *r = list_entry(node, struct resume, node);
+
+		list_remove(node);
+		list_append(&rs->saving, node);
+		r->is_dirty = false;
+		r->is_saving = true;
+		convs += size_of(r);
+		n++;
+	}
+	*ret_convs = convs;
+	return n;
+}
+
+static void add_point(const struct resume *r, struct resume_point *point, int64_t *convs, int64_t *revs)
+{
+	struct cursor_pos *pos = r->pos;
+	size_t n = r->n;
+
+	if (r->conn) {
+		pos = xcalloc(r->conn->n_subs + 1, sizeof(*pos));
+		n = positions_of(r->conn, pos);
+	}
+	for (size_t i = 0; i < n; i++) {
+		convs[i] = pos[i].conv;
+		revs[i] = pos[i].rev;
+	}
+	*point = (struct resume_point){r->session, r->user, n, convs, revs};
+	if (r->conn)
+		free(pos);
+}
+
+static void save(struct worker *wk)
+{
+	struct resumes *rs = wk->resumes;
+	size_t n_convs, n = take(rs, &n_convs), i = 0, at = 0;
+	struct resume_point *points = xcalloc(n, sizeof(*points));
+	int64_t *convs = xcalloc(n_convs + 1, sizeof(*convs)), *revs = xcalloc(n_convs + 1, sizeof(*revs));
+	struct list *node, *tmp;
+
+	list_each_safe(node, tmp, &rs->saving) {
+		add_point(list_entry(node, struct resume, node), &points[i], convs + at, revs + at);
+		at += points[i++].n;
+	}
+	if (resume_save(dbio_reader(wk), points, n, KEEP_DAYS, dbio_deadline(wk), on_saved, wk, NULL) < 0)
+		on_saved(wk, -ERR_UNAVAILABLE);
+	free(points);
+	free(convs);
+	free(revs);
+}
+
+/* Sessions of connections that live long must not be taken for abandoned. */
+static void renew(struct worker *wk, uint64_t now)
+{
+	struct resumes *rs = wk->resumes;
+	uint32_t pos = 0;
+	uint64_t key;
+	void *r;
+
+	if (now < rs->renew_ms)
+		return;
+	rs->renew_ms = now + RENEW_LOOK_MS;
+	while (map_next(&rs->sessions, &pos, &key, &r))
+		if (now - ((struct resume *)r)->written_ms >= RENEW_MS)
+			set_dirty(rs, r);
+}
+
+void resume_flush(struct worker *wk)
+{
+	struct resumes *rs = wk->resumes;
+	uint64_t now = clock_mono_ms();
+
+	renew(wk, now);
+	if (list_empty(&rs->dirty) || !list_empty(&rs->saving))
+		return;
+	if (now >= rs->next_ms && !db_is_connected(dbio_reader(wk)))
+		rs->next_ms = now + SAVE_RETRY_MS;
+	if (now < rs->next_ms) {
+		worker_wake_in(wk, rs->next_ms - now);
+		return;
+	}
+	rs->next_ms = now + (wk->draining ? 0 : RESUME_SAVE_MS);
+	save(wk);
+}
+
+bool resume_is_idle(const struct worker *wk)
+{
+	return list_empty(&wk->resumes->dirty) && list_empty(&wk->resumes->saving);
+}
+
+/* ---- With the worker ---- */
+
+void resume_open(struct worker *wk)
+{
+	struct resumes *rs = wk->resumes = xcalloc(1, sizeof(*rs));
+
+	list_init(&rs->dirty);
+	list_init(&rs->saving);
+}
+
+void resume_close(struct worker *wk)
+{
+	struct resumes *rs = wk->resumes;
+	uint32_t pos = 0;
+	struct list *node;
+	uint64_t key;
+	void *r;
+
+	while ((node = list_first(&rs->dirty)) || (node = list_first(&rs->saving)))
+		resume_free(wk, list_entry(node, struct resume, node));
+	while (map_next(&rs->sessions, &pos, &key, &r))
+		resume_free(wk, r);
+	map_done(&rs->sessions);
+	free(rs);
+	wk->resumes = NULL;
+}
