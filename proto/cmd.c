@@ -7,6 +7,10 @@
 
 #include "proto/utf8.h"
 
+#define SUBS_MAX_DEFAULT 500
+#define EMOJI_CHARS_MAX 32
+#define EMOJI_BYTES_MAX 128
+
 int cmd_get(int r)
 {
 	return r == -ERR_NOENT ? 0 : r;
@@ -90,6 +94,103 @@ int cmd_get_key(const struct json_value *v, const char *key, struct cmd *c, stru
 		return -ERR_INVAL;
 	}
 	cmd_set_key(c, text);
+	return 0;
+}
+
+uint32_t cmd_subs_max(const struct cmd_limits *lim)
+{
+	return lim->subs_max ? lim->subs_max : SUBS_MAX_DEFAULT;
+}
+
+int cmd_get_conv(const struct json_value *v, const char *key, bool optional,
+		 const struct cmd_limits *lim, struct cmd *c, struct fault *ret_fault)
+{
+	const struct json_int_rule rule = {1, INT32_MAX, !optional, true};
+	struct str text;
+
+	if (lim->conv_uids && json_to_str(json_get(v, key), &text) &&
+	    uuid_parse(text, &c->conv_uid) == 0) {
+		c->has_conv_uid = true;
+		return 0;
+	}
+	return cmd_get(json_get_i64(v, key, &rule, &c->conv, ret_fault));
+}
+
+bool cmd_msgid(const struct json_value *v, int64_t *ret_conv, int64_t *ret_rev)
+{
+	struct uuid uuid;
+	struct str text;
+	int64_t id;
+
+	if (json_to_i64(v, &id))
+		return msgid_split(id, ret_conv, ret_rev) == 0;
+	if (!json_to_str(v, &text))
+		return false;
+	if (str_to_i64(text, &id) == 0)
+		return msgid_split(id, ret_conv, ret_rev) == 0;
+	return uuid_parse(text, &uuid) == 0 && msgid_from_uuid(&uuid, ret_conv, ret_rev) == 0;
+}
+
+/* An id names its conversation itself; one that is given besides must be the same. */
+static int target_by_id(const struct json_value *id, struct cmd *c, struct fault *ret_fault)
+{
+	int64_t conv, rev;
+
+	if (!cmd_msgid(id, &conv, &rev) || (c->conv && c->conv != conv)) {
+		fault_field(ret_fault, FAULT_VALUE, "message", 0);
+		return -ERR_INVAL;
+	}
+	c->conv = conv;
+	c->target_rev = rev;
+	c->has_conv_uid = false;
+	return 0;
+}
+
+int cmd_get_target(const struct json_value *v, const struct cmd_limits *lim, struct cmd *c,
+		   struct fault *ret_fault)
+{
+	static const struct json_int_rule rule = {1, UINT32_MAX, true, true};
+	const struct json_value *id = json_get(v, "message");
+	int r = cmd_get_conv(v, "c", id != NULL, lim, c, ret_fault);
+
+	if (r < 0)
+		return r;
+	return id ? target_by_id(id, c, ret_fault)
+		  : json_get_i64(v, "rev", &rule, &c->target_rev, ret_fault);
+}
+
+bool cmd_emoji_valid(struct str s)
+{
+	struct str name;
+	size_t pos = 0;
+	uint32_t cp;
+
+	if (s.len > EMOJI_BYTES_MAX || utf8_name(s, EMOJI_CHARS_MAX, &name) < 0 ||
+	    name.len != s.len)
+		return false;
+	while (utf8_next(s, &pos, &cp))
+		if (utf8_is_space(cp))
+			return false;
+	return true;
+}
+
+bool cmd_seen_next(const struct cmd *c, size_t *pos, int64_t *ret_conv, int64_t *ret_rev)
+{
+	const struct json_value *member;
+	struct str key;
+
+	return c->seen && json_next(c->seen, pos, &key, &member) &&
+	       str_to_i64(key, ret_conv) == 0 && json_to_i64(member, ret_rev);
+}
+
+int64_t cmd_user_at(const struct cmd *c, size_t i)
+{
+	const struct json_value *v = json_at(c->users, i);
+	struct str text;
+	int64_t user;
+
+	if (json_to_i64(v, &user) || (json_to_str(v, &text) && str_to_i64(text, &user) == 0))
+		return user;
 	return 0;
 }
 

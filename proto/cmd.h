@@ -45,12 +45,13 @@ struct cmd {
 	bool has_key;
 	struct uuid key_uuid;	/* the key when it is a UUID, else its hash; zero without key */
 	int64_t reply_to_rev;	/* send: message answered, 0: none; its conversation is CONV */
-	bool on;		/* typing */
+	int64_t reply_to_conv;	/* to be compared when CONV came as a UUID */
+	bool on;		/* typing: started; react: set, not unset */
 	int64_t before, after;	/* history: revs, exclusive; 0: not given */
 	int64_t limit;		/* history, sync: 0: the surface's default */
 	int64_t target_rev;	/* edit, delete, recover, react: the message, which lies in CONV */
 	int64_t seq;		/* read, delivered: everything up to this message */
-	struct str emoji;	/* react: checked by cmd_emoji_valid; ON tells set from unset */
+	struct str emoji;	/* react: checked by cmd_emoji_valid */
 	struct str cursor;	/* sync: text of a position, not yet decoded */
 	struct str status;	/* presence: the caller's new status text; may be empty */
 	bool has_status;

@@ -6,25 +6,23 @@
 #include "proto/dialect_native.h"
 
 #include "proto/cmd_priv.h"
+#include "proto/cursor.h"
+#include "proto/msgpack.h"
 
-static const struct json_int_rule conv_rule = {1, INT32_MAX, true, true};
+#define STATUS_MAX 200 /* characters of a status text */
+
 static const struct json_int_rule rev_rule = {0, UINT32_MAX, false, true};
 static const struct json_int_rule limit_rule = {1, 1000, false, true};
 static const struct json_str_rule text_rule = {0, 4096, false};
 
-int native_parse(struct str frame, const struct cmd_limits *lim, struct json_doc **ret_doc,
-		 struct fault *ret_fault)
+/* A frame is one request or a batch of them. Takes DOC over. */
+static int accept_frame(struct json_doc *doc, const struct cmd_limits *lim,
+			struct json_doc **ret_doc, struct fault *ret_fault)
 {
-	const struct json_value *root;
-	struct json_doc *doc;
-	enum json_kind kind;
-	size_t n;
+	const struct json_value *root = json_root(doc);
+	enum json_kind kind = json_kind_of(root);
+	size_t n = json_count(root);
 
-	if (json_parse(frame, lim->depth_max, &doc, ret_fault) < 0)
-		return -ERR_INVAL;
-	root = json_root(doc);
-	kind = json_kind_of(root);
-	n = json_count(root);
 	if (kind != JSON_KIND_OBJECT && (kind != JSON_KIND_ARRAY || !n || n > lim->batch_max)) {
 		fault_set(ret_fault, E_BAD_FRAME);
 		json_doc_free(&doc);
@@ -32,6 +30,26 @@ int native_parse(struct str frame, const struct cmd_limits *lim, struct json_doc
 	}
 	*ret_doc = doc;
 	return 0;
+}
+
+int native_parse(struct str frame, const struct cmd_limits *lim, struct json_doc **ret_doc,
+		 struct fault *ret_fault)
+{
+	struct json_doc *doc;
+
+	if (json_parse(frame, lim->depth_max, &doc, ret_fault) < 0)
+		return -ERR_INVAL;
+	return accept_frame(doc, lim, ret_doc, ret_fault);
+}
+
+int native_parse_msgpack(struct str frame, const struct cmd_limits *lim, struct json_doc **ret_doc,
+			 struct fault *ret_fault)
+{
+	struct json_doc *doc;
+
+	if (msgpack_to_json_doc(frame.p, frame.len, lim->depth_max, &doc, ret_fault) < 0)
+		return -ERR_INVAL;
+	return accept_frame(doc, lim, ret_doc, ret_fault);
 }
 
 size_t native_count(const struct json_doc *doc)
@@ -61,9 +79,48 @@ static bool read_id(const struct json_value *v, struct cmd_id *ret)
 	return fits;
 }
 
+static int refuse(struct fault *fault, enum fault_kind kind, const char *field, int64_t bound)
+{
+	fault_field(fault, kind, field, bound);
+	return -ERR_INVAL;
+}
+
+/* A conversation as the key of a member: decimal without leading zeros, so that none comes twice. */
+static bool is_conv_key(struct str key)
+{
+	int64_t conv;
+
+	return key.len && key.p[0] != '0' && str_to_i64(key, &conv) == 0 && conv > 0 &&
+	       conv <= INT32_MAX;
+}
+
+static int decode_seen(const struct json_value *v, const struct cmd_limits *lim, struct cmd *c,
+		       struct fault *fault)
+{
+	const struct json_value *seen = json_get(v, "seen"), *member;
+	int64_t rev;
+	struct str key;
+
+	if (!seen)
+		return 0;
+	if (json_kind_of(seen) != JSON_KIND_OBJECT)
+		return refuse(fault, FAULT_TYPE, "seen", 0);
+	if (json_members(seen) > cmd_subs_max(lim))
+		return refuse(fault, FAULT_VALUE, "seen", 0);
+	for (size_t pos = 0; json_next(seen, &pos, &key, &member);)
+		if (!is_conv_key(key) || !json_to_i64(member, &rev) || rev < rev_rule.min ||
+		    rev > rev_rule.max)
+			return refuse(fault, FAULT_VALUE, "seen", 0);
+	c->seen = seen;
+	c->nseen = json_members(seen);
+	return 0;
+}
+
 static int decode_hello(const struct json_value *v, const struct cmd_limits *lim, struct cmd *c,
 			struct fault *fault)
 {
+	const struct json_str_rule cursor_rule = {
+		0, (uint32_t)cursor_text_max(cmd_subs_max(lim)), false};
 	int r = cmd_get(json_get_str(v, "token", &text_rule, &c->token, fault));
 
 	if (r == 0)
@@ -71,8 +128,8 @@ static int decode_hello(const struct json_value *v, const struct cmd_limits *lim
 	if (r == 0)
 		r = cmd_get(json_get_str(v, "client", &text_rule, &c->client, fault));
 	if (r == 0)
-		r = cmd_get(json_get_str(v, "resume", &text_rule, &c->resume, fault));
-	return r;
+		r = cmd_get(json_get_str(v, "resume", &cursor_rule, &c->resume, fault));
+	return r < 0 ? r : decode_seen(v, lim, c, fault);
 }
 
 static int decode_sub(const struct json_value *v, const struct cmd_limits *lim, struct cmd *c,
@@ -85,40 +142,115 @@ static int decode_sub(const struct json_value *v, const struct cmd_limits *lim, 
 	return cmd_get(r);
 }
 
-/* A message id in either form, or null. It must lie in the conversation that is written to. */
+/* A message id, or null. It must lie in the conversation that is written to. */
 static int decode_reply(const struct json_value *v, struct cmd *c, struct fault *fault)
 {
 	const struct json_value *member = json_get(v, "reply_to");
-	int64_t id, conv = 0, rev = 0;
-	struct uuid uuid;
-	struct str text;
-	bool ok = false;
 
 	if (!member)
 		return 0;
-	if (json_to_i64(member, &id))
-		ok = msgid_split(id, &conv, &rev) == 0;
-	else if (json_to_str(member, &text))
-		ok = (str_to_i64(text, &id) == 0 && msgid_split(id, &conv, &rev) == 0) ||
-		     (uuid_parse(text, &uuid) == 0 && msgid_from_uuid(&uuid, &conv, &rev) == 0);
-	if (!ok || conv != c->conv) {
-		fault_field(fault, FAULT_VALUE, "reply_to", 0);
-		return -ERR_INVAL;
-	}
-	c->reply_to_rev = rev;
+	if (!cmd_msgid(member, &c->reply_to_conv, &c->reply_to_rev) ||
+	    (c->conv && c->reply_to_conv != c->conv))
+		return refuse(fault, FAULT_VALUE, "reply_to", 0);
 	return 0;
+}
+
+static int decode_key(const struct json_value *v, struct cmd *c, struct fault *fault)
+{
+	int r = cmd_get_key(v, "k", c, fault);
+
+	return r == 0 && !c->has_key ? cmd_get_key(v, "client_msg_id", c, fault) : r;
 }
 
 static int decode_send(const struct json_value *v, const struct cmd_limits *lim, struct cmd *c,
 		       struct fault *fault)
 {
-	int r = cmd_get_key(v, "k", c, fault);
+	int r = decode_key(v, c, fault);
 
-	if (r == 0 && !c->has_key)
-		r = cmd_get_key(v, "client_msg_id", c, fault);
 	if (r == 0)
 		r = cmd_get_content(v, "content", lim, &c->content, fault);
 	return r < 0 ? r : decode_reply(v, c, fault);
+}
+
+/* delete and recover; the beginning of edit and react */
+static int decode_target(const struct json_value *v, const struct cmd_limits *lim, struct cmd *c,
+			 struct fault *fault)
+{
+	int r = cmd_get_target(v, lim, c, fault);
+
+	return r < 0 ? r : decode_key(v, c, fault);
+}
+
+static int decode_edit(const struct json_value *v, const struct cmd_limits *lim, struct cmd *c,
+		       struct fault *fault)
+{
+	int r = decode_target(v, lim, c, fault);
+
+	return r < 0 ? r : cmd_get_content(v, "content", lim, &c->content, fault);
+}
+
+static int decode_react(const struct json_value *v, const struct cmd_limits *lim, struct cmd *c,
+			struct fault *fault)
+{
+	static const struct json_str_rule rule = {1, UINT32_MAX, true};
+	int r = decode_target(v, lim, c, fault);
+
+	if (r == 0)
+		r = json_get_str(v, "emoji", &rule, &c->emoji, fault);
+	if (r < 0)
+		return r;
+	if (!cmd_emoji_valid(c->emoji))
+		return refuse(fault, FAULT_VALUE, "emoji", 0);
+	c->on = true;
+	return cmd_get(json_get_bool(v, "on", false, &c->on, fault));
+}
+
+/* read and delivered */
+static int decode_mark(const struct json_value *v, const struct cmd_limits *lim, struct cmd *c,
+		       struct fault *fault)
+{
+	static const struct json_int_rule rule = {0, INT64_MAX, true, true};
+
+	(void)lim;
+	return json_get_i64(v, "seq", &rule, &c->seq, fault);
+}
+
+static int decode_sync(const struct json_value *v, const struct cmd_limits *lim, struct cmd *c,
+		       struct fault *fault)
+{
+	const struct json_str_rule rule = {1, (uint32_t)cursor_text_max(cmd_subs_max(lim)), true};
+	int r = json_get_str(v, "cursor", &rule, &c->cursor, fault);
+
+	return r < 0 ? r : cmd_get(json_get_i64(v, "limit", &limit_rule, &c->limit, fault));
+}
+
+static int decode_users(const struct json_value *v, const struct cmd_limits *lim, struct cmd *c,
+			struct fault *fault)
+{
+	c->users = json_get(v, "users");
+	if (!c->users)
+		return 0;
+	if (json_kind_of(c->users) != JSON_KIND_ARRAY)
+		return refuse(fault, FAULT_TYPE, "users", 0);
+	c->nusers = json_count(c->users);
+	if (c->nusers > cmd_subs_max(lim))
+		return refuse(fault, FAULT_VALUE, "users", 0);
+	for (size_t i = 0; i < c->nusers; i++)
+		if (cmd_user_at(c, i) <= 0)
+			return refuse(fault, FAULT_VALUE, "users", 0);
+	return 0;
+}
+
+static int decode_presence(const struct json_value *v, const struct cmd_limits *lim, struct cmd *c,
+			   struct fault *fault)
+{
+	static const struct json_str_rule rule = {0, STATUS_MAX, false};
+	int r = cmd_get_text(v, "status", &rule, &c->status, fault);
+
+	if (r < 0)
+		return r;
+	c->has_status = c->status.p != NULL;
+	return decode_users(v, lim, c, fault);
 }
 
 static int decode_typing(const struct json_value *v, const struct cmd_limits *lim, struct cmd *c,
@@ -141,15 +273,29 @@ static int decode_history(const struct json_value *v, const struct cmd_limits *l
 	return r;
 }
 
-/* How the fields of an operation are read; NULL: it has none of its own. */
+/*
+ * How the fields of an operation are read; NULL: it has none of its own. HAS_CONV: "c" comes first
+ * and is required.
+ */
 static const struct {
 	bool has_conv;
 	int (*decode)(const struct json_value *v, const struct cmd_limits *lim, struct cmd *c,
 		      struct fault *fault);
 } readers[OP_COUNT] = {
-	[OP_HELLO] = {false, decode_hello},    [OP_SUB] = {true, decode_sub},
-	[OP_UNSUB] = {true, NULL},	       [OP_SEND] = {true, decode_send},
-	[OP_TYPING] = {true, decode_typing},   [OP_HISTORY] = {true, decode_history},
+	[OP_HELLO] = {false, decode_hello},
+	[OP_SUB] = {true, decode_sub},
+	[OP_UNSUB] = {true, NULL},
+	[OP_SEND] = {true, decode_send},
+	[OP_TYPING] = {true, decode_typing},
+	[OP_HISTORY] = {true, decode_history},
+	[OP_EDIT] = {false, decode_edit},
+	[OP_DELETE] = {false, decode_target},
+	[OP_RECOVER] = {false, decode_target},
+	[OP_REACT] = {false, decode_react},
+	[OP_READ] = {true, decode_mark},
+	[OP_DELIVERED] = {true, decode_mark},
+	[OP_SYNC] = {false, decode_sync},
+	[OP_PRESENCE] = {false, decode_presence},
 };
 
 static int decode_op(const struct json_value *v, const struct cmd_limits *lim, struct cmd *c,
@@ -169,7 +315,7 @@ static int decode_op(const struct json_value *v, const struct cmd_limits *lim, s
 	}
 	c->op = info->op;
 	if (readers[c->op].has_conv)
-		r = json_get_i64(v, "c", &conv_rule, &c->conv, fault);
+		r = cmd_get_conv(v, "c", false, lim, c, fault);
 	if (r == 0 && readers[c->op].decode)
 		r = readers[c->op].decode(v, lim, c, fault);
 	return r;

@@ -165,6 +165,12 @@ size_t native_add_presence_batch(struct buf *b, int64_t conv, native_presence_fn
 void native_add_presence_list(struct buf *b, const struct cmd_id *re, native_presence_fn next,
 			      void *arg);
 
+/* REST: {"presence":[…],"next"?}: elements as above; MORE names the next page, 0: this was the last. */
+void native_add_presence_page(struct buf *b, native_presence_fn next, void *arg, int64_t more);
+
+/* {"op":"eph","t":"scope","d":{"scope"}}: who is told about whose presence, from now on. */
+void native_add_scope(struct buf *b, const char *scope);
+
 /* {"op":"eph","c","t":"roster","d":{"count"}}: too many to name. */
 void native_add_roster_count(struct buf *b, int64_t conv, int64_t count);
 

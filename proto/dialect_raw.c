@@ -207,7 +207,7 @@ void raw_add_error(struct buf *b, const struct fault *f, int64_t retry_ms, const
 
 bool raw_add_event(struct buf *b, const struct event *e)
 {
-	if (e->type == EVT_MESSAGE_NEW)
+	if (e->type == EVT_MESSAGE_NEW && !e->on)
 		raw_add_message(b, e);
 	else if (e->type == EVT_PRESENCE)
 		raw_add_system(b, e->actor_name, e->on, e->at_ms);

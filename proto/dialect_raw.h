@@ -58,9 +58,9 @@ void raw_add_error(struct buf *b, const struct fault *f, int64_t retry_ms,
 void raw_key_of(const struct cmd *c, struct cmd_id *ret);
 
 /*
- * The frame of a ring event for the members of its room: message.new and presence. Returns false
- * and appends nothing when S1 shows no frame for it (typing and roster carry no set: see
- * raw_add_typing and raw_add_users_list).
+ * The frame of a ring event for the members of its room: message.new, unless it is deleted by now,
+ * and presence. Returns false and appends nothing when S1 shows no frame for it (typing and roster
+ * carry no set: see raw_add_typing and raw_add_users_list).
  */
 bool raw_add_event(struct buf *b, const struct event *e);
 

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <msgpack.h>
 
+#include "proto/msgpack_priv.h"
 #include "proto/utf8.h"
 
 /*
@@ -98,80 +99,18 @@ void event_encode(const struct event *e, struct buf *b)
 	msgpack_pack_int64(&pk, e->reason);
 }
 
-/* A cursor over foreign bytes. After the first fault everything reads as zero and BAD stays. */
-struct reader {
+static int64_t take_int(struct msgpack_reader *r)
+{
+	return msgpack_take_int(r, (uint8_t)msgpack_take_be(r, 1));
+}
+
+static struct str take_text(struct msgpack_reader *r, size_t max)
+{
+	size_t len = msgpack_take_str_len(r, (uint8_t)msgpack_take_be(r, 1));
 	const uint8_t *p;
-	size_t left;
-	bool bad;
-};
 
-static const uint8_t *take(struct reader *r, size_t n)
-{
-	const uint8_t *p = r->p;
-
-	if (r->bad || n > r->left) {
-		r->bad = true;
-		return NULL;
-	}
-	r->p += n;
-	r->left -= n;
-	return p;
-}
-
-static uint64_t take_be(struct reader *r, size_t n)
-{
-	const uint8_t *p = take(r, n);
-	uint64_t v = 0;
-
-	for (size_t i = 0; p && i < n; i++)
-		v = v << 8 | p[i];
-	return v;
-}
-
-/* Integers of the MessagePack specification's formats, as signed 64 bits. */
-static int64_t take_int(struct reader *r)
-{
-	uint8_t tag = (uint8_t)take_be(r, 1);
-	uint64_t v;
-
-	if (tag <= 0x7f)
-		return tag;
-	if (tag >= 0xe0)
-		return (int8_t)tag;
-	if (tag >= 0xcc && tag <= 0xcf) {
-		v = take_be(r, (size_t)1 << (tag - 0xcc));
-		r->bad |= v > INT64_MAX;
-		return r->bad ? 0 : (int64_t)v;
-	}
-	switch (tag) {
-	case 0xd0:
-		return (int8_t)take_be(r, 1);
-	case 0xd1:
-		return (int16_t)take_be(r, 2);
-	case 0xd2:
-		return (int32_t)take_be(r, 4);
-	case 0xd3:
-		return (int64_t)take_be(r, 8);
-	default:
-		r->bad = true;
-		return 0;
-	}
-}
-
-static struct str take_text(struct reader *r, size_t max)
-{
-	uint8_t tag = (uint8_t)take_be(r, 1);
-	const uint8_t *p;
-	size_t len = 0;
-
-	if ((tag & 0xe0) == 0xa0)
-		len = tag & 0x1f;
-	else if (tag >= 0xd9 && tag <= 0xdb)
-		len = take_be(r, (size_t)1 << (tag - 0xd9));
-	else
-		r->bad = true;
 	r->bad |= len > max;
-	p = take(r, len);
+	p = msgpack_take(r, len);
 	if (!p || !utf8_valid(p, len)) {
 		r->bad = true;
 		return (struct str){0};
@@ -179,41 +118,41 @@ static struct str take_text(struct reader *r, size_t max)
 	return (struct str){(const char *)p, len};
 }
 
-static struct uuid take_uuid(struct reader *r)
+static struct uuid take_uuid(struct msgpack_reader *r)
 {
 	struct uuid u = {{0}};
 	const uint8_t *p;
 	size_t len;
 
-	r->bad |= take_be(r, 1) != 0xc4; /* bin 8 */
-	len = take_be(r, 1);
+	r->bad |= msgpack_take_be(r, 1) != 0xc4; /* bin 8 */
+	len = msgpack_take_be(r, 1);
 	r->bad |= len != 0 && len != sizeof(u.b);
-	p = take(r, len);
+	p = msgpack_take(r, len);
 	if (p && len)
 		memcpy(u.b, p, sizeof(u.b));
 	return u;
 }
 
-static bool take_bool(struct reader *r)
+static bool take_bool(struct msgpack_reader *r)
 {
-	uint64_t tag = take_be(r, 1);
+	uint64_t tag = msgpack_take_be(r, 1);
 
 	r->bad |= tag != 0xc2 && tag != 0xc3;
 	return tag == 0xc3;
 }
 
 /* array 16 is the form of 16 to 65,535 elements */
-static size_t take_array(struct reader *r)
+static size_t take_array(struct msgpack_reader *r)
 {
-	uint64_t tag = take_be(r, 1);
+	uint64_t tag = msgpack_take_be(r, 1);
 
 	if ((tag & 0xf0) == 0x90)
 		return tag & 0x0f;
 	r->bad |= tag != 0xdc;
-	return take_be(r, 2);
+	return msgpack_take_be(r, 2);
 }
 
-static void take_fields(struct reader *r, struct event *e)
+static void take_fields(struct msgpack_reader *r, struct event *e)
 {
 	e->conv = take_int(r);
 	e->rev = take_int(r);
@@ -235,7 +174,7 @@ static void take_fields(struct reader *r, struct event *e)
 
 int event_decode(const void *bytes, size_t len, struct event *ret)
 {
-	struct reader r = {bytes, len, false};
+	struct msgpack_reader r = {bytes, len, false};
 	struct event e = {0};
 	size_t fields = take_array(&r);
 	int64_t version = take_int(&r), type = take_int(&r);

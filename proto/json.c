@@ -154,6 +154,27 @@ const struct json_value *json_at(const struct json_value *v, size_t i)
 	return v ? wrap(json_array_get(peek(v), i)) : NULL;
 }
 
+size_t json_members(const struct json_value *v)
+{
+	return v ? json_object_size(peek(v)) : 0;
+}
+
+/* The position is the library's iterator, which is NULL behind the last member. */
+bool json_next(const struct json_value *v, size_t *pos, struct str *ret_key,
+	       const struct json_value **ret_member)
+{
+	json_t *object = (json_t *)v;
+	void *it = (void *)*pos;
+
+	it = it ? json_object_iter_next(object, it) : json_object_iter(object);
+	*pos = (size_t)it;
+	if (!it)
+		return false;
+	*ret_key = (struct str){json_object_iter_key(it), json_object_iter_key_len(it)};
+	*ret_member = wrap(json_object_iter_value(it));
+	return true;
+}
+
 bool json_to_str(const struct json_value *v, struct str *ret)
 {
 	if (!v || !json_is_string(peek(v)))

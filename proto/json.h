@@ -47,7 +47,15 @@ enum json_kind json_kind_of(const struct json_value *v);
 const struct json_value *json_get(const struct json_value *v, const char *key);
 
 size_t json_count(const struct json_value *v); /* elements of an array; 0 for anything else */
+size_t json_members(const struct json_value *v); /* members of an object; 0 for anything else */
 const struct json_value *json_at(const struct json_value *v, size_t i); /* NULL behind the end */
+
+/*
+ * The members of an object one after the other: start with *POS 0; false after the last, and for
+ * anything that is no object. Members that are null come too.
+ */
+bool json_next(const struct json_value *v, size_t *pos, struct str *ret_key,
+	       const struct json_value **ret_member);
 
 bool json_to_str(const struct json_value *v, struct str *ret);
 bool json_to_i64(const struct json_value *v, int64_t *ret);

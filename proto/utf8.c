@@ -155,16 +155,21 @@ static const struct cp_range unnameable_ranges[] = {
 	{0x2028, 0x202e}, {0x2066, 0x2069}, {0xfdd0, 0xfdef}, {0xfff9, 0xfffb},
 };
 
+bool utf8_is_space(uint32_t cp)
+{
+	return in_ranges(cp, blank_ranges, ARRAY_LEN(blank_ranges));
+}
+
 static bool is_invisible(uint32_t cp)
 {
-	return in_ranges(cp, blank_ranges, ARRAY_LEN(blank_ranges)) ||
+	return utf8_is_space(cp) ||
 	       in_ranges(cp, invisible_ranges, ARRAY_LEN(invisible_ranges));
 }
 
 /* What trimming removes: blanks, and zero-width characters that have no partner at an end. */
 static bool is_trimmed(uint32_t cp)
 {
-	return in_ranges(cp, blank_ranges, ARRAY_LEN(blank_ranges)) ||
+	return utf8_is_space(cp) ||
 	       (cp >= 0x200b && cp <= 0x200d) || cp == 0x2060 || cp == 0xfeff;
 }
 

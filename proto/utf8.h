@@ -25,6 +25,9 @@ size_t utf8_length(struct str s);
 /* The code point at *POS of the valid text S, and *POS behind it. False at the end. */
 bool utf8_next(struct str s, size_t *pos, uint32_t *ret_cp);
 
+/* True for a code point of the Unicode property White_Space. */
+bool utf8_is_space(uint32_t cp);
+
 /* S without white space (Unicode White_Space) and zero-width characters at both ends. */
 struct str utf8_trim(struct str s);
 

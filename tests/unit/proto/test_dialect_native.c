@@ -264,7 +264,7 @@ static void test_answers(void **state)
 	    &b,
 	    "{\"op\":\"welcome\",\"re\":3,\"session\":\"s1\",\"user\":{\"id\":7,\"name\":\"Alice\","
 	    "\"kind\":\"guest\"},\"ping\":25,\"limits\":{\"message\":12,\"name\":10,"
-	    "\"frame\":65536,\"depth\":16,\"batch\":3},\"resumed\":false}");
+	    "\"frame\":65536,\"depth\":16,\"batch\":3,\"subscriptions\":500},\"resumed\":false}");
 	native_add_live(&b, &re3, &l);
 	assert_buf(&b, "{\"op\":\"live\",\"re\":3,\"c\":42,\"rev\":131,\"seq\":97,\"unread\":3,"
 		       "\"members\":12}");
