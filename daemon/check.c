@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "daemon/limits.h"
+#include "daemon/ops.h"
 #include "daemon/priv.h"
 #include "daemon/sockets.h"
 #include "sql/migrate.h"
@@ -85,8 +86,10 @@ int check_settings(struct settings *s, struct buf *ret_report)
 	size_t before = ret_report->len;
 	struct priv p = {0};
 
-	if (sockets_check(s->server_listen, ret_report) < 0 && ret_report->len == before)
+	if (sockets_check("server.listen", s->server_listen, ret_report) < 0 && ret_report->len == before)
 		buf_add_cstr(ret_report, "server.listen: must name an address\n");
+	if (ops_check(s->ops_listen, ret_report) < 0 && ret_report->len == before)
+		buf_add_cstr(ret_report, "ops.listen: must name addresses or paths\n");
 	check_user(s, &p, ret_report);
 	check_web_root(s, ret_report);
 	check_limits(s, ret_report);

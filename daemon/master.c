@@ -17,6 +17,7 @@
 #include "daemon/ctl.h"
 #include "daemon/limits.h"
 #include "daemon/notify.h"
+#include "daemon/ops.h"
 #include "daemon/signals.h"
 #include "daemon/sockets.h"
 #include "daemon/title.h"
@@ -53,13 +54,16 @@ static bool is_any_alive(const struct master *m)
 
 static void announce(struct master *m)
 {
-	struct buf addresses = BUF_INIT;
+	struct buf addresses = BUF_INIT, ops = BUF_INIT;
 
 	sockets_print(m->sockets, &addresses);
 	buf_add_char(&addresses, '\0');
-	log_notice("ready", LF_STR("listen", (char *)addresses.p), LF_INT("workers", m->n_slots),
-		   LF_INT("pid", getpid()));
+	ops_print(m->ops, &ops);
+	buf_add_char(&ops, '\0');
+	log_notice("ready", LF_STR("listen", (char *)addresses.p), LF_STR("ops", (char *)ops.p),
+		   LF_INT("workers", m->n_slots), LF_INT("pid", getpid()));
 	buf_done(&addresses);
+	buf_done(&ops);
 	notify_ready();
 	m->is_announced = true;
 }
@@ -212,7 +216,7 @@ static int open_sockets(struct master *m)
 	if (n > 0)
 		r = sockets_adopt(fds, MIN(n, SOCKETS_MAX), m->n_slots, &m->sockets, &why);
 	else
-		r = sockets_open(m->settings->server_listen, m->n_slots,
+		r = sockets_open("server.listen", m->settings->server_listen, m->n_slots,
 				 (int)m->settings->server_backlog, &m->sockets, &why);
 	if (r < 0) {
 		why.len -= why.len > 0; /* the line end */
@@ -280,7 +284,7 @@ static int master_open(struct master *m)
 	m->loop = ev_loop_new(EVFLAG_AUTO);
 	if (!m->loop || open_shm(m) < 0 || open_wakeups(m) < 0)
 		return EX_OSERR;
-	if (open_sockets(m) < 0)
+	if (open_sockets(m) < 0 || ops_open(m) < 0)
 		return EX_UNAVAILABLE;
 	if (ctl_open(m) < 0)
 		return EX_CANTCREAT;
@@ -315,6 +319,7 @@ static void master_close(struct master *m)
 	if (m->loop)
 		ev_loop_destroy(m->loop);
 	sockets_free(&m->sockets);
+	ops_close(&m->ops);
 	shm_detach(&m->shm);
 	site_free(&m->site);
 	for (unsigned slot = 0; slot < m->n_slots; slot++)

@@ -5,7 +5,7 @@
  *   options.h   command line and the settings it leads to      check.h    roomd -t
  *   spawn.h     worker processes and their slots               migrate child: schema.h
  *   sockets.h   listening sockets                              backoff.h  delays
- *   ctl.h       the control socket
+ *   ctl.h       the control socket                       ops.h      the operations listener
  *   signals.h, reload.h, notify.h, priv.h, title.h, describe.h
  *
  * The master answers no client, takes no shared lock and waits for nobody: it may be killed at any
@@ -23,6 +23,7 @@
 #include "daemon/spawn.h"
 
 struct ctl;
+struct ops;
 struct shm;
 struct site;
 struct sockets;
@@ -51,6 +52,7 @@ struct master {
 	struct shm *shm;	   /* owned */
 	struct site *site;	   /* owned */
 	struct sockets *sockets;   /* owned */
+	struct ops *ops;	   /* owned; NULL: no operations listener */
 	struct priv priv;	   /* who workers become */
 
 	unsigned n_slots;

@@ -22,6 +22,7 @@ struct address {
 };
 
 struct sockets {
+	const char *setting; /* static; whose addresses they are, for faults */
 	unsigned n_slots;
 	int backlog;
 	bool is_adopted;
@@ -31,9 +32,9 @@ struct sockets {
 	int fds[SLOT_MAX][SOCKETS_MAX]; /* own sockets: one per address; -1 closed */
 };
 
-static void say(struct buf *ret_why, struct str address, const char *text)
+static void say(const struct sockets *s, struct buf *ret_why, struct str address, const char *text)
 {
-	buf_printf(ret_why, "server.listen: \"%.*s\": %s\n", (int)address.len, address.p, text);
+	buf_printf(ret_why, "%s: \"%.*s\": %s\n", s->setting, (int)address.len, address.p, text);
 }
 
 /* ---- Addresses ---- */
@@ -108,17 +109,20 @@ static int resolve(struct sockets *s, const char *list, struct buf *ret_why)
 		if (r == 0)
 			r = host.len ? add_resolved(s, host, port, &why) : add_wildcard(s, port);
 		if (r < 0) {
-			say(ret_why, item, why);
+			say(s, ret_why, item, why);
 			return -ERR_INVAL;
 		}
 	}
 	return s->n_addresses ? 0 : -ERR_INVAL;
 }
 
-int sockets_check(const char *list, struct buf *ret_why)
+int sockets_check(const char *setting, const char *list, struct buf *ret_why)
 {
 	struct sockets *s = xcalloc(1, sizeof(*s));
-	int r = resolve(s, list, ret_why);
+	int r;
+
+	s->setting = setting;
+	r = resolve(s, list, ret_why);
 
 	free(s);
 	return r;
@@ -222,13 +226,14 @@ static struct sockets *sockets_new(unsigned n_slots)
 	return s;
 }
 
-int sockets_open(const char *list, unsigned n_slots, int backlog, struct sockets **ret,
-		 struct buf *ret_why)
+int sockets_open(const char *setting, const char *list, unsigned n_slots, int backlog,
+		 struct sockets **ret, struct buf *ret_why)
 {
 	struct sockets *s = sockets_new(n_slots);
 	struct buf address = BUF_INIT;
 	int r, saved;
 
+	s->setting = setting;
 	s->backlog = backlog;
 	r = resolve(s, list, ret_why);
 	for (int i = 0; i < s->n_addresses && r == 0; i++) {
@@ -237,7 +242,7 @@ int sockets_open(const char *list, unsigned n_slots, int backlog, struct sockets
 			continue;
 		saved = errno;
 		print_address(&s->addresses[i], &address);
-		say(ret_why, buf_str(&address), strerror(saved));
+		say(s, ret_why, buf_str(&address), strerror(saved));
 		buf_done(&address);
 	}
 	if (r < 0) {

@@ -12,15 +12,18 @@
 /* Addresses after host names are resolved; sockets from systemd. */
 #define SOCKETS_MAX 64
 
+/* Bytes of a UNIX socket's path, the NUL included (unix(7)). */
+#define SOCKETS_PATH_MAX 108
+
 struct sockets; /* opaque */
 
 /*
- * Opens for every address of LIST (server.listen) and every slot a non-blocking SO_REUSEPORT socket, closed
+ * Opens for every address of LIST, the value of SETTING (server.listen), and every slot a non-blocking SO_REUSEPORT socket, closed
  * on exec. With port 0 the system chooses one port for all slots. On failure *RET_WHY says which
  * address and why. Returns 0, -ERR_INVAL (address) or -ERR_IO.
  */
-int sockets_open(const char *list, unsigned n_slots, int backlog, struct sockets **ret,
-		 struct buf *ret_why) MUST_CHECK;
+int sockets_open(const char *setting, const char *list, unsigned n_slots, int backlog,
+		 struct sockets **ret, struct buf *ret_why) MUST_CHECK;
 
 /*
  * Takes the N listening sockets FDS instead. An address with at least one socket per slot is dealt out, one
@@ -53,6 +56,6 @@ void sockets_shut(struct sockets *s);
 void sockets_print(const struct sockets *s, struct buf *ret);
 
 /* Checks that every address of LIST has a form that sockets_open accepts. Returns 0 or -ERR_INVAL. */
-int sockets_check(const char *list, struct buf *ret_why) MUST_CHECK;
+int sockets_check(const char *setting, const char *list, struct buf *ret_why) MUST_CHECK;
 
 #endif

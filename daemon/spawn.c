@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/master.h"
+#include "daemon/ops.h"
 #include "daemon/process.h"
 #include "daemon/sockets.h"
 #include "daemon/title.h"
@@ -66,6 +67,7 @@ static void __attribute__((noreturn)) run_worker(struct child *c, int control_fd
 	master_leave(m);
 	sockets_keep_only(m->sockets, c->slot);
 	boot.listen_fds = sockets_of(m->sockets, c->slot, &boot.n_listen);
+	boot.ops_fds = ops_fds(m->ops, &boot.n_ops);
 	if (priv_drop(&m->priv) < 0) {
 		log_error("cannot become the user of server.user", LF_STR("user", m->settings->server_user));
 		exit(WORKER_EXIT_FATAL);

@@ -41,6 +41,7 @@ struct call *call_new(struct conn *c, const struct http_request *req)
 	call->req = req;
 	call->shape = CALL_SHAPE_PROBLEM;
 	call->minor = 1;
+	call->is_ops = c->is_ops;
 	uuid_format(&id, call->request_id);
 	if (!req)
 		return call;
@@ -49,7 +50,8 @@ struct call *call_new(struct conn *c, const struct http_request *req)
 	/* Bytes behind an upgrade that was not taken up have no meaning. */
 	call->keep_alive = req->keep_alive && !req->upgrade &&
 			   c->requests < wk->settings->http_keepalive_requests;
-	call->cors = origin_cors(wk->settings, req);
+	if (!c->is_ops)
+		call->cors = origin_cors(wk->settings, req);
 	return call;
 }
 
@@ -107,7 +109,7 @@ void call_answer(struct call *call, int status, const char *type, const char *he
 		.minor = call->minor,
 	};
 
-	if (status >= 400)
+	if (status >= 400 && !call->is_ops)
 		worker_count(call->wk, M_HTTP_ERRORS, 1);
 	if (!c)
 		goto out;

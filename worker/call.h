@@ -29,6 +29,7 @@ struct call {
 	const struct route *route;	/* NULL: unknown path, or refused before */
 	const struct http_request *req; /* valid only until the handler returns */
 	bool head_only, keep_alive;
+	bool is_ops; /* came in on the operations listener */
 	uint8_t minor;	    /* of the request's HTTP/1.x */
 	uint8_t shape;	    /* enum call_shape */
 	bool *ret_answered; /* while the handler runs: set by the answer; NULL later */

@@ -31,7 +31,7 @@ static enum call_shape shape_of_path(struct str path)
 
 static void answer_no_path(struct call *call)
 {
-	call->shape = shape_of_path(call->req->path);
+	call->shape = call->is_ops ? CALL_SHAPE_PROBLEM : shape_of_path(call->req->path);
 	call_error(call, call->req->method == HTTP_OTHER ? E_NOT_IMPLEMENTED : E_NOT_FOUND, NULL);
 }
 
@@ -132,7 +132,7 @@ static void call_route(struct call *call, const struct route_match *match)
 static void dispatch(struct call *call)
 {
 	const struct http_request *req = call->req;
-	const struct routes *routes = routes_all();
+	const struct routes *routes = call->is_ops ? routes_ops() : routes_all();
 	struct route_match match;
 	enum route_result found;
 
@@ -159,7 +159,8 @@ static void on_request(struct conn *c)
 	struct call *call;
 
 	c->requests++;
-	worker_count(conn_worker(c), M_HTTP_REQUESTS, 1);
+	if (!c->is_ops)
+		worker_count(conn_worker(c), M_HTTP_REQUESTS, 1);
 	conn_wait(c, WAIT_NONE);
 	call = call_new(c, http_request(c->http));
 	call->ret_answered = &answered;

@@ -42,6 +42,11 @@ static void turn_away(struct worker *wk, int fd)
 	worker_count(wk, M_CONNECTIONS_REFUSED, 1);
 }
 
+static bool is_short(int err)
+{
+	return err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM;
+}
+
 static void pause_accept(struct worker *wk, int err)
 {
 	static const char text[] = "accepting pauses: the system gives no descriptor";
@@ -64,16 +69,53 @@ static void on_accept(EV_P_ ev_io *w, int revents)
 			turn_away(wk, fd);
 		if (fd >= 0 || errno == ECONNABORTED || errno == EINTR)
 			continue;
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+		if (is_short(errno))
 			pause_accept(wk, errno);
 		return;
 	}
+}
+
+/* Few at a time: whoever asks how we are must not get in the way of clients. */
+static void on_ops_accept(EV_P_ ev_io *w, int revents)
+{
+	struct worker *wk = w->data;
+	int fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	(void)loop;
+	(void)revents;
+	if (fd >= 0 && !conn_open_ops(wk, fd))
+		turn_away(wk, fd);
+	else if (fd < 0 && is_short(errno))
+		pause_accept(wk, errno);
+}
+
+static void open_ops(struct worker *wk)
+{
+	const struct worker_boot *boot = wk->boot;
+
+	if (wk->ops_io || wk->exit_code == WORKER_EXIT_ORPHAN)
+		return;
+	wk->ops_io = xcalloc((size_t)boot->n_ops, sizeof(*wk->ops_io));
+	for (int i = 0; i < boot->n_ops; i++) {
+		ev_io_init(&wk->ops_io[i], on_ops_accept, boot->ops_fds[i], EV_READ);
+		wk->ops_io[i].data = wk;
+		ev_io_start(wk->loop, &wk->ops_io[i]);
+	}
+}
+
+static void close_ops(struct worker *wk)
+{
+	for (int i = 0; wk->ops_io && i < wk->boot->n_ops; i++)
+		ev_io_stop(wk->loop, &wk->ops_io[i]);
+	free(wk->ops_io);
+	wk->ops_io = NULL;
 }
 
 void listen_open(struct worker *wk)
 {
 	const struct worker_boot *boot = wk->boot;
 
+	open_ops(wk);
 	if (wk->draining || wk->listen_io)
 		return;
 	wk->listen_io = xcalloc((size_t)boot->n_listen, sizeof(*wk->listen_io));
@@ -89,7 +131,7 @@ void listen_open(struct worker *wk)
 	}
 }
 
-void listen_close(struct worker *wk)
+static void close_clients(struct worker *wk)
 {
 	for (int i = 0; wk->listen_io && i < wk->boot->n_listen; i++)
 		ev_io_stop(wk->loop, &wk->listen_io[i]);
@@ -97,9 +139,20 @@ void listen_close(struct worker *wk)
 	wk->listen_io = NULL;
 }
 
-void listen_give_up(struct worker *wk)
+void listen_close(struct worker *wk)
 {
-	listen_close(wk);
+	close_clients(wk);
+	close_ops(wk);
+}
+
+void listen_give_up(struct worker *wk, bool with_ops)
+{
+	close_clients(wk);
 	for (int i = 0; i < wk->boot->n_listen; i++)
 		close(wk->boot->listen_fds[i]);
+	if (!with_ops)
+		return;
+	close_ops(wk);
+	for (int i = 0; i < wk->boot->n_ops; i++)
+		close(wk->boot->ops_fds[i]);
 }

@@ -15,6 +15,7 @@ enum route_auth {
 	ROUTE_AUTH_OPEN,  /* anybody */
 	ROUTE_AUTH_GUEST, /* anybody while guests are on, else credentials */
 	ROUTE_AUTH_TOKEN, /* credentials */
+	ROUTE_AUTH_OPS,	  /* whoever reaches the operations listener; unknown to clients */
 };
 
 /* Which budget a request draws from. */

@@ -20,16 +20,39 @@ static const struct route table[] = {
 #undef X
 };
 
+/* The part of the table that one listener serves: no address of the other can be reached through it. */
+struct part {
+	struct route rows[ARRAY_LEN(table)];
+	size_t n;
+	struct routes *routes;
+};
+
+static const struct routes *part_of(struct part *p, bool is_ops)
+{
+	int r;
+
+	if (p->routes)
+		return p->routes;
+	for (size_t i = 0; i < ARRAY_LEN(table); i++)
+		if ((table[i].auth == ROUTE_AUTH_OPS) == is_ops)
+			p->rows[p->n++] = table[i];
+	r = routes_new(p->rows, p->n, &p->routes, NULL);
+	assert(r == 0);
+	return p->routes;
+}
+
 const struct routes *routes_all(void)
 {
-	static struct routes *all;
+	static struct part clients;
 
-	if (!all) {
-		int r = routes_new(table, ARRAY_LEN(table), &all, NULL);
+	return part_of(&clients, false);
+}
 
-		assert(r == 0);
-	}
-	return all;
+const struct routes *routes_ops(void)
+{
+	static struct part ops;
+
+	return part_of(&ops, true);
 }
 
 void routes_describe(struct buf *b)

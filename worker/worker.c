@@ -26,6 +26,8 @@
 #include "worker/http_conn.h"
 #include "worker/listen.h"
 #include "worker/persist.h"
+#include "worker/readiness.h"
+#include "worker/presence.h"
 #include "worker/resume.h"
 #include "worker/ringpump.h"
 #include "worker/roster.h"
@@ -47,10 +49,13 @@ static void worker_turn(struct worker *wk)
 	ringpump_drain(wk);
 	chan_settle(wk);
 	chan_run_due(wk);
+	presence_run(wk);
 	conn_flush_all(wk);
 	deliver_flush_all(wk);
 	resume_flush(wk);
 	conn_sweep(wk);
+	if (!wk->has_looked)
+		readiness_look(wk);
 	ringpump_sleep(wk);
 	if (wk->draining && wk->n_conns == wk->n_ops_conns && persist_is_idle(wk) &&
 	    resume_is_idle(wk))
@@ -129,6 +134,8 @@ static void on_second(EV_P_ ev_timer *w, int revents)
 	persist_expire(wk);
 	conn_check_slow(wk);
 	heir_look(wk);
+	readiness_look(wk);
+	presence_look(wk);
 }
 
 /* ---- Ending ---- */
@@ -152,7 +159,7 @@ void worker_drain(struct worker *wk)
 		return;
 	wk->draining = true;
 	slot_set_state(wk->shm, (unsigned)wk->slot, SLOT_DRAINING);
-	listen_give_up(wk);
+	listen_give_up(wk, wk->exit_code == WORKER_EXIT_ORPHAN);
 	drain_begin(wk);
 	/* leave the master's own deadline some room */
 	ev_timer_set(&wk->stop, (double)wk->settings->server_stop_timeout * 0.8 / 1000.0, 0.);
@@ -185,6 +192,9 @@ static void init_lists(struct worker *wk)
 	list_init(&wk->chans_later);
 	wk->chans_later_ms = UINT64_MAX;
 	list_init(&wk->entering);
+	list_init(&wk->subs_replaying);
+	list_init(&wk->subs_waiting);
+	list_init(&wk->subs_retrying);
 	list_init(&wk->replies);
 }
 
@@ -229,6 +239,7 @@ struct worker *worker_open(const struct worker_boot *boot)
 	if (heir_take_over_own_slot(wk) < 0)
 		wk->exit_code = WORKER_EXIT_SHM;
 	ringpump_open(wk);
+	presence_open(wk);
 	dbio_open_all(wk);
 	control_open(wk);
 	return wk;
@@ -251,6 +262,7 @@ void worker_close(struct worker *wk)
 	resume_close(wk);
 	chan_close_all(wk);
 	session_close(wk);
+	presence_close(wk);
 	ringpump_close(wk);
 	control_close(wk);
 	ctl_close_all(wk);

@@ -20,6 +20,7 @@ struct conn;
 struct dbio;
 struct drain;
 struct persist;
+struct presence;
 struct resumes;
 struct ringpump;
 struct shm;
@@ -45,6 +46,8 @@ struct worker_boot {
 	const int *wake_fds; /* eventfd of each slot */
 	int n_listen;
 	const int *listen_fds; /* non-blocking, listening */
+	int n_ops;
+	const int *ops_fds; /* the same for operations, shared with the other workers */
 	int control_fd;	       /* SOCK_SEQPACKET to the master */
 	int lifeline_fd;       /* reads EOF when the master is gone */
 	const struct site *site;
@@ -87,23 +90,30 @@ struct worker {
 	uint64_t chans_later_ms; /* the nearest of their times; UINT64_MAX: none */
 	struct list chans_due;	 /* struct chan.due: owe a roster or a typing set, or hold early events */
 	struct list entering;	 /* struct sub.node: wait to read their own arrival in the ring */
+	struct list subs_replaying; /* struct sub.node: catch up, can go on now */
+	struct list subs_waiting;   /* struct sub.node: catch up, wait for the database or their socket */
+	struct list subs_retrying;  /* struct sub.node: catch up, the database refused */
+	uint64_t retry_at_ms;	    /* when it is asked again for those */
 	uint64_t next_serial;	 /* for channels and subscriptions */
 
 	struct dbio *writer, *reader; /* owned */
 	struct persist *persist;      /* owned */
 	struct resumes *resumes;      /* owned: resume.c */
 	struct ringpump *ringpump;    /* owned */
+	struct presence *presence;    /* owned */
 	struct strmap guests;	      /* lower-case guest name -> struct guest, a bounded cache */
 
 	ev_prepare prepare; /* runs worker_turn before the loop may sleep */
 	ev_idle busy;	    /* active while a turn left work behind */
 	ev_io *listen_io;   /* owned: boot->n_listen watchers */
+	ev_io *ops_io;	    /* owned: boot->n_ops watchers */
 	ev_io control_io, lifeline_io;
 	ev_timer second; /* heartbeat and slow sweeps */
 	ev_timer soon;	 /* the nearest deadline of the channels */
 	ev_timer tick;	 /* runs while lingering members or typing marks may expire */
 	ev_timer stop;	 /* end of a drain */
 
+	bool is_looking, has_looked; /* readiness.c: at the schema, is not answered yet; once was */
 	uint64_t typing_until_ms; /* the latest end of a typing mark of this worker */
 	char date[32]; /* HTTP Date of this second */
 };

@@ -61,7 +61,7 @@ static struct sockets *open_on(const char *list, unsigned n_slots)
 {
 	struct sockets *s = NULL;
 
-	assert_int_equal(sockets_open(list, n_slots, 16, &s, &out), 0);
+	assert_int_equal(sockets_open("server.listen", list, n_slots, 16, &s, &out), 0);
 	assert_int_equal(out.len, 0);
 	return s;
 }
@@ -122,7 +122,7 @@ static void test_port_in_use_is_refused(void **state)
 
 	(void)state;
 	snprintf(list, sizeof(list), "127.0.0.1:%u", port_of(sockets_of(s, 0, &(int){0})[0]));
-	assert_int_equal(sockets_open(list, 2, 16, &second, &out), -ERR_IO);
+	assert_int_equal(sockets_open("server.listen", list, 2, 16, &second, &out), -ERR_IO);
 	assert_null(second);
 	assert_non_null(memmem(out.p, out.len, "Address already in use", 22));
 	assert_non_null(memmem(out.p, out.len, list, strlen(list)));
@@ -136,11 +136,11 @@ static void test_bad_addresses(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		assert_int_equal(sockets_open(bad[i], 1, 16, &s, &out), -ERR_INVAL);
-		assert_int_equal(sockets_check(bad[i], &out), -ERR_INVAL);
+		assert_int_equal(sockets_open("server.listen", bad[i], 1, 16, &s, &out), -ERR_INVAL);
+		assert_int_equal(sockets_check("server.listen", bad[i], &out), -ERR_INVAL);
 	}
 	assert_null(s);
-	assert_int_equal(sockets_check("127.0.0.1:80 [::1]:80 *:80", &out), 0);
+	assert_int_equal(sockets_check("server.listen", "127.0.0.1:80 [::1]:80 *:80", &out), 0);
 }
 
 /* The kernel deals connections to open sockets only; a closed slot leaves the others working. */
