@@ -136,6 +136,11 @@ static bool is_conninfo(const char *url)
 	return options != NULL;
 }
 
+/* What the server says besides its answers, such as that it ends, is no line of the log. */
+static void ignore_notice(void *arg UNUSED, const char *text UNUSED)
+{
+}
+
 /* What stands before dbname is a default that the URL may override. */
 void link_begin(struct db *db)
 {
@@ -153,6 +158,8 @@ void link_begin(struct db *db)
 		return;
 	}
 	db->pg = PQconnectStartParams(keys, values, 1);
+	if (db->pg)
+		PQsetNoticeProcessor(db->pg, ignore_notice, NULL);
 	if (!db->pg || PQstatus(db->pg) == CONNECTION_BAD)
 		link_lose(db, db->pg ? PQerrorMessage(db->pg) : "out of memory");
 	else
