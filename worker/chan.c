@@ -9,30 +9,19 @@
 #include "base/log.h"
 #include "base/slab.h"
 #include "shm/presence.h"
-#include "sql/events.h"
 #include "sql/rooms.h"
 #include "worker/chan_order.h"
+#include "worker/chan_priv.h"
+#include "worker/chan_replay.h"
 #include "worker/dbio.h"
 #include "worker/deliver.h"
 #include "worker/fanout.h"
 #include "worker/on_cmd.h"
+#include "worker/presence.h"
 #include "worker/resume.h"
 #include "worker/ringpump.h"
 #include "worker/roster.h"
 #include "worker/ws_conn.h"
-
-#define CATCHUP_PAGE 200 /* events in one query of a catching-up connection */
-
-/* Names a subscription in a database callback: it may be gone or replaced by then. */
-struct sub_ref {
-	struct worker *wk;
-	uint64_t conn_id, serial;
-	int64_t conv;
-	int64_t rev; /* the channel's when the query was made: all up to here was committed then */
-};
-
-static void catch_up(struct sub *sub);
-static void go_on(struct sub *sub);
 
 struct chan *chan_find(struct worker *wk, int64_t conv)
 {
@@ -53,7 +42,7 @@ int64_t sub_position(const struct sub *sub)
 	return sub->state == SUB_LIVE ? sub->chan->rev : sub->rev;
 }
 
-static struct sub_ref *sub_ref_new(const struct sub *sub)
+struct sub_ref *sub_ref_new(const struct sub *sub)
 {
 	struct sub_ref *ref = xcalloc(1, sizeof(*ref));
 
@@ -65,8 +54,7 @@ static struct sub_ref *sub_ref_new(const struct sub *sub)
 	return ref;
 }
 
-/* The subscription, or NULL when it has gone. Frees REF. */
-static struct sub *sub_ref_take(struct sub_ref *ref)
+struct sub *sub_ref_take(struct sub_ref *ref)
 {
 	struct conn *c = conn_find(ref->wk, ref->conn_id);
 	struct sub *sub = c ? sub_find(c, ref->conv) : NULL;
@@ -102,6 +90,8 @@ static void chan_free(struct chan *ch)
 		buf_done(&ch->sides[d].out);
 	}
 	chan_order_done(ch);
+	roster_done(ch);
+	chan_replay_done(ch);
 	list_remove(&ch->dirty);
 	list_remove(&ch->due);
 	map_del(&ch->wk->chans, (uint64_t)ch->conv);
@@ -150,11 +140,11 @@ static void on_loaded(void *arg, int err, const struct room *room)
 		return;
 	}
 	ch->state = CHAN_OPEN;
-	ch->rev = room->rev;
+	ch->rev = ch->flushed_rev = room->rev;
 	ch->seq = room->seq;
 	while ((node = list_first(&ch->loading))) {
 		list_remove(node);
-		go_on(list_entry(node, struct sub, node));
+		sub_go_on(list_entry(node, struct sub, node));
 	}
 	chan_order_release(ch);
 	chan_set_due(ch);
@@ -195,8 +185,9 @@ static void confirm(struct sub *sub)
 /* The native "live" closes the catch-up; the raw "connected" opens it. */
 static void confirm_live(struct sub *sub)
 {
-	if (sub->conn->dialect != DIALECT_RAW && sub->re)
+	if (sub->conn->dialect != DIALECT_RAW && (sub->re || sub->is_behind))
 		on_cmd_confirm(sub);
+	sub->is_behind = false;
 	free(sub->re);
 	sub->re = NULL;
 }
@@ -219,11 +210,10 @@ static void go_live(struct sub *sub)
 	sub->index = side->n++;
 	side->entries[sub->index] = (struct chan_entry){c->io.fd, c->out ? ENTRY_QUEUED : 0, sub};
 	sub->state = SUB_LIVE;
-	roster_mark(ch);
+	roster_greet(sub);
 }
 
-/* Takes a subscription as far as it gets without waiting. */
-static void go_on(struct sub *sub)
+void sub_go_on(struct sub *sub)
 {
 	struct chan *ch = sub->chan;
 
@@ -235,11 +225,13 @@ static void go_on(struct sub *sub)
 		worker_kick(ch->wk);
 		return;
 	}
+	if (roster_park(sub))
+		return;
 	confirm(sub);
 	if (sub->rev < 0 || sub->rev == ch->rev) {
 		go_live(sub);
 	} else if (sub->rev < ch->rev) {
-		catch_up(sub);
+		chan_replay_start(sub);
 	} else {
 		sub->state = SUB_AHEAD;
 		list_append(&ch->ahead, &sub->node);
@@ -253,8 +245,9 @@ void chan_settle(struct worker *wk)
 	list_move(&waiting, &wk->entering);
 	while ((node = list_first(&waiting))) { /* going on may end others: no neighbour is safe */
 		list_remove(node);
-		go_on(list_entry(node, struct sub, node));
+		sub_go_on(list_entry(node, struct sub, node));
 	}
+	chan_replay_run(wk);
 }
 
 void chan_level(struct chan *ch)
@@ -273,88 +266,29 @@ void chan_level(struct chan *ch)
 	}
 }
 
-/* ---- Catching up ---- */
-
-static void send_row(struct sub *sub, const struct event_row *row)
-{
-	struct key_text key;
-	struct event ev;
-
-	if (chan_order_from_row(sub->chan->conv, row, &key, &ev))
-		deliver_single(sub, &ev);
-	sub->rev = row->rev;
-}
-
-static void on_catchup(void *arg, int err, const struct db_result *res)
-{
-	const int64_t committed = ((struct sub_ref *)arg)->rev;
-	struct sub *sub = sub_ref_take(arg);
-	int n = err ? 0 : db_rows(res);
-
-	if (!sub)
-		return;
-	if (err) {
-		ws_conn_try_later(sub->conn, NULL);
-		return;
-	}
-	for (int i = 0; i < n; i++) {
-		struct event_row row;
-
-		event_row_get(res, i, &row);
-		if (row.rev > sub->chan->rev)
-			break; /* comes through the channel */
-		send_row(sub, &row);
-	}
-	if (n < CATCHUP_PAGE && sub->rev < committed)
-		sub->rev = committed; /* what is not there is kept no longer */
-	catch_up(sub);
-}
-
-static void catch_up(struct sub *sub)
-{
-	struct worker *wk = sub->chan->wk;
-
-	sub->state = SUB_CATCHUP;
-	if (sub->rev >= sub->chan->rev) {
-		go_live(sub);
-		return;
-	}
-	conn_flush(sub->conn);
-	sub->is_paused = sub->conn->out != NULL;
-	if (sub->is_paused || sub->conn->state == CONN_DEAD)
-		return;
-	if (events_after(dbio_reader(wk), sub->chan->conv, sub->rev, CATCHUP_PAGE, dbio_deadline(wk),
-			 on_catchup, sub_ref_new(sub), NULL) < 0)
-		ws_conn_try_later(sub->conn, NULL);
-}
-
-static void take_off(struct sub *sub);
+/* ---- Going back ---- */
 
 void chan_rewind(struct sub *sub, int64_t rev)
 {
 	switch ((enum sub_state)sub->state) {
 	case SUB_LIVE:
 		deliver_flush(sub->chan);
-		take_off(sub);
-		sub->serial = ++sub->chan->wk->next_serial;
-		sub->rev = rev;
-		go_on(sub);
-		break;
-	case SUB_AHEAD:
-		list_remove(&sub->node);
-		sub->rev = rev;
-		go_on(sub);
-		break;
-	case SUB_CATCHUP:
-		sub->serial = ++sub->chan->wk->next_serial;
-		sub->rev = rev;
-		catch_up(sub);
+		if (sub->state == SUB_LIVE) /* the flush may have found it behind */
+			sub_take_off(sub);
 		break;
 	case SUB_LOADING:
 	case SUB_ENTERING:
 		sub->rev = rev;
+		return;
+	case SUB_BEHIND:
+	case SUB_CATCHUP:
+	case SUB_AHEAD:
 		break;
 	}
+	list_remove(&sub->node);
+	sub->serial = ++sub->chan->wk->next_serial; /* what was asked for before is not wanted any more */
+	sub->rev = rev;
+	sub_go_on(sub);
 }
 
 /* ---- Joining and leaving ---- */
@@ -392,7 +326,7 @@ void chan_join(struct conn *c, int64_t conv, bool has_rev, int64_t rev, const st
 	c->n_subs++;
 	ch->n_subs++;
 	if (ch->state == CHAN_OPEN) {
-		go_on(sub);
+		sub_go_on(sub);
 		return;
 	}
 	sub->state = SUB_LOADING;
@@ -401,8 +335,8 @@ void chan_join(struct conn *c, int64_t conv, bool has_rev, int64_t rev, const st
 		chan_load(ch);
 }
 
-/* Out of the array of receivers: the last one takes the free place. */
-static void take_off(struct sub *sub)
+/* The last one takes the free place. */
+void sub_take_off(struct sub *sub)
 {
 	struct chan_side *side = &sub->chan->sides[sub->conn->dialect];
 
@@ -427,19 +361,18 @@ void chan_leave(struct sub *sub, enum conn_end end)
 	struct chan *ch = sub->chan;
 	struct conn *c = sub->conn;
 	struct worker *wk = ch->wk;
-	const struct settings *s = wk->settings;
 	bool is_last = false;
-	int64_t grace = end == CONN_END_CLEAN ? s->presence_grace_clean : s->presence_grace_lost;
+	uint64_t grace = presence_grace(wk, end);
 
 	if (sub->state == SUB_LIVE)
-		take_off(sub);
+		sub_take_off(sub);
 	list_remove(&sub->node);
 	unlink_of_conn(sub);
 	roster_stop_typing(sub);
 	if (!sub->is_announced)
 		grace = 0;
 	if (member_detach(wk->shm, (unsigned)wk->slot, ch->conv, c->user,
-			  clock_mono_ms() + (uint64_t)grace, &is_last) < 0)
+			  clock_mono_ms() + grace, &is_last) < 0)
 		log_debug("a member was not attached", LF_INT("conversation", ch->conv));
 	worker_tick_on(wk);
 	free(sub->re);
@@ -453,6 +386,7 @@ void chan_leave_all(struct conn *c, enum conn_end end)
 	resume_end(c);
 	while (c->subs)
 		chan_leave(c->subs, end);
+	presence_leave(c, end);
 }
 
 static void flag_all(struct conn *c, uint32_t flag, bool is_on)
@@ -477,12 +411,11 @@ void chan_mark_queued(struct conn *c, bool is_queued)
 	flag_all(c, ENTRY_QUEUED, is_queued);
 	if (is_queued)
 		return;
+	presence_catch_up(c);
 	for (struct sub *sub = c->subs, *next; sub; sub = next) {
 		next = sub->next_of_conn;
-		if (sub->is_paused) {
-			sub->is_paused = false;
-			catch_up(sub);
-		}
+		if (sub->is_paused)
+			chan_replay_resume(sub);
 	}
 }
 
@@ -523,6 +456,7 @@ static uint64_t run_due(struct chan *ch, uint64_t now)
 	if (ch->state == CHAN_LOADING && !ch->is_loading)
 		chan_load(ch); /* somebody came just after the last attempt had failed */
 	next = MIN(roster_run(ch, now), chan_order_run(ch, now));
+	next = MIN(next, chan_replay_age(ch, now));
 	if (ch->state == CHAN_CLOSED) /* until the last one is level and gone */
 		next = now + 10;
 	if (next != UINT64_MAX)

@@ -15,7 +15,8 @@
 enum sub_state {
 	SUB_LOADING,  /* the channel's head is being read from the database */
 	SUB_ENTERING, /* its own arrival is in the ring but not yet read back */
-	SUB_CATCHUP,  /* reads what it missed from the database */
+	SUB_CATCHUP,  /* gets what it missed from the ring or the database */
+	SUB_BEHIND,   /* its socket is full: nothing is queued until it has drained, then CATCHUP */
 	SUB_AHEAD,    /* has seen more than this worker has delivered: gets single events until level */
 	SUB_LIVE,     /* in the channel's array of receivers */
 };
@@ -25,18 +26,22 @@ struct sub {
 	struct conn *conn;
 	struct chan *chan;
 	struct sub *next_of_conn;
-	struct list node;	/* chan.loading, chan.ahead, worker.entering, or none */
+	struct list node;	/* chan.loading, chan.ahead, worker.entering, worker.subs_*, or none */
 	int64_t rev;		/* last event this connection has; LIVE: the channel's instead */
 	int64_t known_rev;	/* resume.c's: the client surely has this; -1: nothing before the confirmation */
+	uint64_t confirming;	/* on_mark.c's: tells a late answer which confirmation it belongs to */
 	uint64_t serial;	/* tells a late answer that this is no longer the same sub */
 	uint64_t entered_at;	/* ring position behind its own arrival */
+	uint64_t behind_since_ms; /* while is_behind */
 	struct cmd_id *re;	/* owned; the request to confirm, NULL when done */
 	uint32_t index;		/* LIVE: place in the array */
 	uint8_t state;		/* enum sub_state */
 	bool is_announced;	/* its user's arrival was published (or nobody needed to know) */
 	bool is_confirmed;	/* "connected" or "live" is said */
 	bool is_typing;		/* a typing mark was set and not taken back */
-	bool is_paused;		/* catch-up waits for the socket to drain */
+	bool is_paused;		/* waits for the socket to drain */
+	bool is_behind;		/* was cut off from the stream and is not live again yet */
+	bool owes_state;	/* ephemeral events were dropped: needs the newest state when there is room */
 	bool is_kept;		/* resume.c's: belongs to what its session resumes */
 };
 
@@ -75,6 +80,7 @@ struct chan {
 	bool is_behind;	  /* may have missed events: must read from the database */
 	bool roster_due, typing_due;
 	int64_t rev, seq; /* delivered so far */
+	int64_t flushed_rev; /* sent so far: what is after it is in the sides' buffers */
 	uint32_t n_subs;
 	struct chan_side sides[DIALECT_COUNT];
 	struct list loading, ahead; /* struct sub.node */
@@ -84,7 +90,9 @@ struct chan {
 	uint32_t n_early, cap_early;
 	uint64_t early_since_ms;
 	uint64_t roster_at_ms; /* not before */
+	struct roster *roster; /* owned; roster.c's, NULL while nothing happens */
 	uint64_t flush_at_ns;  /* hold-off: not before */
+	struct replay *replay; /* owned; NULL when nobody has caught up lately */
 };
 
 struct chan *chan_find(struct worker *wk, int64_t conv);

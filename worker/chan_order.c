@@ -7,8 +7,11 @@
 
 #include "base/clock.h"
 #include "proto/json.h"
+#include "shm/presence.h"
 #include "worker/dbio.h"
 #include "worker/deliver.h"
+#include "worker/presence.h"
+#include "worker/roster.h"
 
 #define META_DEPTH 16	  /* nesting of a row's meta */
 #define FILL_PAGE 500	 /* rows in one query */
@@ -156,6 +159,10 @@ void chan_event(struct worker *wk, const struct event *ev, struct str bytes)
 {
 	struct chan *ch = chan_find(wk, ev->conv);
 
+	if (ev->conv == MEMBER_NODE) {
+		presence_event(wk, ev);
+		return;
+	}
 	if (!ch || ch->state == CHAN_CLOSED)
 		return;
 	if (ev->rev) {
@@ -163,8 +170,7 @@ void chan_event(struct worker *wk, const struct event *ev, struct str bytes)
 		return;
 	}
 	if (ev->type == EVT_PRESENCE) {
-		deliver_event(ch, ev);
-		ch->roster_due = true;
+		roster_event(ch, ev);
 	} else if (ev->type == EVT_TYPING) {
 		ch->typing_due = true;
 	} else {

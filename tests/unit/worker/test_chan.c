@@ -101,24 +101,6 @@ static void test_catch_up_then_live(void **state)
 	assert_string_equal(told_revs(&cl), "13");
 }
 
-/* The log is read again until it has reached what live receivers have. */
-static void test_catch_up_that_falls_behind(void **state)
-{
-	(void)state;
-	say(&cl, SUB(7));
-	db_room(10, 10);
-	turns(3);
-	publish(11);
-	db_events(8, 10); /* read before 11 was committed */
-	assert_int_equal(asked(ASK_EVENTS)->after, 10);
-	publish(12);
-	db_events(11, 12);
-	turns(3);
-	assert_int_equal(state_of(&cl), SUB_LIVE);
-	publish(13);
-	assert_string_equal(told_revs(&cl), "8 9 10 11 12 13");
-}
-
 /* Rows that the channel has not delivered yet come through the channel, once. */
 static void test_catch_up_does_not_run_ahead(void **state)
 {
@@ -132,18 +114,6 @@ static void test_catch_up_does_not_run_ahead(void **state)
 	publish(11);
 	publish(12);
 	assert_string_equal(told_revs(&cl), "11 12");
-}
-
-static void test_rows_kept_no_longer(void **state)
-{
-	(void)state;
-	say(&cl, SUB(2));
-	db_room(10, 10);
-	turns(3);
-	db_events(9, 10);
-	turns(3);
-	assert_string_equal(told_revs(&cl), "9 10");
-	assert_int_equal(state_of(&cl), SUB_LIVE);
 }
 
 static void test_level_needs_no_database(void **state)
@@ -395,9 +365,7 @@ int main(void)
 		T(test_live_from_now),
 		T(test_raw_confirmation_comes_first),
 		T(test_catch_up_then_live),
-		T(test_catch_up_that_falls_behind),
 		T(test_catch_up_does_not_run_ahead),
-		T(test_rows_kept_no_longer),
 		T(test_level_needs_no_database),
 		T(test_ahead_of_this_worker),
 		T(test_rewind),

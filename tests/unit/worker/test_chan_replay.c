@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tests of worker/chan_replay.c: what was missed comes once, in order and without a hole, from the
+ * ring as far as it goes and else from the database; or a gap is named (PROTOCOL.md section 7).
+ */
+#include "worker_fixture.h"
+
+#include "worker/chan_replay.h"
+
+#define SUB(rev) "{\"op\":\"sub\",\"id\":2,\"c\":42,\"rev\":" #rev "}"
+
+static struct client cl, other;
+
+/* Nina knows the room up to some rev; Alice is in it, so that what is published goes to the ring. */
+static int setup(void **state)
+{
+	stand_setup(state);
+	enter_raw(&other, "Alice", 5, 10);
+	enter_native(&cl, "Nina", 8);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	client_close(&cl);
+	client_close(&other);
+	return stand_teardown(state);
+}
+
+static void publish_range(int64_t first, int64_t last)
+{
+	for (int64_t rev = first; rev <= last; rev++)
+		publish(rev);
+}
+
+static struct event big(int64_t rev)
+{
+	static char text[6000];
+	struct event ev = message(ROOM, rev);
+
+	memset(text, 'x', sizeof(text));
+	ev.content = (struct str){text, sizeof(text)};
+	return ev;
+}
+
+static void assert_live(const char *revs)
+{
+	char got[4096];
+
+	turns(5);
+	snprintf(got, sizeof(got), "%s", told_revs(&cl));
+	assert_string_equal(got, revs);
+	assert_int_equal(sub_find(client_conn(&cl), ROOM)->state, SUB_LIVE);
+}
+
+static void test_from_the_ring(void **state)
+{
+	(void)state;
+	publish_range(11, 20);
+	say(&cl, SUB(12));
+	assert_live("13 14 15 16 17 18 19 20");
+	assert_int_equal(asked_count(ASK_EVENTS), 0);
+	assert_int_equal(counted(M_REPLAYED_RING), 8);
+	assert_int_equal(counted(M_REPLAYED_DATABASE), 0);
+	publish(21);
+	assert_string_equal(told_revs(&cl), "21");
+}
+
+static void test_live_closes_the_catch_up(void **state)
+{
+	(void)state;
+	publish_range(11, 12);
+	say(&cl, SUB(10));
+	turns(5);
+	assert_contains(str_of(told(&cl)), "\"rev\":11,");
+	assert_contains(str_of(told(&cl)), "\"rev\":12,");
+	assert_contains(str_of(told(&cl)), "\"op\":\"live\",\"re\":2,\"c\":42,\"rev\":12");
+	assert_string_equal(told(&cl), "");
+}
+
+/* Two workers may publish 14 before 13. */
+static void test_order_of_the_ring_does_not_matter(void **state)
+{
+	(void)state;
+	publish_range(11, 12);
+	publish(14);
+	publish(13);
+	publish(15);
+	assert_string_equal(told_revs(&other), "11 12 13 14 15");
+	say(&cl, SUB(10));
+	assert_live("11 12 13 14 15");
+	assert_int_equal(asked_count(ASK_EVENTS), 0);
+}
+
+/* A survivor announces again what may have been announced. */
+static void test_announced_twice(void **state)
+{
+	(void)state;
+	publish_range(11, 13);
+	publish(12);
+	publish(13);
+	publish(14);
+	say(&cl, SUB(10));
+	assert_live("11 12 13 14");
+}
+
+static void test_ephemeral_records_between(void **state)
+{
+	const struct event typing = {.type = EVT_TYPING, .conv = ROOM, .actor = 7, .at_ms = STAND_AT_MS};
+
+	(void)state;
+	publish(11);
+	for (int i = 0; i < 20; i++)
+		publish_as(1, &typing);
+	publish(12);
+	say(&cl, SUB(10));
+	assert_live("11 12");
+	assert_int_equal(asked_count(ASK_EVENTS), 0);
+}
+
+/* The log before 11 was never in this ring. */
+static void test_database_first_then_the_ring(void **state)
+{
+	(void)state;
+	publish_range(11, 15);
+	say(&cl, SUB(8));
+	turns(3);
+	assert_int_equal(asked(ASK_EVENTS)->after, 8);
+	db_events(9, 11); /* as if the page ended there */
+	assert_live("9 10 11 12 13 14 15");
+	assert_int_equal(asked_count(ASK_EVENTS), 0);
+	assert_int_equal(counted(M_REPLAYED_RING), 4);
+	assert_int_equal(counted(M_REPLAYED_DATABASE), 3);
+}
+
+/* 13 was read from the log as a hole: it is in no record. */
+static void test_hole_in_the_ring(void **state)
+{
+	(void)state;
+	publish_range(11, 12);
+	publish(14);
+	pass_ms(100);
+	db_events(13, 14);
+	publish(15);
+	assert_string_equal(told_revs(&other), "11 12 13 14 15");
+	say(&cl, SUB(11));
+	turns(3);
+	assert_int_equal(asked(ASK_EVENTS)->after, 12);
+	db_events(13, 13);
+	assert_live("12 13 14 15");
+}
+
+static void test_overwritten_in_the_ring(void **state)
+{
+	(void)state;
+	publish_range(11, 12);
+	for (int64_t rev = 13; rev <= 30; rev++) { /* more than the ring holds */
+		struct event ev = big(rev);
+
+		publish_as(1, &ev);
+		turns(2);
+		told_all(&other);
+	}
+	say(&cl, SUB(10));
+	turns(3);
+	assert_int_equal(asked(ASK_EVENTS)->after, 10);
+	db_events(11, 28);
+	assert_live("11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30");
+}
+
+/* What is published while the page is under way does not come twice. */
+static void test_seam(void **state)
+{
+	(void)state;
+	say(&cl, SUB(7));
+	turns(3);
+	publish_range(11, 12);
+	db_events(8, 12);
+	publish(13);
+	assert_live("8 9 10 11 12 13");
+}
+
+/* Many more than one share: the turns go on, and so do the others. */
+static void test_long_way(void **state)
+{
+	int64_t rev = 10;
+
+	(void)state;
+	while (rev < 610) /* small records: all of them fit */
+		for (int i = 0; i < 50; i++) {
+			struct event ev = message(ROOM, ++rev);
+
+			publish_as(1, &ev);
+			turn();
+			told_all(&other);
+		}
+	say(&cl, SUB(400));
+	for (int64_t next = 401; next <= 610;) {
+		const char *text = told(&cl);
+
+		if (strstr(text, "\"op\":\"ev\""))
+			assert_int_equal(strtoll(strstr(text, "\"rev\":") + 6, NULL, 10), next++);
+		else
+			turn();
+		assert_int_equal(asked_count(ASK_EVENTS), 0);
+	}
+	told_until(&cl, "\"op\":\"live\"");
+}
+
+/* ---- Gaps ---- */
+
+static void test_gap_at_the_beginning(void **state)
+{
+	(void)state;
+	say(&cl, SUB(2));
+	turns(3);
+	db_events(9, 10);
+	assert_string_equal(told(&cl), "{\"op\":\"gap\",\"re\":2,\"c\":42,\"first\":9}");
+	assert_string_equal(told(&cl), "");
+	assert_null(sub_find(client_conn(&cl), ROOM));
+	say(&cl, SUB(8)); /* takes the rest */
+	turns(3);
+	db_events(9, 10);
+	assert_live("9 10");
+}
+
+static void test_gap_of_everything(void **state)
+{
+	(void)state;
+	say(&cl, SUB(2));
+	turns(3);
+	db_events(1, 0);
+	assert_string_equal(told(&cl), "{\"op\":\"gap\",\"re\":2,\"c\":42,\"first\":11}");
+	assert_null(sub_find(client_conn(&cl), ROOM));
+}
+
+/* Never a silent hole, wherever it is (C1). */
+static void test_gap_within(void **state)
+{
+	(void)state;
+	say(&cl, SUB(4));
+	turns(3);
+	db_events(5, 6);
+	turns(2);
+	db_events(9, 10);
+	assert_contains(str_of(told(&cl)), "\"rev\":5,");
+	assert_contains(str_of(told(&cl)), "\"rev\":6,");
+	assert_contains(str_of(told(&cl)), "\"op\":\"gap\"");
+}
+
+static void test_gap_in_a_room_socket(void **state)
+{
+	(void)state;
+	say(&other, "{\"type\":\"resume\",\"rev\":3}");
+	turns(2);
+	db_events(9, 10);
+	turns(3);
+	assert_contains(str_of(told(&other)), "\"type\":\"error\",\"code\":\"gap\"");
+	publish(11);
+	assert_string_equal(told_revs(&other), "9 10 11");
+}
+
+/* ---- The database refuses ---- */
+
+static void test_database_away_meanwhile(void **state)
+{
+	(void)state;
+	say(&cl, SUB(7));
+	turns(3);
+	db_events_error(-ERR_UNAVAILABLE);
+	turns(3);
+	assert_int_equal(asked_count(ASK_EVENTS), 0);
+	assert_string_equal(told(&cl), "");
+	pass_ms(1000);
+	turns(2);
+	db_events(8, 10);
+	assert_live("8 9 10");
+}
+
+static void test_leave_meanwhile(void **state)
+{
+	(void)state;
+	say(&cl, SUB(7));
+	turns(3);
+	say(&cl, "{\"op\":\"unsub\",\"id\":3,\"c\":42}");
+	assert_string_equal(told(&cl), "{\"op\":\"ok\",\"re\":3}");
+	db_events(8, 10);
+	turns(3);
+	assert_string_equal(told(&cl), "");
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_from_the_ring),
+		T(test_live_closes_the_catch_up),
+		T(test_order_of_the_ring_does_not_matter),
+		T(test_announced_twice),
+		T(test_ephemeral_records_between),
+		T(test_database_first_then_the_ring),
+		T(test_hole_in_the_ring),
+		T(test_overwritten_in_the_ring),
+		T(test_seam),
+		T(test_long_way),
+		T(test_gap_at_the_beginning),
+		T(test_gap_of_everything),
+		T(test_gap_within),
+		T(test_gap_in_a_room_socket),
+		T(test_database_away_meanwhile),
+		T(test_leave_meanwhile),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Catching up: from the ring as far as it reaches back without a hole, else in pages from the database.
+ * Who catches up and what follows is chan.c's; how an event becomes bytes is deliver.c's.
+ */
+#include "worker/chan_replay.h"
+
+#include "base/clock.h"
+#include "proto/dialect_native.h"
+#include "shm/ring.h"
+#include "sql/events.h"
+#include "worker/chan_order.h"
+#include "worker/chan_priv.h"
+#include "worker/dbio.h"
+#include "worker/deliver.h"
+#include "worker/sse_conn.h"
+#include "worker/ws_conn.h"
+
+#define PAGE 200		/* events in one query */
+#define TURN_EVENTS 4096	/* events for all subscriptions in one turn */
+#define SHARE_EVENTS 256	/* of them for one subscription */
+#define SHARE_BYTES (64 * 1024) /* it may have not more than this unsent */
+#define WALK_MAX 16384		/* records looked at to find the way back: about 3 ms */
+#define PLACES_MAX 65536	/* revisions whose place in the ring is remembered, per channel */
+#define PLACES_MS 10000		/* for how long after the last use */
+#define RETRY_MS 250		/* after a database error */
+
+/*
+ * Where the recent events of a channel are in the ring. Found by walking back along the channel's chain once,
+ * for all that catch up: a worker that has just started has read none of them itself.
+ */
+struct replay {
+	struct map places; /* rev -> offset, as a pointer's value */
+	uint64_t newest;   /* the chain is known from here … */
+	uint64_t next;	   /* … to the record after this one; 0: it ends */
+	uint64_t used_ms;
+	struct buf copy; /* the record being looked at */
+};
+
+void chan_replay_done(struct chan *ch)
+{
+	if (!ch->replay)
+		return;
+	map_done(&ch->replay->places);
+	buf_done(&ch->replay->copy);
+	free(ch->replay);
+	ch->replay = NULL;
+}
+
+uint64_t chan_replay_age(struct chan *ch, uint64_t now_ms)
+{
+	uint64_t until;
+
+	if (!ch->replay)
+		return UINT64_MAX;
+	until = ch->replay->used_ms + PLACES_MS;
+	if (now_ms < until)
+		return until;
+	chan_replay_done(ch);
+	return UINT64_MAX;
+}
+
+/* ---- The ring ---- */
+
+/* Notes where the record is; the newest of several with one rev wins. */
+static void note_place(struct replay *rp, const struct ring_rec *rec)
+{
+	if (rec->rev > 0 && !map_get(&rp->places, (uint64_t)rec->rev))
+		map_put(&rp->places, (uint64_t)rec->rev, (void *)(uintptr_t)rec->offset);
+}
+
+/* Records that came since the last look, back to those that are known. */
+static bool look_at_new(struct chan *ch, struct replay *rp)
+{
+	struct shm *shm = ch->wk->shm;
+	uint64_t newest, at;
+
+	if (ring_room_newest(shm, (unsigned)ch->wk->slot, ch->conv, &newest) < 0)
+		return false;
+	at = newest;
+	for (int i = 0; at > rp->newest; i++) {
+		struct ring_rec rec;
+
+		if (ring_room_prev(shm, ch->conv, at, &rec) < 0)
+			break;
+		if (i == WALK_MAX)
+			return false;
+		note_place(rp, &rec);
+		at = rec.prev;
+	}
+	if (!rp->newest)
+		rp->next = at;
+	rp->newest = newest;
+	return true;
+}
+
+/* Walks back until the place of REV is known, or it is clear that it cannot be. */
+static uint64_t place_of(struct chan *ch, struct replay *rp, int64_t rev)
+{
+	void *place = map_get(&rp->places, (uint64_t)rev);
+
+	for (int i = 0; !place && rp->next && i < WALK_MAX && rp->places.count < PLACES_MAX; i++) {
+		struct ring_rec rec;
+
+		if (ring_room_prev(ch->wk->shm, ch->conv, rp->next, &rec) < 0) {
+			rp->next = 0;
+			break;
+		}
+		note_place(rp, &rec);
+		rp->next = rec.prev;
+		if (rec.rev == rev)
+			place = map_get(&rp->places, (uint64_t)rev);
+	}
+	return (uintptr_t)place;
+}
+
+/* Copies event REV of the channel out of the ring; false when it is not there (any more). */
+static bool read_place(struct chan *ch, struct replay *rp, uint64_t place, int64_t rev, struct event *ret)
+{
+	struct ring_rec rec;
+
+	if (!place || ring_room_prev(ch->wk->shm, ch->conv, place, &rec) < 0)
+		return false;
+	buf_clear(&rp->copy);
+	buf_add(&rp->copy, rec.payload, rec.len);
+	return ring_room_check(ch->wk->shm, &rec) == 0 &&
+	       event_decode(rp->copy.p, rp->copy.len, ret) == 0 && ret->conv == ch->conv &&
+	       ret->rev == rev;
+}
+
+static struct replay *replay_get(struct chan *ch)
+{
+	struct replay *rp = ch->replay;
+
+	if (!rp)
+		rp = ch->replay = xcalloc(1, sizeof(*rp));
+	rp->used_ms = clock_mono_ms();
+	chan_set_due(ch); /* where it is aged */
+	return rp;
+}
+
+static bool share_is_used_up(const struct sub *sub)
+{
+	const struct buf *reply = sub->conn->reply;
+
+	return reply && reply->len >= SHARE_BYTES;
+}
+
+/* Sends what the ring has of the events after sub->rev without a hole; returns how many. */
+static int from_ring(struct sub *sub)
+{
+	struct chan *ch = sub->chan;
+	struct replay *rp = replay_get(ch);
+	struct event ev;
+	int n = 0;
+
+	if (ch->rev - sub->rev > PLACES_MAX || !look_at_new(ch, rp)) {
+		chan_replay_done(ch);
+		return 0;
+	}
+	while (n < SHARE_EVENTS && sub->rev < ch->rev && !share_is_used_up(sub)) {
+		int64_t rev = sub->rev + 1;
+
+		if (!read_place(ch, rp, place_of(ch, rp, rev), rev, &ev))
+			break;
+		deliver_single(sub, &ev);
+		sub->rev = rev;
+		n++;
+	}
+	if (rp->places.count >= PLACES_MAX)
+		chan_replay_done(ch);
+	worker_count(ch->wk, M_REPLAYED_RING, n);
+	return n;
+}
+
+/* ---- The database ---- */
+
+/* Rows between sub->rev and FIRST are not there any more: whoever asked for them must be told. */
+static void say_gap(struct sub *sub, int64_t first)
+{
+	struct conn *c = sub->conn;
+	const int64_t conv = sub->chan->conv;
+	struct cmd_id re = sub->re ? *sub->re : (struct cmd_id){0};
+	struct buf *b;
+	size_t mark;
+
+	worker_count(sub->chan->wk, M_GAPS, 1);
+	if (c->dialect == DIALECT_RAW) { /* the socket is the room: it goes on with what there is */
+		ws_conn_error(c, E_GAP, NULL, NULL, conv);
+		sub->rev = first - 1;
+		return;
+	}
+	chan_leave(sub, CONN_END_CLEAN);
+	if (c->dialect == DIALECT_SSE) {
+		sse_conn_gap(c, conv, first);
+		return;
+	}
+	b = ws_reply_begin(c, &mark);
+	native_add_gap(b, &re, conv, first);
+	ws_reply_end(c, b, mark);
+}
+
+static void send_row(struct sub *sub, const struct event_row *row)
+{
+	struct key_text key;
+	struct event ev;
+
+	if (chan_order_from_row(sub->chan->conv, row, &key, &ev))
+		deliver_single(sub, &ev);
+	sub->rev = row->rev;
+}
+
+/* The page's rows, as far as the channel has come. False: the subscription has ended in a gap. */
+static bool send_page(struct sub *sub, const struct db_result *res, int n, int64_t committed)
+{
+	const bool is_raw = sub->conn->dialect == DIALECT_RAW;
+	int i = 0;
+
+	for (; i < n; i++) {
+		struct event_row row;
+
+		event_row_get(res, i, &row);
+		if (row.rev > sub->chan->rev)
+			break; /* comes through the channel */
+		if (row.rev != sub->rev + 1) {
+			say_gap(sub, row.rev);
+			if (!is_raw)
+				return false;
+		}
+		send_row(sub, &row);
+		worker_count(sub->chan->wk, M_REPLAYED_DATABASE, 1);
+	}
+	if (i < PAGE && sub->rev < committed) { /* the log ends before what was committed */
+		say_gap(sub, committed + 1);
+		return is_raw;
+	}
+	return true;
+}
+
+/* Nothing can be done for SUB now; it is among those that wait for an answer or for their socket. */
+static void wait_for_it(struct sub *sub)
+{
+	list_remove(&sub->node);
+	list_append(&sub->chan->wk->subs_waiting, &sub->node);
+}
+
+static void go_on_soon(struct sub *sub)
+{
+	list_remove(&sub->node);
+	list_append(&sub->chan->wk->subs_replaying, &sub->node);
+	worker_kick(sub->chan->wk);
+}
+
+static void try_again_later(struct sub *sub)
+{
+	struct worker *wk = sub->chan->wk;
+
+	if (list_empty(&wk->subs_retrying))
+		wk->retry_at_ms = clock_mono_ms() + RETRY_MS;
+	list_remove(&sub->node);
+	list_append(&wk->subs_retrying, &sub->node);
+	worker_wake_in(wk, RETRY_MS);
+}
+
+static void on_page(void *arg, int err, const struct db_result *res)
+{
+	const int64_t committed = ((struct sub_ref *)arg)->rev;
+	struct sub *sub = sub_ref_take(arg);
+
+	if (!sub)
+		return;
+	if (err)
+		try_again_later(sub);
+	else if (send_page(sub, res, db_rows(res), committed))
+		go_on_soon(sub);
+}
+
+static void from_database(struct sub *sub)
+{
+	struct worker *wk = sub->chan->wk;
+	struct sub_ref *ref = sub_ref_new(sub);
+
+	wait_for_it(sub);
+	if (events_after(dbio_reader(wk), sub->chan->conv, sub->rev, PAGE, dbio_deadline(wk), on_page,
+			 ref, NULL) == 0)
+		return;
+	free(ref);
+	try_again_later(sub);
+}
+
+/* ---- Who goes on ---- */
+
+void chan_replay_start(struct sub *sub)
+{
+	sub->state = SUB_CATCHUP;
+	sub->is_paused = false;
+	go_on_soon(sub);
+}
+
+void chan_replay_resume(struct sub *sub)
+{
+	sub->is_paused = false;
+	if (sub->state == SUB_BEHIND)
+		chan_replay_start(sub);
+	else
+		go_on_soon(sub);
+}
+
+/* One share. Returns the number of events. */
+static int step(struct sub *sub)
+{
+	struct conn *c = sub->conn;
+	int n;
+
+	if (sub->rev >= sub->chan->rev) {
+		list_remove(&sub->node);
+		sub_go_on(sub);
+		return 0;
+	}
+	conn_flush(c);
+	wait_for_it(sub);
+	sub->is_paused = c->out != NULL;
+	if (sub->is_paused || c->state == CONN_DEAD)
+		return 0;
+	n = from_ring(sub);
+	if (n == 0) {
+		from_database(sub);
+	} else if (sub->rev < sub->chan->rev) {
+		go_on_soon(sub);
+	} else {
+		list_remove(&sub->node);
+		sub_go_on(sub);
+	}
+	return n;
+}
+
+static void take_retrying(struct worker *wk)
+{
+	struct list *node;
+
+	while ((node = list_first(&wk->subs_retrying))) {
+		list_remove(node);
+		list_append(&wk->subs_replaying, node);
+	}
+}
+
+void chan_replay_run(struct worker *wk)
+{
+	struct list todo, *node;
+	int budget = TURN_EVENTS;
+
+	if (!list_empty(&wk->subs_retrying)) {
+		uint64_t now = clock_mono_ms();
+
+		if (now >= wk->retry_at_ms)
+			take_retrying(wk);
+		else
+			worker_wake_in(wk, wk->retry_at_ms - now);
+	}
+	list_move(&todo, &wk->subs_replaying);
+	while ((node = list_first(&todo))) { /* going on may end others: no neighbour is safe */
+		if (budget > 0) {
+			/* a share costs something even when nothing comes of it */
+			budget -= 4 + step(list_entry(node, struct sub, node));
+			continue;
+		}
+		list_remove(node);
+		list_append(&wk->subs_replaying, node);
+	}
+	if (!list_empty(&wk->subs_replaying))
+		worker_kick(wk);
+}
+
+/* ---- Behind ---- */
+
+static void say_behind(struct sub *sub)
+{
+	struct conn *c = sub->conn;
+	size_t mark;
+	struct buf *b = ws_reply_begin(c, &mark);
+
+	native_add_behind(b, sub->chan->conv, sub->rev);
+	ws_reply_end(c, b, mark);
+	conn_flush(c); /* behind what is queued */
+}
+
+void chan_replay_behind(struct sub *sub, int64_t rev)
+{
+	sub_take_off(sub);
+	sub->rev = rev;
+	sub->state = SUB_BEHIND;
+	sub->is_paused = true;
+	sub->serial = ++sub->chan->wk->next_serial;
+	if (!sub->is_behind)
+		sub->behind_since_ms = clock_mono_ms();
+	sub->is_behind = sub->owes_state = true;
+	wait_for_it(sub);
+	worker_count(sub->chan->wk, M_BEHIND, 1);
+	if (dialect_is_native(sub->conn->dialect))
+		say_behind(sub);
+}
+
+static void look_for_late(struct list *subs, uint64_t since_ms,
+			  void (*on_late)(struct conn *c, void *arg), void *arg)
+{
+	struct list todo, *node;
+
+	list_move(&todo, subs);
+	while ((node = list_first(&todo))) {
+		struct sub *sub = list_entry(node, struct sub, node);
+
+		list_remove(node);
+		list_append(subs, node);
+		if (sub->is_behind && sub->behind_since_ms <= since_ms)
+			on_late(sub->conn, arg); /* which may end it, and others */
+	}
+}
+
+void chan_replay_late(struct worker *wk, uint64_t since_ms,
+		      void (*on_late)(struct conn *c, void *arg), void *arg)
+{
+	look_for_late(&wk->subs_waiting, since_ms, on_late, arg);
+	look_for_late(&wk->subs_replaying, since_ms, on_late, arg);
+	look_for_late(&wk->subs_retrying, since_ms, on_late, arg);
+}
