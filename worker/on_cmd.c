@@ -5,6 +5,8 @@
  */
 #include "worker/on_priv.h"
 
+#include "worker/resume.h"
+
 struct pending *pending_new(const struct conn *c, const struct cmd *cmd, int64_t conv)
 {
 	struct pending *p = xcalloc(1, sizeof(*p));
@@ -70,14 +72,19 @@ struct sub *cmd_sub(struct conn *c, const struct cmd *cmd)
 
 void on_ping(struct conn *c, const struct cmd *cmd)
 {
+	struct buf cursor = BUF_INIT, *b;
 	size_t mark;
-	struct buf *b = ws_reply_begin(c, &mark);
 
+	/* without a session the text stays empty */
+	if (!resume_cursor(c, &cursor) && c->state != CONN_WS)
+		return;
+	b = ws_reply_begin(c, &mark);
 	if (c->dialect == DIALECT_RAW)
 		raw_add_pong(b);
 	else
-		native_add_pong(b, &cmd->id);
+		native_add_pong_cursor(b, &cmd->id, buf_str(&cursor));
 	ws_reply_end(c, b, mark);
+	buf_done(&cursor);
 }
 
 typedef void cmd_handler(struct conn *c, const struct cmd *cmd);
@@ -85,7 +92,9 @@ typedef void cmd_handler(struct conn *c, const struct cmd *cmd);
 static cmd_handler *const handlers[OP_COUNT] = {
 	[OP_HELLO] = on_hello,	 [OP_SUB] = on_sub,	  [OP_UNSUB] = on_unsub,
 	[OP_SEND] = on_send,	 [OP_TYPING] = on_typing, [OP_HISTORY] = on_history,
-	[OP_RESUME] = on_resume, [OP_PING] = on_ping,
+	[OP_RESUME] = on_resume, [OP_PING] = on_ping,	  [OP_EDIT] = on_change,
+	[OP_DELETE] = on_change, [OP_RECOVER] = on_change, [OP_REACT] = on_change,
+	[OP_READ] = on_mark,	 [OP_DELIVERED] = on_mark, [OP_SYNC] = on_sync,
 };
 
 void on_cmd(struct conn *c, const struct cmd *cmd)

@@ -15,7 +15,7 @@ void on_cmd(struct conn *c, const struct cmd *cmd);
 
 /* One frame of the dialect: decodes and runs what is in it. */
 void on_raw_frame(struct conn *c, struct str text);
-void on_native_frame(struct conn *c, struct str text);
+void on_native_frame(struct conn *c, struct str payload);
 
 /* Says that a subscription stands: "connected" or "live". */
 void on_cmd_confirm(struct sub *sub);

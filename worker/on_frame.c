@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One text frame of a dialect: decoded, then each command in it is run.
+ * One frame of a dialect, text or MessagePack: decoded, then each command in it is run.
  */
 #include "proto/dialect_native.h"
 #include "proto/dialect_raw.h"
@@ -23,13 +23,15 @@ void on_raw_frame(struct conn *c, struct str text)
 	json_doc_free(&doc);
 }
 
-void on_native_frame(struct conn *c, struct str text)
+void on_native_frame(struct conn *c, struct str payload)
 {
 	const struct cmd_limits limits = worker_cmd_limits(conn_worker(c));
 	struct json_doc *doc = NULL;
 	struct fault fault;
+	int r = c->dialect == DIALECT_MSGPACK ? native_parse_msgpack(payload, &limits, &doc, &fault)
+					      : native_parse(payload, &limits, &doc, &fault);
 
-	if (native_parse(text, &limits, &doc, &fault) < 0) {
+	if (r < 0) {
 		ws_conn_fault(c, &fault, NULL, NULL, 0);
 		return;
 	}

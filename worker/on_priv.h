@@ -52,7 +52,17 @@ void on_unsub(struct conn *c, const struct cmd *cmd);
 void on_resume(struct conn *c, const struct cmd *cmd);
 void on_send(struct conn *c, const struct cmd *cmd);
 void on_history(struct conn *c, const struct cmd *cmd);
+void on_change(struct conn *c, const struct cmd *cmd); /* edit, delete, recover, react */
+void on_mark(struct conn *c, const struct cmd *cmd);   /* read, delivered */
+void on_sync(struct conn *c, const struct cmd *cmd);
 void on_typing(struct conn *c, const struct cmd *cmd);
 void on_ping(struct conn *c, const struct cmd *cmd);
+
+/*
+ * Reads what belongs to the confirmation of a subscription that is level, then says it with sub_say_live: answering RE,
+ * or of itself when RE is empty.
+ */
+void on_mark_confirm(struct sub *sub, const struct cmd_id *re);
+void sub_say_live(struct sub *sub, const struct cmd_id *re, int64_t unread);
 
 #endif

@@ -6,6 +6,8 @@
 #include "worker/on_priv.h"
 
 #include "shm/rooms.h"
+#include "worker/deliver.h"
+#include "worker/resume.h"
 
 void on_sub(struct conn *c, const struct cmd *cmd)
 {
@@ -24,6 +26,7 @@ void on_unsub(struct conn *c, const struct cmd *cmd)
 	if (!sub)
 		return;
 	chan_leave(sub, CONN_END_CLEAN);
+	resume_mark(c);
 	cmd_say_ok(c, cmd);
 }
 
@@ -35,22 +38,40 @@ void on_resume(struct conn *c, const struct cmd *cmd)
 		chan_rewind(sub, cmd->rev);
 }
 
-void on_cmd_confirm(struct sub *sub)
+void sub_say_live(struct sub *sub, const struct cmd_id *re, int64_t unread)
 {
 	const struct chan *ch = sub->chan;
+	struct native_live live = {.conv = ch->conv, .unread = unread};
+	uint32_t connections = 0, users = 0;
 	struct conn *c = sub->conn;
 	size_t mark;
-	struct buf *b = ws_reply_begin(c, &mark);
+	struct buf *b;
 
-	if (c->dialect == DIALECT_RAW) {
-		raw_add_connected(b, ch->conv, str_of(c->name), ch->rev);
-	} else {
-		struct native_live live = {.conv = ch->conv, .rev = ch->rev, .seq = ch->seq};
-		uint32_t connections = 0, users = 0;
+	if (sub->state == SUB_LIVE)
+		deliver_flush(sub->chan); /* all up to the rev that is said comes before */
+	if (c->state == CONN_DEAD)
+		return;
+	if (room_counts(ch->wk->shm, (unsigned)ch->wk->slot, ch->conv, &connections, &users) == 0)
+		live.members = users;
+	live.rev = sub_position(sub) < 0 ? ch->rev : sub_position(sub);
+	live.seq = ch->seq;
+	b = ws_reply_begin(c, &mark);
+	native_add_live(b, re, &live);
+	ws_reply_end(c, b, mark);
+}
 
-		if (room_counts(ch->wk->shm, (unsigned)ch->wk->slot, ch->conv, &connections, &users) == 0)
-			live.members = users;
-		native_add_live(b, sub->re, &live);
+void on_cmd_confirm(struct sub *sub)
+{
+	struct conn *c = sub->conn;
+	size_t mark;
+	struct buf *b;
+
+	if (c->dialect != DIALECT_RAW) {
+		on_mark_confirm(sub, sub->re);
+		resume_confirmed(sub);
+		return;
 	}
+	b = ws_reply_begin(c, &mark);
+	raw_add_connected(b, sub->chan->conv, str_of(c->name), sub->chan->rev);
 	ws_reply_end(c, b, mark);
 }

@@ -176,14 +176,14 @@ bool resume_cursor(struct conn *c, struct buf *b)
 	uint64_t id = c->id;
 	struct worker *wk = conn_worker(c);
 
+	if (!c->resume)
+		return false;
 	/* what the channels owe comes before what the cursor is part of */
 	for (struct sub *sub = c->subs; sub; sub = sub->next_of_conn) {
 		deliver_flush(sub->chan);
 		if (conn_find(wk, id) != c || !c->resume)
 			return false;
 	}
-	if (!c->resume)
-		return false;
 	cur.session = c->resume->session;
 	cur.pos = xcalloc(c->n_subs + 1, sizeof(*cur.pos));
 	for (struct sub *sub = c->subs; sub; sub = sub->next_of_conn) {

@@ -4,6 +4,7 @@
  * What is said on the socket afterwards is ws_conn.c's.
  */
 #include "proto/dialect_native.h"
+#include "proto/http_field.h"
 #include "proto/ws.h"
 #include "sql/rooms.h"
 #include "worker/call.h"
@@ -17,7 +18,7 @@
 /* What the 101 needs when it waits for the database. */
 struct handshake {
 	enum dialect dialect;
-	bool has_subprotocol;
+	const char *subprotocol; /* static; NULL: none was offered */
 	char accept[WS_ACCEPT_LEN + 1];
 };
 
@@ -30,15 +31,47 @@ static void answer_not_websocket(struct call *call)
 		   "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
 }
 
-/* Native sockets speak NATIVE_SUBPROTOCOL: offered among others, or nothing offered. */
+/* The notations of the native frames, by the subprotocol that names them. */
+static const struct {
+	enum dialect dialect;
+	const char *name;
+} subprotocols[] = {
+	{DIALECT_NATIVE, NATIVE_SUBPROTOCOL},
+	{DIALECT_MSGPACK, NATIVE_SUBPROTOCOL_MSGPACK},
+};
+
+/*
+ * The first of the client's list that is known here, which is in the client's order of preference
+ * (RFC 6455 section 4.1). Names are compared exactly.
+ */
+static int pick_subprotocol(struct str offered, struct handshake *h)
+{
+	struct str item;
+	size_t pos = 0;
+
+	while (http_list_next(offered, &pos, &item)) {
+		for (size_t i = 0; i < ARRAY_LEN(subprotocols); i++) {
+			if (!str_eq(item, str_of(subprotocols[i].name)))
+				continue;
+			h->dialect = subprotocols[i].dialect;
+			h->subprotocol = subprotocols[i].name;
+			return 0;
+		}
+	}
+	return -ERR_UNSUPPORTED;
+}
+
+/* A native socket without a subprotocol speaks the first of the table. */
 static int check_subprotocol(const struct http_request *req, struct handshake *h)
 {
-	if (h->dialect != DIALECT_NATIVE || !http_header_count(req, "Sec-WebSocket-Protocol"))
-		return 0;
-	if (!http_header_has(req, "Sec-WebSocket-Protocol", NATIVE_SUBPROTOCOL))
-		return -ERR_UNSUPPORTED;
-	h->has_subprotocol = true;
-	return 0;
+	struct buf offered = BUF_INIT;
+	int r = 0;
+
+	if (h->dialect == DIALECT_NATIVE &&
+	    http_header_join(req, "Sec-WebSocket-Protocol", &offered))
+		r = pick_subprotocol(buf_str(&offered), h);
+	buf_done(&offered);
+	return r;
 }
 
 /*
@@ -83,8 +116,8 @@ static void handshake_finish(struct call *call, const struct handshake *h, int64
 	buf_printf(&fields,
 		   "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n",
 		   h->accept);
-	if (h->has_subprotocol)
-		buf_add_cstr(&fields, "Sec-WebSocket-Protocol: " NATIVE_SUBPROTOCOL "\r\n");
+	if (h->subprotocol)
+		buf_printf(&fields, "Sec-WebSocket-Protocol: %s\r\n", h->subprotocol);
 	call_add_fields(call, &fields);
 	http_add_head(conn_reply(c), &(struct http_head){
 					     .status = 101,

@@ -34,6 +34,38 @@ static void test_upgrade_native(void **state)
 	check_status(SHAKE("/ws") "Sec-WebSocket-Protocol: roomd.v9\r\n\r\n", 400);
 }
 
+/* RFC 6455 section 4.1: offered in order of preference; the answer names one of them. */
+static void check_subprotocol(const char *offered, enum dialect dialect, const char *named)
+{
+	char text[512], want[128];
+	struct str s;
+
+	snprintf(text, sizeof(text), SHAKE("/ws") "%s\r\n", offered);
+	snprintf(want, sizeof(want), "Sec-WebSocket-Protocol: %s\r\n", named);
+	s = stand_ask(text);
+	assert_int_equal(answer_status(s), 101);
+	assert_contains(s, want);
+	assert_int_equal(answer_count(s, "Sec-WebSocket-Protocol:"), 1);
+	assert_int_equal(ws.dialect, dialect);
+}
+
+static void test_subprotocols(void **state)
+{
+	(void)state;
+	check_subprotocol("Sec-WebSocket-Protocol: roomd.v1.msgpack\r\n", DIALECT_MSGPACK,
+			  "roomd.v1.msgpack");
+	check_subprotocol("Sec-WebSocket-Protocol: roomd.v1.msgpack, roomd.v1\r\n",
+			  DIALECT_MSGPACK, "roomd.v1.msgpack");
+	check_subprotocol("Sec-WebSocket-Protocol: roomd.v1, roomd.v1.msgpack\r\n",
+			  DIALECT_NATIVE, "roomd.v1");
+	check_subprotocol("Sec-WebSocket-Protocol: roomd.v2\r\n"
+			  "Sec-WebSocket-Protocol: roomd.v1.msgpack\r\n",
+			  DIALECT_MSGPACK, "roomd.v1.msgpack");
+	check_status(SHAKE("/ws") "Sec-WebSocket-Protocol: ROOMD.V1\r\n\r\n", 400);
+	check_status(SHAKE("/ws") "Sec-WebSocket-Protocol: roomd.v1.msgpack2\r\n\r\n", 400);
+	check_status(SHAKE("/ws") "Sec-WebSocket-Protocol: \r\n\r\n", 400);
+}
+
 static void test_upgrade_refused(void **state)
 {
 	struct str s;
@@ -116,6 +148,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		STAND_TEST(test_upgrade_native),
+		STAND_TEST(test_subprotocols),
 		STAND_TEST(test_upgrade_refused),
 		STAND_TEST(test_upgrade_raw),
 		STAND_TEST(test_upgrade_by_uuid),

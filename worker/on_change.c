@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Changes of messages that were sent: edit, delete, recover, react.
+ * What is allowed and what a change does is sql/changes.h's; storing and announcing is persist.c's.
+ */
+#include "worker/on_priv.h"
+
+#include "sql/changes.h"
+#include "worker/persist.h"
+
+#define RECOVER_DAYS 30 /* how long a deletion can be taken back */
+
+static enum kind kind_of(const struct cmd *cmd)
+{
+	switch (cmd->op) {
+	case OP_EDIT:
+		return KIND_MESSAGE_EDIT;
+	case OP_DELETE:
+		return KIND_MESSAGE_DELETE;
+	case OP_RECOVER:
+		return KIND_MESSAGE_RECOVER;
+	default:
+		return cmd->on ? KIND_REACTION_SET : KIND_REACTION_UNSET;
+	}
+}
+
+static void on_changed(struct worker *wk, void *arg, const struct persist_result *res)
+{
+	struct pending *p = arg;
+	struct conn *c = pending_conn(p);
+
+	(void)wk;
+	if (res->error) {
+		pending_refuse(p, res->error);
+	} else if (c && p->re.len) {
+		struct event ev = *res->event;
+		size_t mark;
+		struct buf *b = ws_reply_begin(c, &mark);
+
+		if (!ev.rev && res->answer) /* it was so already: no event, this is where the log stands */
+			ev.rev = res->answer->rev;
+		native_add_changed(b, &p->re, &ev, res->is_duplicate);
+		ws_reply_end(c, b, mark);
+	}
+	free(p);
+}
+
+void on_change(struct conn *c, const struct cmd *cmd)
+{
+	const struct log_change change = {
+		.kind = kind_of(cmd),
+		.conv = cmd->conv,
+		.actor = c->user,
+		.client_msg_id = cmd->key_uuid,
+		.target_rev = cmd->target_rev,
+		.content = cmd->content,
+		.key = cmd->emoji,
+		.recover_days = RECOVER_DAYS,
+	};
+	struct pending *p;
+
+	if (!cmd_sub(c, cmd))
+		return;
+	p = pending_new(c, cmd, cmd->conv);
+	if (persist_change(conn_worker(c), &change, str_of(c->name), on_changed, p) < 0) {
+		free(p);
+		cmd_refuse(c, cmd, E_UNAVAILABLE);
+	}
+}
