@@ -248,13 +248,14 @@ static int drop_one(struct shm *shm, unsigned me, unsigned dead, uint32_t idx, u
 		    : adopt(shm, me, dead, idx, until_ms);
 }
 
-int presence_drop_slot(struct shm *shm, unsigned me, unsigned dead_slot, uint64_t grace_until_ms,
-		       void (*on_typing)(void *arg, int64_t conv), void *arg)
+int presence_drop_part(struct shm *shm, unsigned me, unsigned dead_slot, uint64_t grace_until_ms,
+		       uint32_t *pos, uint32_t budget)
 {
 	uint32_t high = pool_high(shm, POOL_MEMBERS);
-	int n = 0, r = 0;
+	uint32_t end = high - *pos > budget ? *pos + budget : high;
+	int n = 0, r;
 
-	for (uint32_t i = 1; i <= high; i++) {
+	for (uint32_t i = *pos + 1; i <= end; *pos = i++) {
 		struct shm_rec *rec = rec_at(shm, POOL_MEMBERS, i);
 		int64_t conv = rec_key(rec);
 
@@ -272,6 +273,17 @@ int presence_drop_slot(struct shm *shm, unsigned me, unsigned dead_slot, uint64_
 		if (r < 0)
 			return r;
 	}
-	r = typing_drop_slot(shm, me, dead_slot, on_typing, arg);
+	if (*pos == high)
+		*pos = UINT32_MAX;
+	return n;
+}
+
+int presence_drop_slot(struct shm *shm, unsigned me, unsigned dead_slot, uint64_t grace_until_ms,
+		       void (*on_typing)(void *arg, int64_t conv), void *arg)
+{
+	uint32_t pos = 0;
+	int n = presence_drop_part(shm, me, dead_slot, grace_until_ms, &pos, UINT32_MAX);
+	int r = n < 0 ? n : typing_drop_slot(shm, me, dead_slot, on_typing, arg);
+
 	return r < 0 ? r : n;
 }

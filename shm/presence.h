@@ -59,6 +59,13 @@ int roster_read(struct shm *shm, unsigned me, int64_t conv,
 		void (*on_user)(void *arg, int64_t user, struct str name), void *arg) MUST_CHECK;
 
 /*
+ * The next part of it, members only: BUDGET records of the table from *POS (first 0) on. Afterwards *POS is
+ * UINT32_MAX when all were looked at. Returns the number of records converted, or -ERR_TIMEOUT.
+ */
+int presence_drop_part(struct shm *shm, unsigned me, unsigned dead_slot, uint64_t grace_until_ms,
+		       uint32_t *pos, uint32_t budget) MUST_CHECK;
+
+/*
  * The part of recover_slot for members and typing: every record of DEAD_SLOT becomes a lingering
  * one of slot ME until GRACE_UNTIL_MS, its typing marks go (ON_TYPING, may be NULL, for each room
  * that lost one), its bits and counts are cleared. May be repeated, also after a death in the

@@ -140,40 +140,99 @@ static void slot_mark_clean(struct shm *shm, unsigned me, unsigned dead)
 	metric_add(shm, me, M_RECOVERIES, 1);
 }
 
-/* With the claim held. */
-static int recover_claimed(struct shm *shm, unsigned me, unsigned dead, uint64_t grace_until_ms,
-			   const struct recover_calls *calls, struct recover_result *ret)
-{
-	int r;
+/* ---- The recovery of one slot, in steps that may all be repeated ---- */
 
+static int step_claimed(struct shm *shm, unsigned me, struct recover_run *run)
+{
 	FAULT_POINT("recover.claimed");
-	if (dead == me) { /* the former process's timers: set again below */
+	if (run->dead == me) { /* the former process's timers: set again below */
 		wheel_reset(&shm->slots[me].member_wheel);
 		wheel_reset(&shm->slots[me].typing_wheel);
 	}
-	inherit_lists(shm, me, dead);
+	inherit_lists(shm, me, run->dead);
 	FAULT_POINT("recover.inherited");
-	r = locks_heal(shm, me, dead);
-	if (r < 0)
-		return r;
-	r = presence_drop_slot(shm, me, dead, grace_until_ms, calls->on_typing, calls->arg);
-	if (r < 0)
-		return r;
-	ret->members = (uint32_t)r;
-	r = users_settle(shm, me, dead);
-	if (r < 0)
-		return r;
-	FAULT_POINT("recover.dropped");
-	ret->inflight = atomic_load(&shm->slots[me].inherited_n);
-	ret->wake = ring_wake_forgotten(shm);
-	slot_mark_clean(shm, me, dead);
+	run->step = RECOVER_LOCKS;
 	return 0;
 }
 
-int recover_slot(struct shm *shm, unsigned me, unsigned dead_slot, uint64_t grace_until_ms,
-		 const struct recover_calls *calls, struct recover_result *ret)
+static int step_locks(struct shm *shm, unsigned me, struct recover_run *run)
 {
-	struct recover_result result = {0};
+	run->step = RECOVER_MEMBERS;
+	run->pos = 0;
+	return locks_heal(shm, me, run->dead);
+}
+
+static int step_members(struct shm *shm, unsigned me, struct recover_run *run, uint32_t budget)
+{
+	int r = presence_drop_part(shm, me, run->dead, run->grace_until_ms, &run->pos, budget);
+
+	if (r < 0)
+		return r;
+	run->result.members += (uint32_t)r;
+	if (run->pos == UINT32_MAX)
+		run->step = RECOVER_TYPING;
+	return 0;
+}
+
+static int step_typing(struct shm *shm, unsigned me, struct recover_run *run,
+		       const struct recover_calls *calls)
+{
+	run->step = RECOVER_USERS;
+	run->pos = 0;
+	return typing_drop_slot(shm, me, run->dead, calls->on_typing, calls->arg);
+}
+
+/* Of a slot that goes on with its members the counts must be found; of any other nothing is left. */
+static int step_users(struct shm *shm, unsigned me, struct recover_run *run, uint32_t budget)
+{
+	int r;
+
+	if (run->dead != me) {
+		r = users_forget_part(shm, me, run->dead, &run->pos, budget);
+	} else {
+		run->pos = UINT32_MAX;
+		r = users_settle(shm, me, me);
+	}
+	if (r == 0 && run->pos == UINT32_MAX)
+		run->step = RECOVER_END;
+	return r;
+}
+
+static int step_end(struct shm *shm, unsigned me, struct recover_run *run)
+{
+	FAULT_POINT("recover.dropped");
+	run->result.inflight = atomic_load(&shm->slots[me].inherited_n);
+	run->result.wake = ring_wake_forgotten(shm);
+	slot_mark_clean(shm, me, run->dead);
+	run->step = RECOVER_DONE;
+	return 0;
+}
+
+static int step_next(struct shm *shm, unsigned me, const struct recover_calls *calls, uint32_t budget,
+		     struct recover_run *run)
+{
+	switch (run->step) {
+	case RECOVER_CLAIMED:
+		return step_claimed(shm, me, run);
+	case RECOVER_LOCKS:
+		return step_locks(shm, me, run);
+	case RECOVER_MEMBERS:
+		return step_members(shm, me, run, budget);
+	case RECOVER_TYPING:
+		return step_typing(shm, me, run, calls);
+	case RECOVER_USERS:
+		return step_users(shm, me, run, budget);
+	case RECOVER_END:
+		return step_end(shm, me, run);
+	case RECOVER_DONE:
+		break;
+	}
+	return 0;
+}
+
+int recover_begin(struct shm *shm, unsigned me, unsigned dead_slot, uint64_t grace_until_ms,
+		  struct recover_run *ret)
+{
 	int r;
 
 	if (dead_slot >= shm->geo.n_slots || !needs_recovery(shm, me, dead_slot))
@@ -183,13 +242,57 @@ int recover_slot(struct shm *shm, unsigned me, unsigned dead_slot, uint64_t grac
 		return -ERR_AGAIN;
 	if (r == -ERR_DIRTY) /* a claim guards steps that may all be repeated */
 		lock_clean(shm, LOCK_RECOVER, dead_slot, me);
-	r = -ERR_NOENT;
-	if (needs_recovery(shm, me, dead_slot)) /* nobody finished meanwhile */
-		r = recover_claimed(shm, me, dead_slot, grace_until_ms, calls, &result);
-	lock_drop(shm, LOCK_RECOVER, dead_slot, me);
-	if (!r)
-		*ret = result;
+	if (!needs_recovery(shm, me, dead_slot)) { /* somebody finished meanwhile */
+		lock_drop(shm, LOCK_RECOVER, dead_slot, me);
+		return -ERR_NOENT;
+	}
+	*ret = (struct recover_run){.dead = dead_slot, .grace_until_ms = grace_until_ms};
+	return 0;
+}
+
+int recover_step(struct shm *shm, unsigned me, const struct recover_calls *calls, uint32_t budget,
+		 struct recover_run *run)
+{
+	int r = step_next(shm, me, calls, budget, run);
+
+	if (r == 0 && run->step != RECOVER_DONE)
+		return -ERR_AGAIN;
+	lock_drop(shm, LOCK_RECOVER, run->dead, me);
 	return r;
+}
+
+void recover_abandon(struct shm *shm, unsigned me, struct recover_run *run)
+{
+	lock_drop(shm, LOCK_RECOVER, run->dead, me);
+}
+
+int recover_slot(struct shm *shm, unsigned me, unsigned dead_slot, uint64_t grace_until_ms,
+		 const struct recover_calls *calls, struct recover_result *ret)
+{
+	struct recover_run run;
+	int r = recover_begin(shm, me, dead_slot, grace_until_ms, &run);
+
+	if (r < 0)
+		return r;
+	do
+		r = recover_step(shm, me, calls, UINT32_MAX, &run);
+	while (r == -ERR_AGAIN);
+	if (!r)
+		*ret = run.result;
+	return r;
+}
+
+uint32_t recover_rooms(const struct shm *shm, uint32_t *pos, int64_t *ret_convs, uint32_t max)
+{
+	uint32_t high = pool_high(shm, POOL_ROOMS), n = 0;
+
+	while (n < max && *pos < high) {
+		const struct shm_rec *rec = rec_at(shm, POOL_ROOMS, ++*pos);
+
+		if (rec_state(rec) == REC_LIVE && rec_key(rec) > 0)
+			ret_convs[n++] = rec_key(rec);
+	}
+	return n;
 }
 
 uint32_t recover_inherited(struct shm *shm, unsigned me, int64_t *ret_convs, uint32_t max,
@@ -201,6 +304,19 @@ uint32_t recover_inherited(struct shm *shm, unsigned me, int64_t *ret_convs, uin
 	memcpy(ret_convs, s->inherited, n * sizeof(*ret_convs));
 	*ret_is_all = atomic_load(&s->inherited_all);
 	return n;
+}
+
+void recover_inherit(struct shm *shm, unsigned me, int64_t conv)
+{
+	const struct shm_slot *s = &shm->slots[me];
+	uint32_t n = atomic_load(&s->inherited_n);
+
+	if (atomic_load(&s->inherited_all))
+		return;
+	for (uint32_t i = 0; i < n; i++)
+		if (s->inherited[i] == conv)
+			return;
+	inherit(shm, me, conv);
 }
 
 /*

@@ -227,6 +227,34 @@ int users_settle(struct shm *shm, unsigned me, unsigned slot)
 	return r;
 }
 
+int users_forget_part(struct shm *shm, unsigned me, unsigned slot, uint32_t *pos, uint32_t budget)
+{
+	uint32_t high = pool_high(shm, POOL_USERS);
+	uint32_t end = high - *pos > budget ? *pos + budget : high;
+
+	for (uint32_t i = *pos + 1; i <= end; *pos = i++) {
+		struct shm_user *u = user_at(shm, i);
+		int64_t user = rec_key(&u->rec);
+		int r;
+
+		if (rec_state(&u->rec) != REC_LIVE || !refs_get(u, slot))
+			continue;
+		r = users_lock(shm, me, user_shard(shm, user));
+		if (r < 0)
+			return r;
+		if (rec_state(&u->rec) == REC_LIVE && rec_key(&u->rec) == user) {
+			refs_set(u, slot, 0);
+			r = user_free_unused(shm, me, i);
+		}
+		users_unlock(shm, me, user);
+		if (r < 0)
+			return r;
+	}
+	if (*pos == high)
+		*pos = UINT32_MAX;
+	return 0;
+}
+
 /* The shard is held; the caller fills its own. */
 static void info_fill(const struct shm *shm, uint32_t idx, struct user_info *ret)
 {

@@ -165,6 +165,13 @@ int user_unref(struct shm *shm, unsigned me, unsigned slot, int64_t user, uint32
 struct str user_name_at(const struct shm *shm, uint32_t idx);
 /* Makes SLOT's reference counts those of its entries, which must not change meanwhile. */
 int users_settle(struct shm *shm, unsigned me, unsigned slot) MUST_CHECK;
+
+/*
+ * For a slot that has no entry left: no user is counted for it any more. BUDGET records from *POS (first 0)
+ * on; afterwards *POS is UINT32_MAX when all were looked at.
+ */
+int users_forget_part(struct shm *shm, unsigned me, unsigned slot, uint32_t *pos,
+		      uint32_t budget) MUST_CHECK;
 /* With the shard's lock held: frees the user when nobody refers to it. */
 int user_free_unused(struct shm *shm, unsigned me, uint32_t idx) MUST_CHECK;
 
