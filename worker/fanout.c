@@ -9,16 +9,20 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/list.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "shm/recover.h"
 #include "shm/ring.h"
 #include "shm/rooms.h"
 #include "sql/events.h"
+#include "sql/rooms.h"
 #include "worker/chan_order.h"
 #include "worker/dbio.h"
 
 #define REPUBLISH_PAGE 500	/* events in one query */
-#define REPUBLISH_RETRY 0.5	/* seconds, after a database error */
+#define REPUBLISH_RETRY 0.2	/* seconds, after a database error */
+#define REPUBLISH_RUNNING 32	/* conversations at once: others ask the database, too */
 
 void fanout_wake(struct worker *wk, uint64_t slots)
 {
@@ -116,39 +120,74 @@ void fanout_typing(struct worker *wk, int64_t conv, int64_t user, bool on)
 	fanout_publish(wk, &ev, 1);
 }
 
-void fanout_conversation_closed(struct worker *wk, int64_t conv, int64_t rev, int64_t seq, int64_t at_ms)
-{
-	const struct event ev = {
-		.type = EVT_CONVERSATION_CLOSE,
-		.conv = conv,
-		.rev = rev,
-		.seq = seq,
-		.at_ms = at_ms,
-	};
-
-	fanout_publish(wk, &ev, 1);
-}
-
 /* ---- Announcing from the log ---- */
 
+/* One conversation on its way: settle, perhaps look for the head, then page after page. */
 struct republish {
 	struct worker *wk;
 	int64_t conv, after;
+	struct list node; /* in fanout.waiting, or none */
+	ev_timer retry;
+	bool is_again; /* asked for once more meanwhile: what was read then may be too old */
 };
 
-static void republish_next(struct republish *rp);
-static void republish_start(struct republish *rp);
+struct fanout {
+	struct map open;     /* conversation id -> struct republish, owned */
+	struct list waiting; /* struct republish.node: not begun */
+	unsigned n_running;
+};
 
-static void on_republish_retry(int revents, void *arg)
+static void republish_start(struct republish *rp);
+static void republish_next(struct republish *rp);
+
+static struct fanout *fanout_of(struct worker *wk)
 {
+	if (!wk->fanout) {
+		wk->fanout = xcalloc(1, sizeof(*wk->fanout));
+		list_init(&wk->fanout->waiting);
+	}
+	return wk->fanout;
+}
+
+static void run_waiting(struct fanout *f)
+{
+	struct list *node;
+
+	while (f->n_running < REPUBLISH_RUNNING && (node = list_first(&f->waiting))) {
+		list_remove(node);
+		f->n_running++;
+		republish_start(list_entry(node, struct republish, node));
+	}
+}
+
+static void on_republish_retry(EV_P_ ev_timer *w, int revents)
+{
+	(void)loop;
 	(void)revents;
-	republish_start(arg);
+	republish_start(w->data);
+}
+
+static void republish_later(struct republish *rp)
+{
+	ev_timer_set(&rp->retry, REPUBLISH_RETRY, 0.);
+	ev_timer_start(rp->wk->loop, &rp->retry);
 }
 
 static void republish_done(struct republish *rp)
 {
-	recover_announced(rp->wk->shm, (unsigned)rp->wk->slot, rp->conv);
+	struct worker *wk = rp->wk;
+	struct fanout *f = wk->fanout;
+
+	if (rp->is_again) {
+		rp->is_again = false;
+		republish_start(rp);
+		return;
+	}
+	recover_announced(wk->shm, (unsigned)wk->slot, rp->conv);
+	map_del(&f->open, (uint64_t)rp->conv);
 	free(rp);
+	f->n_running--;
+	run_waiting(f);
 }
 
 static void on_republish(void *arg, int err, const struct db_result *res)
@@ -161,7 +200,7 @@ static void on_republish(void *arg, int err, const struct db_result *res)
 	size_t n_events = 0;
 
 	if (err) {
-		ev_once(wk->loop, -1, 0, REPUBLISH_RETRY, on_republish_retry, rp);
+		republish_later(rp);
 		return;
 	}
 	events = xcalloc((size_t)n + 1, sizeof(*events));
@@ -188,39 +227,77 @@ static void republish_next(struct republish *rp)
 {
 	if (events_after(dbio_reader(rp->wk), rp->conv, rp->after, REPUBLISH_PAGE, 0, on_republish, rp,
 			 NULL) < 0)
-		ev_once(rp->wk->loop, -1, 0, REPUBLISH_RETRY, on_republish_retry, rp);
+		republish_later(rp);
+}
+
+/*
+ * Nothing was announced since the conversation's room was made, so where to begin is not known. The newest
+ * event alone tells everybody: who lacks earlier ones reads them as a hole.
+ */
+static void on_republish_head(void *arg, int err, const struct room *room)
+{
+	struct republish *rp = arg;
+
+	if (err && err != -ERR_NOENT) {
+		republish_later(rp);
+	} else if (err || room->rev == 0) {
+		republish_done(rp);
+	} else {
+		rp->after = room->rev - 1;
+		republish_next(rp);
+	}
 }
 
 static void on_republish_settled(void *arg, int err)
 {
 	struct republish *rp = arg;
+	struct worker *wk = rp->wk;
+	struct room_info info;
 
-	if (err)
-		ev_once(rp->wk->loop, -1, 0, REPUBLISH_RETRY, on_republish_retry, rp);
-	else
+	if (err) {
+		republish_later(rp);
+	} else if (room_read(wk->shm, (unsigned)wk->slot, rp->conv, &info) < 0) {
+		republish_done(rp); /* without members on this node there is nobody to tell */
+	} else if (info.published_rev) {
+		rp->after = info.published_rev;
 		republish_next(rp);
+	} else if (room_info(dbio_reader(wk), rp->conv, NULL, 0, on_republish_head, rp, NULL) < 0) {
+		republish_later(rp);
+	}
 }
 
 /* A dead worker's transaction may be running still: only after it has ended does the log hold everything. */
 static void republish_start(struct republish *rp)
 {
-	if (events_settle(dbio_reader(rp->wk), rp->conv, 0, on_republish_settled, rp, NULL) < 0)
-		ev_once(rp->wk->loop, -1, 0, REPUBLISH_RETRY, on_republish_retry, rp);
+	if (!rp->wk->reader ||
+	    events_settle(dbio_reader(rp->wk), rp->conv, 0, on_republish_settled, rp, NULL) < 0)
+		republish_later(rp);
 }
 
 void fanout_republish(struct worker *wk, int64_t conv)
 {
-	struct republish *rp;
-	struct room_info info;
+	struct fanout *f = fanout_of(wk);
+	struct republish *rp = map_get(&f->open, (uint64_t)conv);
 
-	/* without members on this node there is nobody to tell */
-	if (room_read(wk->shm, (unsigned)wk->slot, conv, &info) < 0) {
-		recover_announced(wk->shm, (unsigned)wk->slot, conv);
+	recover_inherit(wk->shm, (unsigned)wk->slot, conv);
+	if (rp) {
+		rp->is_again = list_empty(&rp->node); /* one that waits will see everything */
 		return;
 	}
 	rp = xcalloc(1, sizeof(*rp));
-	*rp = (struct republish){wk, conv, info.published_rev};
-	republish_start(rp);
+	rp->wk = wk;
+	rp->conv = conv;
+	ev_timer_init(&rp->retry, on_republish_retry, 0., 0.);
+	rp->retry.data = rp;
+	map_put(&f->open, (uint64_t)conv, rp);
+	list_init(&rp->node);
+	list_append(&f->waiting, &rp->node);
+	run_waiting(f);
+}
+
+bool fanout_is_idle(const struct worker *wk)
+{
+	return !wk->fanout || wk->fanout->open.count == 0;
 }
 
 void fanout_ensure(struct worker *wk, int64_t conv, int64_t rev)
@@ -229,4 +306,24 @@ void fanout_ensure(struct worker *wk, int64_t conv, int64_t rev)
 
 	if (room_read(wk->shm, (unsigned)wk->slot, conv, &info) == 0 && info.published_rev < rev)
 		fanout_republish(wk, conv);
+}
+
+void fanout_close(struct worker *wk)
+{
+	struct fanout *f = wk->fanout;
+	uint32_t pos = 0;
+	uint64_t key;
+	void *value;
+
+	if (!f)
+		return;
+	while (map_next(&f->open, &pos, &key, &value)) {
+		struct republish *rp = value;
+
+		ev_timer_stop(wk->loop, &rp->retry);
+		free(rp);
+	}
+	map_done(&f->open);
+	free(f);
+	wk->fanout = NULL;
 }

@@ -26,16 +26,20 @@ uint64_t fanout_presence(struct worker *wk, int64_t conv, int64_t user, struct s
 /* The set of typing users of a conversation changed. */
 void fanout_typing(struct worker *wk, int64_t conv, int64_t user, bool on);
 
-/* The conversation was closed with this event of its log. */
-void fanout_conversation_closed(struct worker *wk, int64_t conv, int64_t rev, int64_t seq, int64_t at_ms);
-
 /* Announces event REV of CONV unless this node has done so: a repeated send cannot tell. */
 void fanout_ensure(struct worker *wk, int64_t conv, int64_t rev);
 
 /*
  * Announces what the log of CONV holds beyond what this node has published: after a crash, or when it is
- * unknown whether an earlier announcement was made. Receivers drop what they had.
+ * unknown whether an earlier announcement was made. Receivers drop what they had. Until it is done the
+ * conversation stands in this slot's inherited list, so that another worker does it should this one die.
  */
 void fanout_republish(struct worker *wk, int64_t conv);
+
+/* True when no announcement from the log is under way. */
+bool fanout_is_idle(const struct worker *wk);
+
+/* Announcements under way are given up; the inherited list has them still. */
+void fanout_close(struct worker *wk);
 
 #endif

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Gathers sends while the previous batch is under way, commits them as one, then announces and acknowledges.
- * The statement and its retries are sql/batch's, the ring is fanout.c's.
+ * Gathers sends and changes while the previous round is under way, commits them, then announces and
+ * acknowledges. The statements and their retries are sql/'s, the ring is fanout.c's.
+ *
+ * A round is one batch of messages and some single changes, on the writer's connection together. What one
+ * actor does in one conversation keeps its order, because a round never holds a change and anything else
+ * with the same actor and conversation, and rounds follow each other.
  */
 #include "worker/persist.h"
 
@@ -9,297 +13,434 @@
 #include "base/fault.h"
 #include "base/list.h"
 #include "base/log.h"
-#include "proto/json.h"
+#include "base/map.h"
 #include "shm/slots.h"
-#include "sql/batch.h"
 #include "worker/dbio.h"
 #include "worker/fanout.h"
+#include "worker/persist_priv.h"
 
-/* One message on its way; strings are copies behind the structure. */
-struct send {
-	struct list node;
-	struct event event;
-	uint64_t queued_ms;
-	persist_done_fn *done; /* NULL once answered */
-	void *arg;
-	char bytes[];
-};
+#define CHANGES_MAX 64	 /* in one round: what the connection's pipeline takes */
+#define LOOK_MAX 8192	 /* queued items looked at to fill a round */
+#define PAUSE_MIN_MS 100 /* after the server could not store a round, doubling */
+#define PAUSE_MAX_MS 1000
 
-/* What is under way in the database: rows in the order of the answers. */
-struct batch {
+/* What is under way in the database. */
+struct round {
 	struct worker *wk;
-	size_t n;
-	struct send *sends[]; /* owned */
+	size_t n_rows, n_changes;
+	unsigned n_open; /* the batch and the changes that are not answered */
+	struct item *items[]; /* owned; rows in the order of the batch's answers, then changes */
 };
 
 struct persist {
-	struct list queue; /* struct send.node */
-	size_t n_queued;
-	struct batch *batch; /* NULL: the writer is free */
+	struct list queue; /* struct item.node */
+	size_t n_queued, n_changes; /* all; the changes among them */
+	struct round *round; /* NULL: the writer is free */
+	uint64_t expire_ms;  /* the end of the oldest that is not answered; 0 = look */
+	uint64_t pause_ms, pause_until_ms;
 	struct log_rate rate;
 };
 
-static struct str keep(char **at, struct str s)
+static void show_queue(const struct worker *wk)
 {
-	char *start = *at;
-
-	if (s.len)
-		memcpy(start, s.p, s.len);
-	*at += s.len;
-	return (struct str){start, s.len};
+	metric_set(wk->shm, (unsigned)wk->slot, M_PERSIST_QUEUE, (int64_t)wk->persist->n_queued);
 }
 
-static struct send *send_new(const struct event *ev)
+static uint64_t expires_at(const struct worker *wk, const struct item *it)
 {
-	size_t len = ev->actor_name.len + ev->content.len + ev->client_id.len;
-	struct send *s = xmalloc(sizeof(*s) + len);
-	char *at = s->bytes;
-
-	list_init(&s->node);
-	s->event = *ev;
-	s->event.type = EVT_MESSAGE_NEW;
-	s->event.actor_name = keep(&at, ev->actor_name);
-	s->event.content = keep(&at, ev->content);
-	s->event.client_id = keep(&at, ev->client_id);
-	if (uuid_is_zero(&s->event.client_msg_id))
-		s->event.client_msg_id = uuid_v7();
-	s->queued_ms = clock_mono_ms();
-	return s;
+	return it->queued_ms + (uint64_t)wk->settings->persist_wait_max;
 }
 
-static void answer(struct worker *wk, struct send *s, enum proto_error error, bool is_duplicate)
+static void answer(struct worker *wk, struct item *it, const struct log_change_answer *a)
 {
-	const struct persist_result res = {error, is_duplicate, &s->event};
-	persist_done_fn *done = s->done;
+	const struct persist_result res = {it->error, it->is_duplicate, &it->event, a};
+	persist_done_fn *done = it->done;
 
-	if (error)
+	if (it->error)
 		worker_count(wk, M_MESSAGES_REFUSED, 1);
-	else if (is_duplicate)
+	else if (it->is_duplicate)
 		worker_count(wk, M_MESSAGES_DUPLICATE, 1);
-	s->done = NULL;
+	it->done = NULL;
 	if (done)
-		done(wk, s->arg, &res);
+		done(wk, it->arg, &res);
+}
+
+static void refuse(struct worker *wk, struct item *it, enum proto_error error)
+{
+	it->error = error;
+	answer(wk, it, NULL);
+}
+
+/* ---- The queue ---- */
+
+static void queue_take(struct persist *p, struct item *it)
+{
+	list_remove(&it->node);
+	p->n_queued--;
+	p->n_changes -= item_is_change(it);
+}
+
+static void queue_put(struct persist *p, struct item *it, bool is_first)
+{
+	list_append(is_first ? p->queue.next : &p->queue, &it->node);
+	p->n_queued++;
+	p->n_changes += item_is_change(it);
+}
+
+static int enqueue(struct worker *wk, struct item *it, persist_done_fn *done, void *arg)
+{
+	struct persist *p = wk->persist;
+
+	it->queued_ms = clock_mono_ms();
+	it->done = done;
+	it->arg = arg;
+	queue_put(p, it, false);
+	show_queue(wk);
+	p->expire_ms = MIN(p->expire_ms, expires_at(wk, it));
+	return 0;
+}
+
+static bool is_full(const struct worker *wk)
+{
+	return (int64_t)wk->persist->n_queued >= wk->settings->persist_queue_max;
 }
 
 int persist_send(struct worker *wk, const struct event *ev, persist_done_fn *done, void *arg)
 {
-	struct persist *p = wk->persist;
-	struct send *s;
-
-	if ((int64_t)p->n_queued >= wk->settings->persist_queue_max)
-		return -ERR_FULL;
-	s = send_new(ev);
-	s->done = done;
-	s->arg = arg;
-	list_append(&p->queue, &s->node);
-	p->n_queued++;
-	metric_set(wk->shm, (unsigned)wk->slot, M_PERSIST_QUEUE, (int64_t)p->n_queued);
-	return 0;
+	return is_full(wk) ? -ERR_FULL : enqueue(wk, item_new_message(ev), done, arg);
 }
 
-/* ---- The answer of the database ---- */
-
-/* What the row became; true when it is to be announced. */
-static bool settle(struct worker *wk, struct send *s, const struct batch_answer *a,
-		   enum proto_error *ret_error)
+int persist_change(struct worker *wk, const struct log_change *change, struct str actor_name,
+		   persist_done_fn *done, void *arg)
 {
-	*ret_error = E_NONE;
-	switch (a->status) {
-	case BATCH_STORED:
-	case BATCH_DUPLICATE:
-		/* keys are the sender's: this one stands for a message elsewhere, and this is lost */
-		if (a->conv != s->event.conv) {
-			*ret_error = E_CONFLICT;
-			return false;
+	return is_full(wk) ? -ERR_FULL : enqueue(wk, item_new_change(change, actor_name), done, arg);
+}
+
+/* ---- The end of a round ---- */
+
+/* What could not be stored goes back to the front, in its order. */
+static void put_back(struct persist *p, struct round *r)
+{
+	for (size_t i = r->n_rows + r->n_changes; i-- > 0;) {
+		struct item *it = r->items[i];
+
+		if (!it->is_again) {
+			free(it);
+			continue;
 		}
-		s->event.rev = a->rev;
-		s->event.seq = a->seq;
-		s->event.at_ms = a->at_ms;
-		if (a->status == BATCH_DUPLICATE)
-			fanout_ensure(wk, a->conv, a->rev);
-		return a->status == BATCH_STORED;
-	case BATCH_NO_CONV:
-		*ret_error = E_NO_SUCH_ROOM;
-		return false;
-	case BATCH_FAILED:
-		*ret_error = E_INVALID;
-		return false;
-	case BATCH_UNKNOWN:
-		fanout_republish(wk, s->event.conv);
-		*ret_error = E_UNAVAILABLE;
-		return false;
-	case BATCH_UNSENT:
-		*ret_error = E_UNAVAILABLE;
-		return false;
+		it->is_again = false;
+		it->round = NULL;
+		queue_put(p, it, true);
 	}
-	*ret_error = E_INTERNAL;
-	return false;
 }
 
-static void batch_free(struct persist *p)
+static void pause_writer(struct worker *wk)
 {
-	for (size_t i = 0; i < p->batch->n; i++)
-		free(p->batch->sends[i]);
-	free(p->batch);
-	p->batch = NULL;
+	struct persist *p = wk->persist;
+	uint64_t now = clock_mono_ms();
+
+	p->pause_ms = p->pause_ms ? MIN(p->pause_ms * 2, PAUSE_MAX_MS) : PAUSE_MIN_MS;
+	/* workers that failed together do not come again together */
+	p->pause_until_ms = now + p->pause_ms - hash_bytes(&now, sizeof(now)) % (p->pause_ms / 2);
+	worker_wake_in(wk, p->pause_until_ms - now);
+}
+
+static void round_end(struct round *r)
+{
+	struct worker *wk = r->wk;
+	struct persist *p = wk->persist;
+	bool is_any = false;
+
+	for (size_t i = 0; i < r->n_rows + r->n_changes; i++)
+		is_any |= r->items[i]->is_again;
+	put_back(p, r);
+	if (is_any)
+		pause_writer(wk);
+	else
+		p->pause_ms = 0;
+	/* what is in doubt has gone to the inherited list before: fanout_republish */
+	slot_inflight_clear(wk->shm, (unsigned)wk->slot);
+	free(r);
+	p->round = NULL;
+	show_queue(wk);
+	worker_kick(wk);
+}
+
+/* After the announcement. A is the answer to a change. */
+static void finish(struct worker *wk, struct item *it, enum verdict verdict,
+		   const struct log_change_answer *a)
+{
+	if (verdict == VERDICT_UNKNOWN)
+		fanout_republish(wk, it->event.conv);
+	else if (it->is_duplicate)
+		fanout_ensure(wk, it->event.conv, it->event.rev);
+	if (verdict == VERDICT_AGAIN && it->done && clock_mono_ms() < expires_at(wk, it))
+		it->is_again = true;
+	else if (verdict == VERDICT_AGAIN || verdict == VERDICT_UNKNOWN)
+		refuse(wk, it, E_UNAVAILABLE);
+	else
+		answer(wk, it, a);
 }
 
 static void on_batch(void *arg, const struct batch_answer *answers, size_t n)
 {
-	struct batch *b = arg;
-	struct worker *wk = b->wk;
+	struct round *r = arg;
+	struct worker *wk = r->wk;
 	struct event *events = xcalloc(n, sizeof(*events));
-	enum proto_error *errors = xcalloc(n, sizeof(*errors));
+	enum verdict *verdicts = xcalloc(n, sizeof(*verdicts));
 	size_t n_events = 0;
 
-	for (size_t i = 0; i < n; i++)
-		if (settle(wk, b->sends[i], &answers[i], &errors[i]))
-			events[n_events++] = b->sends[i]->event;
+	for (size_t i = 0; i < n; i++) {
+		verdicts[i] = item_judge_message(r->items[i], &answers[i]);
+		if (verdicts[i] == VERDICT_STORED)
+			events[n_events++] = r->items[i]->event;
+	}
 	FAULT_POINT("persist.committed");
 	if (n_events)
 		fanout_publish(wk, events, n_events);
 	FAULT_POINT("persist.announced");
-	slot_inflight_set(wk->shm, (unsigned)wk->slot, NULL, 0);
 	for (size_t i = 0; i < n; i++)
-		answer(wk, b->sends[i], errors[i], answers[i].status == BATCH_DUPLICATE);
+		finish(wk, r->items[i], verdicts[i], NULL);
+	FAULT_POINT("persist.acknowledged");
 	worker_count(wk, M_BATCHES, 1);
 	worker_count(wk, M_BATCH_ROWS, n_events);
 	worker_count(wk, M_MESSAGES_IN, n_events);
 	free(events);
-	free(errors);
-	batch_free(wk->persist);
-	worker_kick(wk);
+	free(verdicts);
+	if (--r->n_open == 0)
+		round_end(r);
 }
 
-/* ---- Sending a batch ---- */
+static void on_change(void *arg, const struct log_change_answer *a)
+{
+	struct item *it = arg;
+	struct round *r = it->round;
+	struct worker *wk = r->wk;
+	enum verdict verdict = item_judge_change(it, a);
 
-static struct batch *take_batch(struct worker *wk)
+	if (verdict == VERDICT_STORED) {
+		FAULT_POINT("change.committed");
+		fanout_publish(wk, &it->event, 1);
+		FAULT_POINT("change.announced");
+	}
+	finish(wk, it, verdict, a);
+	if (--r->n_open == 0)
+		round_end(r);
+}
+
+/* ---- The beginning of a round ---- */
+
+/* Whether IT may join the round; KEYS says what the round and the queue before IT hold. */
+static bool may_join(struct map *keys, const struct item *it)
+{
+	static char has_message, is_blocked; /* the two values of the map: their addresses count */
+	uint64_t key = item_key(it);
+	void *before = map_get(keys, key);
+
+	if (item_is_change(it)) {
+		map_put(keys, key, &is_blocked); /* whatever follows waits for it */
+		return !before;
+	}
+	if (!before)
+		map_put(keys, key, &has_message);
+	return before != &is_blocked;
+}
+
+/* Takes items out of the queue: messages to the front of ITEMS, changes to CHANGES. */
+static void gather(struct worker *wk, struct round *r, size_t rows_max, struct item **changes)
 {
 	struct persist *p = wk->persist;
-	size_t n = MIN(p->n_queued, (size_t)wk->settings->persist_batch_max);
-	struct batch *b = xmalloc(sizeof(*b) + n * sizeof(b->sends[0]));
+	struct list *node, *next;
+	struct map keys = {0};
+	bool is_mixed = p->n_changes > 0;
+	size_t left = LOOK_MAX;
 
-	b->wk = wk;
-	b->n = n;
-	for (size_t i = 0; i < n; i++) {
-		b->sends[i] = list_entry(list_first(&p->queue), struct send, node);
-		list_remove(&b->sends[i]->node);
+	for (node = p->queue.next; node != &p->queue && left-- > 0; node = next) {
+		struct item *it = list_entry(node, struct item, node);
+		bool is_change = item_is_change(it);
+
+		next = node->next;
+		if (is_mixed && !may_join(&keys, it))
+			continue;
+		if (is_change && r->n_changes < CHANGES_MAX)
+			changes[r->n_changes++] = it;
+		else if (!is_change && r->n_rows < rows_max)
+			r->items[r->n_rows++] = it;
+		else if (is_mixed)
+			continue;
+		else
+			break;
+		queue_take(p, it);
 	}
-	p->n_queued -= n;
-	return b;
+	map_done(&keys);
+}
+
+static struct round *round_new(struct worker *wk)
+{
+	size_t rows_max = MIN((size_t)wk->settings->persist_batch_max, BATCH_ROWS_MAX);
+	size_t n = MIN(wk->persist->n_queued, rows_max + CHANGES_MAX);
+	struct round *r = xcalloc(1, sizeof(*r) + n * sizeof(r->items[0]));
+	struct item *changes[CHANGES_MAX];
+
+	r->wk = wk;
+	gather(wk, r, rows_max, changes);
+	for (size_t i = 0; i < r->n_changes; i++)
+		r->items[r->n_rows + i] = changes[i];
+	for (size_t i = 0; i < r->n_rows + r->n_changes; i++)
+		r->items[i]->round = r;
+	return r;
 }
 
 /* Survivors look here when this process dies between commit and announcement. */
-static void note_inflight(struct worker *wk, const struct batch *b)
+static void note_inflight(struct worker *wk, const struct round *r)
 {
-	int64_t convs[BATCH_ROWS_MAX];
+	int64_t convs[BATCH_ROWS_MAX + CHANGES_MAX];
+	size_t n = 0;
 
-	for (size_t i = 0; i < b->n; i++)
-		convs[i] = b->sends[i]->event.conv;
-	slot_inflight_set(wk->shm, (unsigned)wk->slot, convs, b->n);
+	for (; n < r->n_rows + r->n_changes; n++)
+		convs[n] = r->items[n]->event.conv;
+	slot_inflight_set(wk->shm, (unsigned)wk->slot, convs, n);
 }
 
-/* What a row keeps of its client beside the key's hash: the key as it was written. */
-static struct str meta_of(const struct event *ev, struct buf *metas)
+static void send_rows(struct worker *wk, struct round *r)
 {
-	size_t start = metas->len;
-
-	if (!ev->client_id.len || !uuid_is_hash(&ev->client_msg_id))
-		return STR("");
-	buf_add_char(metas, '{');
-	json_add_key_str(metas, "client_id", ev->client_id);
-	buf_add_char(metas, '}');
-	return (struct str){NULL, metas->len - start}; /* P when the buffer moves no more */
-}
-
-/* The rows of a batch; METAS holds what they borrow. */
-static void fill_rows(const struct batch *b, struct batch_row *rows, struct buf *metas)
-{
-	size_t at = 0;
-
-	for (size_t i = 0; i < b->n; i++) {
-		const struct event *ev = &b->sends[i]->event;
-
-		rows[i] = (struct batch_row){
-			.conv = ev->conv,
-			.sender = ev->actor,
-			.client_msg_id = ev->client_msg_id,
-			.content = ev->content,
-			.reply_to_rev = ev->reply_to_rev,
-			.meta_json = meta_of(ev, metas),
-		};
-	}
-	for (size_t i = 0; i < b->n; i++) {
-		if (!rows[i].meta_json.len)
-			continue;
-		rows[i].meta_json.p = (const char *)metas->p + at;
-		at += rows[i].meta_json.len;
-	}
-}
-
-static void submit(struct worker *wk)
-{
-	struct persist *p = wk->persist;
 	struct batch_row rows[BATCH_ROWS_MAX];
-	struct batch *b = p->batch = take_batch(wk);
-	uint64_t deadline = b->sends[0]->queued_ms + (uint64_t)wk->settings->persist_wait_max;
 	struct buf metas = BUF_INIT;
-	int r;
+	uint64_t deadline = expires_at(wk, r->items[0]);
+	int err;
 
-	fill_rows(b, rows, &metas);
-	note_inflight(wk, b);
-	r = batch_submit(dbio_writer(wk), rows, b->n, deadline, on_batch, b);
-	buf_done(&metas);
-	if (r == 0)
+	if (r->n_rows == 0)
 		return;
-	slot_inflight_set(wk->shm, (unsigned)wk->slot, NULL, 0);
-	for (size_t i = 0; i < b->n; i++)
-		answer(wk, b->sends[i], E_UNAVAILABLE, false);
-	batch_free(p);
+	for (size_t i = 0; i < r->n_rows; i++)
+		item_row(r->items[i], &rows[i], &metas);
+	items_rows_settle(rows, r->n_rows, &metas);
+	err = batch_submit(dbio_writer(wk), rows, r->n_rows, deadline, on_batch, r);
+	buf_done(&metas);
+	if (err == 0)
+		r->n_open++;
+	for (size_t i = 0; err && i < r->n_rows; i++)
+		finish(wk, r->items[i], VERDICT_AGAIN, NULL);
+	FAULT_POINT("persist.sent");
 }
 
-void persist_flush(struct worker *wk)
+static void send_changes(struct worker *wk, struct round *r)
+{
+	for (size_t i = r->n_rows; i < r->n_rows + r->n_changes; i++) {
+		struct item *it = r->items[i];
+		int err = log_change_submit(dbio_writer(wk), &it->change, expires_at(wk, it),
+					    on_change, it, NULL);
+
+		if (err == 0)
+			r->n_open++;
+		else if (err == -ERR_FULL)
+			finish(wk, it, VERDICT_AGAIN, NULL);
+		else
+			refuse(wk, it, E_INVALID);
+		FAULT_POINT("change.sent");
+	}
+}
+
+static void round_begin(struct worker *wk)
 {
 	struct persist *p = wk->persist;
-	uint64_t delay = (uint64_t)wk->settings->persist_delay, age;
+	struct round *r = p->round = round_new(wk);
 
-	if (p->batch || p->n_queued == 0 || !db_is_connected(dbio_writer(wk)))
-		return;
-	age = clock_mono_ms() - list_entry(list_first(&p->queue), struct send, node)->queued_ms;
-	if (age < delay && (int64_t)p->n_queued < wk->settings->persist_batch_max)
-		worker_wake_in(wk, delay - age);
-	else
-		submit(wk);
+	show_queue(wk);
+	note_inflight(wk, r);
+	send_rows(wk, r);
+	send_changes(wk, r);
+	if (r->n_open == 0)
+		round_end(r);
+}
+
+/* ---- Time ---- */
+
+/* Answers what has waited too long; what is under way goes on without its sender. */
+static uint64_t expire_round(struct worker *wk, uint64_t now, uint64_t nearest)
+{
+	struct round *r = wk->persist->round;
+
+	for (size_t i = 0; r && i < r->n_rows + r->n_changes; i++) {
+		struct item *it = r->items[i];
+
+		if (!it->done)
+			continue;
+		if (expires_at(wk, it) <= now)
+			refuse(wk, it, E_UNAVAILABLE);
+		else
+			nearest = MIN(nearest, expires_at(wk, it));
+	}
+	return nearest;
+}
+
+static uint64_t expire_queue(struct worker *wk, uint64_t now, uint64_t *ret_n)
+{
+	struct persist *p = wk->persist;
+	struct list *node;
+
+	for (*ret_n = 0; (node = list_first(&p->queue)); ++*ret_n) {
+		struct item *it = list_entry(node, struct item, node);
+
+		if (expires_at(wk, it) > now)
+			return expires_at(wk, it);
+		queue_take(p, it);
+		refuse(wk, it, E_UNAVAILABLE);
+		free(it);
+	}
+	return UINT64_MAX;
 }
 
 void persist_expire(struct worker *wk)
 {
 	struct persist *p = wk->persist;
-	uint64_t now = clock_mono_ms(), limit = (uint64_t)wk->settings->persist_wait_max, n = 0, held;
-	struct list *node;
+	uint64_t now = clock_mono_ms(), n, held;
 
-	while ((node = list_first(&p->queue))) {
-		struct send *s = list_entry(node, struct send, node);
-
-		if (now - s->queued_ms < limit)
-			break;
-		list_remove(node);
-		p->n_queued--;
-		answer(wk, s, E_UNAVAILABLE, false);
-		free(s);
-		n++;
-	}
-	for (size_t i = 0; p->batch && i < p->batch->n; i++)
-		if (now - p->batch->sends[i]->queued_ms >= limit)
-			answer(wk, p->batch->sends[i], E_UNAVAILABLE, false);
+	p->expire_ms = expire_queue(wk, now, &n);
+	p->expire_ms = expire_round(wk, now, p->expire_ms);
+	show_queue(wk);
 	if (n && log_rate_pass(&p->rate, 10000, &held))
 		log_warn("messages refused: the database did not take them in time",
 			 LF_INT("count", n), LF_INT("suppressed", held));
 }
 
+/* Senders hear in time, not with the next second. */
+static void watch_time(struct worker *wk, uint64_t now)
+{
+	struct persist *p = wk->persist;
+
+	if (p->expire_ms <= now)
+		persist_expire(wk);
+	if (p->expire_ms != UINT64_MAX)
+		worker_wake_in(wk, p->expire_ms - now);
+}
+
+void persist_flush(struct worker *wk)
+{
+	struct persist *p = wk->persist;
+	uint64_t delay = (uint64_t)wk->settings->persist_delay, now, age;
+
+	if (persist_is_idle(wk)) {
+		p->expire_ms = 0;
+		return;
+	}
+	now = clock_mono_ms();
+	watch_time(wk, now);
+	if (p->round || p->n_queued == 0 || !db_is_connected(dbio_writer(wk)))
+		return;
+	if (now < p->pause_until_ms) {
+		worker_wake_in(wk, p->pause_until_ms - now);
+		return;
+	}
+	age = now - list_entry(list_first(&p->queue), struct item, node)->queued_ms;
+	if (age < delay && (int64_t)p->n_queued < wk->settings->persist_batch_max)
+		worker_wake_in(wk, delay - age);
+	else
+		round_begin(wk);
+}
+
 bool persist_is_idle(const struct worker *wk)
 {
-	return !wk->persist->batch && wk->persist->n_queued == 0;
+	return !wk->persist->round && wk->persist->n_queued == 0;
 }
 
 void persist_open(struct worker *wk)
@@ -315,10 +456,11 @@ void persist_close(struct worker *wk)
 
 	while ((node = list_first(&p->queue))) {
 		list_remove(node);
-		free(list_entry(node, struct send, node));
+		free(list_entry(node, struct item, node));
 	}
-	if (p->batch)
-		batch_free(p);
+	for (size_t i = 0; p->round && i < p->round->n_rows + p->round->n_changes; i++)
+		free(p->round->items[i]);
+	free(p->round);
 	free(p);
 	wk->persist = NULL;
 }

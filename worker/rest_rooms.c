@@ -6,11 +6,12 @@
 #include "proto/dialect_raw.h"
 #include "proto/json.h"
 #include "shm/rooms.h"
+#include "sql/changes.h"
 #include "sql/messages.h"
 #include "sql/rooms.h"
 #include "worker/call.h"
 #include "worker/dbio.h"
-#include "worker/fanout.h"
+#include "worker/persist.h"
 #include "worker/rest.h"
 #include "worker/routes.h"
 #include "worker/ws_conn.h"
@@ -157,46 +158,28 @@ void rest_rooms_get(struct call *call)
 
 /* ---- Delete ---- */
 
-struct closing {
-	struct call *call;
-	int64_t conv;
-};
-
-static void on_closed(void *arg, int err, const struct room_closed *closed)
+static void on_closed(struct worker *wk, void *arg, const struct persist_result *res)
 {
-	struct closing closing = *(struct closing *)arg;
-	struct call *call = closing.call;
+	struct call *call = arg;
 
-	free(arg);
-	if (err == 0) {
-		fanout_conversation_closed(call->wk, closed->id, closed->rev, closed->seq,
-					   closed->at_ms);
+	(void)wk;
+	if (res->error == E_NO_SUCH_ROOM)
+		call_error(call, res->error, "Room not found");
+	else if (res->error)
+		call_error(call, res->error, NULL);
+	else
 		call_json(call, 200, STR("{\"detail\":\"Room deleted\"}"));
-		return;
-	}
-	/* It may have been closed: whatever the log holds must reach the sockets. */
-	if (err == -ERR_UNAVAILABLE)
-		fanout_republish(call->wk, closing.conv);
-	call_db_error(call, err);
 }
 
 static void close_room(struct call *call, const struct room *room)
 {
-	struct closing *closing;
-	int r;
+	const struct log_change change = {
+		.kind = KIND_CONVERSATION_CLOSE, .conv = room->id, .may_moderate = true};
 
-	if (room->created_by || !call->wk->settings->chat_open_rooms) {
+	if (room->created_by || !call->wk->settings->chat_open_rooms)
 		call_error(call, E_FORBIDDEN, "Only its owner may delete this room");
-		return;
-	}
-	closing = xmalloc(sizeof(*closing));
-	*closing = (struct closing){call, room->id};
-	r = room_close(dbio_writer(call->wk), room->id, 0, dbio_deadline(call->wk), on_closed,
-		       closing, NULL);
-	if (r < 0) {
-		free(closing);
-		call_db_error(call, r);
-	}
+	else if (persist_change(call->wk, &change, STR(""), on_closed, call) < 0)
+		call_error(call, E_UNAVAILABLE, NULL);
 }
 
 void rest_rooms_delete(struct call *call)

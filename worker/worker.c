@@ -22,6 +22,7 @@
 #include "worker/dbio.h"
 #include "worker/deliver.h"
 #include "worker/drain.h"
+#include "worker/fanout.h"
 #include "worker/heir.h"
 #include "worker/http_conn.h"
 #include "worker/listen.h"
@@ -46,6 +47,7 @@ static void worker_turn(struct worker *wk)
 {
 	conn_resume_ready(wk);
 	persist_flush(wk);
+	heir_run(wk);
 	ringpump_drain(wk);
 	chan_settle(wk);
 	chan_run_due(wk);
@@ -259,6 +261,8 @@ void worker_close(struct worker *wk)
 	conn_sweep(wk);
 	dbio_close_all(wk);
 	persist_close(wk);
+	fanout_close(wk);
+	heir_close(wk);
 	resume_close(wk);
 	chan_close_all(wk);
 	session_close(wk);

@@ -18,6 +18,8 @@
 
 struct conn;
 struct dbio;
+struct fanout;
+struct heir;
 struct drain;
 struct persist;
 struct presence;
@@ -98,6 +100,8 @@ struct worker {
 
 	struct dbio *writer, *reader; /* owned */
 	struct persist *persist;      /* owned */
+	struct fanout *fanout;	      /* owned; NULL: nothing was announced from the log yet */
+	struct heir *heir;	      /* owned; NULL: nobody died yet */
 	struct resumes *resumes;      /* owned: resume.c */
 	struct ringpump *ringpump;    /* owned */
 	struct presence *presence;    /* owned */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "shm/presence.h"
+#include "shm/recover.h"
 #include "shm/ring.h"
 #include "shm/rooms.h"
 #include "worker/fanout.h"
@@ -127,8 +128,14 @@ static void test_presence_and_typing(void **state)
 
 static void test_closing(void **state)
 {
+	const struct event ev = {.type = EVT_CONVERSATION_CLOSE,
+				 .conv = ROOM,
+				 .rev = 11,
+				 .seq = 10,
+				 .at_ms = STAND_AT_MS};
+
 	(void)state;
-	fanout_conversation_closed(wk, ROOM, 11, 10, STAND_AT_MS);
+	fanout_publish(wk, &ev, 1);
 	turns(3);
 	told_until(&a, "close 4404");
 }
@@ -152,15 +159,71 @@ static void test_ensure(void **state)
 	assert_int_equal(asked_count(ASK_SETTLE), 0);
 }
 
+/* The room was made anew and nothing was announced since: the newest event tells that there are others. */
+static void test_nothing_announced_yet(void **state)
+{
+	(void)state;
+	fanout_republish(wk, ROOM);
+	db_settled(0);
+	assert_int_equal(asked_count(ASK_EVENTS), 0);
+	db_room(13, 13);
+	assert_int_equal(asked(ASK_EVENTS)->after, 12);
+	db_events(13, 13);
+	turn();
+	assert_string_equal(told_revs(&a), "");
+	pass_ms(1000); /* a hole that nobody fills: it is read */
+	db_events(11, 13);
+	assert_string_equal(told_revs(&a), "11 12 13");
+}
+
+/* What is asked for while it runs may have been committed after it read: once more, and only once. */
+static void test_republished_while_it_runs(void **state)
+{
+	int64_t convs[4];
+	bool is_all;
+
+	(void)state;
+	publish(11);
+	fanout_republish(wk, ROOM);
+	db_settled(0);
+	fanout_republish(wk, ROOM);
+	fanout_republish(wk, ROOM);
+	db_events(12, 11);
+	assert_int_equal(recover_inherited(wk->shm, 0, convs, 4, &is_all), 1);
+	db_settled(0);
+	db_events(12, 12);
+	assert_int_equal(asked_count(ASK_SETTLE), 0);
+	assert_true(fanout_is_idle(wk));
+	assert_int_equal(recover_inherited(wk->shm, 0, convs, 4, &is_all), 0);
+	turn();
+	assert_string_equal(told_revs(&a), "11 12");
+}
+
+/* A crash may leave thousands: they take turns. */
+static void test_many_take_turns(void **state)
+{
+	int n = 0;
+
+	(void)state;
+	for (int64_t conv = 1000; conv < 1100; conv++)
+		fanout_republish(wk, conv);
+	assert_true(asked_count(ASK_SETTLE) <= 32);
+	for (; asked_count(ASK_SETTLE); n++)
+		db_settled(0); /* nobody here follows them */
+	assert_int_equal(n, 100);
+	assert_true(fanout_is_idle(wk));
+}
+
 static void test_long_log_goes_page_by_page(void **state)
 {
 	int64_t last;
 
 	(void)state;
+	publish_from_here(1, 1);
 	fanout_republish(wk, ROOM);
 	db_settled(0);
-	last = asked(ASK_EVENTS)->limit;
-	db_events(1, last);
+	last = asked(ASK_EVENTS)->limit + 1;
+	db_events(2, last);
 	assert_int_equal(asked(ASK_EVENTS)->after, last);
 	db_events(last + 1, last + 1);
 	assert_int_equal(asked_count(ASK_EVENTS), 0);
@@ -188,6 +251,9 @@ int main(void)
 		T(test_presence_and_typing),
 		T(test_closing),
 		T(test_ensure),
+		T(test_nothing_announced_yet),
+		T(test_republished_while_it_runs),
+		T(test_many_take_turns),
 		T(test_long_log_goes_page_by_page),
 		T(test_republished_twice),
 	};

@@ -5,6 +5,7 @@
  */
 #include "worker_fixture.h"
 
+#include "shm/recover.h"
 #include "shm/ring.h"
 #include "shm/slots.h"
 #include "worker/persist.h"
@@ -264,16 +265,197 @@ static void test_one_bad_row_is_refused_alone(void **state)
 
 static void test_refusals(void **state)
 {
-	const struct batch_answer answers[2] = {{.status = BATCH_NO_CONV}, {.status = BATCH_UNSENT}};
+	const struct batch_answer answers[1] = {{.status = BATCH_NO_CONV}};
+
+	(void)state;
+	send(0);
+	turn();
+	db_batch(answers);
+	assert_int_equal(sents[0].error, E_NO_SUCH_ROOM);
+	assert_string_equal(told(&reader), "");
+}
+
+/* The server has no room or no time: sends go again in their order, after a pause, until they are late. */
+static void test_server_trouble(void **state)
+{
+	const struct batch_answer answers[2] = {{.status = BATCH_UNSENT}, {.status = BATCH_UNSENT}};
 
 	(void)state;
 	send(0);
 	send(1);
 	turn();
+	send(2);
 	db_batch(answers);
-	assert_int_equal(sents[0].error, E_NO_SUCH_ROOM);
-	assert_int_equal(sents[1].error, E_UNAVAILABLE);
+	turns(2);
+	assert_int_equal(asked_count(ASK_BATCH), 0); /* not at once */
+	assert_int_equal(inflight(), 0);
+	pass_ms(100);
+	assert_int_equal(asked(ASK_BATCH)->n, 3);
+	for (int i = 0; i < 3; i++)
+		expect_row((size_t)i, i);
+	db_batch_stored(11);
+	assert_string_equal(told_revs(&reader), "11 12 13");
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(sents[i].error, E_NONE);
+	send(3);
+	turn();
+	now_ms += 5000;
+	db_batch(answers);
+	assert_int_equal(sents[3].answers, 1);
+	assert_int_equal(sents[3].error, E_UNAVAILABLE);
+	pass_ms(2000);
+	assert_int_equal(asked_count(ASK_BATCH), 0); /* a refused one is not stored afterwards */
+}
+
+/* Senders hear when their time is over, not with the next second's look. */
+static void test_senders_hear_in_time(void **state)
+{
+	(void)state;
+	send(0);
+	turn();
+	pass_ms(4999);
+	assert_int_equal(sents[0].answers, 0);
+	pass_ms(1);
+	assert_int_equal(sents[0].answers, 1);
+	assert_int_equal(sents[0].error, E_UNAVAILABLE);
+	db_batch_stored(11);
+	turn();
+	assert_string_equal(told_revs(&reader), "11");
+}
+
+/* ---- Changes ---- */
+
+static void change(int i, int64_t actor, enum kind kind)
+{
+	const struct log_change c = {
+		.kind = kind, .conv = ROOM, .actor = actor, .target_rev = 3, .key = STR("x")};
+
+	assert_int_equal(persist_change(wk, &c, STR("Dora"), on_done, &sents[i]), 0);
+	assert_int_equal(sents[i].answers, 0);
+}
+
+static void test_change_is_announced_after_its_commit(void **state)
+{
+	(void)state;
+	change(0, 7, KIND_REACTION_SET);
+	turn();
+	assert_int_equal(inflight(), 1);
+	assert_int_equal(sents[0].answers, 0);
+	assert_false(uuid_is_zero(&asked(ASK_CHANGE)->change.client_msg_id));
+	assert_int_equal(asked(ASK_CHANGE)->change.target_rev, 3);
+	publish(11);
+	db_change(CHANGE_STORED, 12);
+	turn();
+	assert_int_equal(inflight(), 0);
+	assert_int_equal(sents[0].rev, 12);
+	publish(13); /* delivered only if 12 came before it */
+	assert_string_equal(told_revs(&reader), "11 13");
+}
+
+/* A change and a message of one person keep their order; others do not wait for them. */
+static void test_changes_and_messages_in_order(void **state)
+{
+	(void)state;
+	send(0);
+	change(1, 7, KIND_MESSAGE_EDIT);
+	send(2);
+	change(3, 8, KIND_MESSAGE_EDIT);
+	turn();
+	assert_int_equal(asked(ASK_BATCH)->n, 1);
+	expect_row(0, 0);
+	assert_int_equal(asked_count(ASK_CHANGE), 1);
+	assert_int_equal(asked(ASK_CHANGE)->change.actor, 8);
+	db_batch_stored(11);
+	assert_int_equal(asked_count(ASK_CHANGE), 1); /* rounds follow each other */
+	db_change(CHANGE_STORED, 12);
+	assert_int_equal(asked(ASK_CHANGE)->change.actor, 7);
+	assert_int_equal(asked_count(ASK_BATCH), 0);
+	db_change(CHANGE_STORED, 13);
+	expect_row(0, 2);
+	db_batch_stored(14);
+	assert_true(persist_is_idle(wk));
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(sents[i].answers, 1);
+}
+
+static void test_refused_changes(void **state)
+{
+	static const struct {
+		enum log_change_status status;
+		enum proto_error error;
+	} cases[] = {
+		{CHANGE_UNCHANGED, E_NONE},	{CHANGE_NO_CONV, E_NO_SUCH_ROOM},
+		{CHANGE_NO_TARGET, E_NOT_FOUND}, {CHANGE_DENIED, E_FORBIDDEN},
+		{CHANGE_GONE, E_GONE},		{CHANGE_CONFLICT, E_CONFLICT},
+		{CHANGE_FAILED, E_INVALID},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		change((int)i, 7, KIND_MESSAGE_DELETE);
+		turn();
+		db_change(cases[i].status, 0);
+		assert_int_equal(sents[i].answers, 1);
+		assert_int_equal(sents[i].error, cases[i].error);
+	}
+	assert_true(persist_is_idle(wk));
 	assert_string_equal(told(&reader), "");
+	assert_int_equal(asked_count(ASK_SETTLE), 0);
+}
+
+/* Stored or not: the sender is refused, and what the log holds is announced by asking it. */
+static void test_change_of_unknown_fate(void **state)
+{
+	int64_t convs[4];
+	bool is_all;
+
+	(void)state;
+	publish(11);
+	change(0, 7, KIND_REACTION_SET);
+	turn();
+	db_change(CHANGE_UNKNOWN, 0);
+	assert_int_equal(sents[0].error, E_UNAVAILABLE);
+	assert_int_equal(inflight(), 0);
+	/* should this worker die now, its heir knows */
+	assert_int_equal(recover_inherited(wk->shm, 0, convs, 4, &is_all), 1);
+	assert_int_equal(convs[0], ROOM);
+	db_settled(0);
+	assert_int_equal(asked(ASK_EVENTS)->after, 11);
+	assert_int_equal(recover_inherited(wk->shm, 0, convs, 4, &is_all), 1);
+	db_events(12, 12);
+	assert_int_equal(recover_inherited(wk->shm, 0, convs, 4, &is_all), 0);
+	turn();
+	assert_string_equal(told_revs(&reader), "11 12");
+}
+
+static void test_change_goes_again(void **state)
+{
+	struct uuid key;
+
+	(void)state;
+	change(0, 7, KIND_MESSAGE_EDIT);
+	turn();
+	key = asked(ASK_CHANGE)->change.client_msg_id;
+	db_change(CHANGE_UNSENT, 0);
+	assert_int_equal(sents[0].answers, 0);
+	pass_ms(100);
+	assert_memory_equal(&asked(ASK_CHANGE)->change.client_msg_id, &key, sizeof(key));
+	db_change(CHANGE_STORED, 11);
+	assert_int_equal(sents[0].answers, 1);
+	assert_int_equal(sents[0].error, E_NONE);
+}
+
+/* Stored by a worker that died before it announced. */
+static void test_duplicate_change_is_ensured(void **state)
+{
+	(void)state;
+	publish(11);
+	change(0, 7, KIND_MESSAGE_EDIT);
+	turn();
+	db_change(CHANGE_DUPLICATE, 12);
+	assert_true(sents[0].is_duplicate);
+	assert_int_equal(sents[0].rev, 12);
+	assert_int_equal(asked_count(ASK_SETTLE), 1);
 }
 
 /* Nobody knows whether it was stored: the sender tries again, the log is asked. */
@@ -338,6 +520,14 @@ int main(void)
 		T(test_duplicate_that_was_never_announced),
 		T(test_one_bad_row_is_refused_alone),
 		T(test_refusals),
+		T(test_server_trouble),
+		T(test_senders_hear_in_time),
+		T(test_change_is_announced_after_its_commit),
+		T(test_changes_and_messages_in_order),
+		T(test_refused_changes),
+		T(test_change_of_unknown_fate),
+		T(test_change_goes_again),
+		T(test_duplicate_change_is_ensured),
 		T(test_unknown_outcome),
 		T(test_delay),
 		T(test_keys_are_given_once),

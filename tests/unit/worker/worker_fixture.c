@@ -61,6 +61,9 @@ int __wrap_messages_page_native(struct db *db, int64_t conv, enum page_from from
 				int limit, uint64_t deadline_ms, page_done_fn *done, void *arg,
 				uint64_t *ret_token);
 
+int __wrap_log_change_submit(struct db *db, const struct log_change *change, uint64_t deadline_ms,
+			     log_change_done_fn *done, void *arg, uint64_t *ret_token);
+
 uint64_t __wrap_clock_mono_ms(void)
 {
 	return now_ms;
@@ -144,6 +147,15 @@ int __wrap_batch_submit(struct db *db, const struct batch_row *rows, size_t n, u
 		a->rows[i].content = (struct str){xstrndup(rows[i].content.p, rows[i].content.len),
 						  rows[i].content.len};
 	}
+	return 0;
+}
+
+int __wrap_log_change_submit(struct db *db, const struct log_change *change, uint64_t deadline_ms,
+			     log_change_done_fn *done, void *arg, uint64_t *ret_token)
+{
+	(void)db;
+	(void)ret_token;
+	ask(ASK_CHANGE, change->conv, deadline_ms, (void *)done, arg)->change = *change;
 	return 0;
 }
 
@@ -320,6 +332,26 @@ void db_batch_stored(int64_t rev)
 	free(answers);
 }
 
+void db_change(enum log_change_status status, int64_t rev)
+{
+	struct asked a = take(ASK_CHANGE);
+	const struct log_change_answer answer = {
+		.status = status,
+		.conv = a.conv,
+		.rev = rev,
+		.seq = rev,
+		.at_ms = STAND_AT_MS,
+		.client_msg_id = a.change.client_msg_id,
+		.target_rev = a.change.target_rev,
+		.content = a.change.content,
+		.key = a.change.key,
+		.subject = a.change.subject,
+	};
+
+	((log_change_done_fn *)a.done)(a.arg, &answer);
+	turn();
+}
+
 void db_guest(int64_t id, const char *name)
 {
 	struct asked a = take(ASK_GUEST);
@@ -445,6 +477,9 @@ static void answer_all(void)
 			for (size_t k = 0; k < ARRAY_LEN(unsent); k++)
 				unsent[k].status = BATCH_UNSENT;
 			db_batch(unsent);
+			break;
+		case ASK_CHANGE:
+			db_change(CHANGE_UNSENT, 0);
 			break;
 		case ASK_GUEST:
 			db_guest_error(-ERR_UNAVAILABLE);

@@ -10,6 +10,7 @@
 #include "worker_test.h"
 
 #include "sql/batch.h"
+#include "sql/changes.h"
 #include "sql/events.h"
 #include "worker/chan.h"
 #include "worker/conn.h"
@@ -87,7 +88,7 @@ void enter_native(struct client *cl, const char *name, int64_t user);
 
 /* ---- The database ---- */
 
-enum ask { ASK_ROOM, ASK_EVENTS, ASK_SETTLE, ASK_BATCH, ASK_GUEST, ASK_PAGE };
+enum ask { ASK_ROOM, ASK_EVENTS, ASK_SETTLE, ASK_BATCH, ASK_CHANGE, ASK_GUEST, ASK_PAGE };
 
 /* A question that nobody has answered. */
 struct asked {
@@ -96,6 +97,7 @@ struct asked {
 	int limit;
 	struct str name;	/* ASK_GUEST */
 	struct batch_row *rows; /* ASK_BATCH; contents are copies */
+	struct log_change change; /* ASK_CHANGE; its strings are the worker's */
 	size_t n;
 	uint64_t deadline_ms;
 	void *done, *arg;
@@ -116,6 +118,7 @@ void db_events_error(int err);
 void db_settled(int err);
 void db_batch(const struct batch_answer *answers);
 void db_batch_stored(int64_t rev); /* every row, from this rev on; seq equals rev */
+void db_change(enum log_change_status status, int64_t rev); /* with nothing else worth telling */
 void db_guest(int64_t id, const char *name);
 void db_guest_error(int err);
 void db_page(int err, const char *json);
