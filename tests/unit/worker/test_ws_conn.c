@@ -239,6 +239,7 @@ static void test_drain(void **state)
 	turn();
 	assert_contains(str_of(told(&cl)), "{\"op\":\"goaway\",\"in\":");
 	assert_contains(str_of(told(&cl)), "close 1012 ");
+	assert_contains(str_of(told(&raw)), "\"code\":\"restarting\"");
 	assert_contains(str_of(told(&raw)), "close 1012 ");
 	client_frame(&cl, 8, "\x03\xf4", 2);
 	client_frame(&raw, 8, "\x03\xf4", 2);
