@@ -255,6 +255,8 @@ void native_add_presence_page(struct buf *b, native_presence_fn next, void *arg,
 	buf_add_char(b, ']');
 	if (more)
 		json_add_key_i64(b, "next", more);
+	else
+		json_add_key_null(b, "next");
 	buf_add_char(b, '}');
 }
 

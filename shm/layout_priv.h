@@ -15,7 +15,7 @@
 #include "shm/slots.h"
 
 #define SHM_MAGIC 0x31306d73646d6f72ULL /* "romdsm01" in memory */
-#define SHM_VERSION 1
+#define SHM_VERSION 2
 #define SHM_LINE 64
 #define ON_LINE _Alignas(SHM_LINE)
 
@@ -148,6 +148,7 @@ struct shm_room {
 	uint32_t n_connections, n_users, n_typing;
 	uint32_t is_closed;
 	_Atomic uint64_t slots;
+	uint32_t is_crowded; /* MEMBER_NODE only: see node_is_crowded */
 	/* newest: under LOCK_RING; published: atomic maximum */
 	ON_LINE _Atomic uint64_t newest;
 	_Atomic int64_t published;

@@ -176,6 +176,68 @@ int roster_read(struct shm *shm, unsigned me, int64_t conv,
 	return r;
 }
 
+/* Puts USER into its place among the N smallest so far; the largest goes when there are MAX. */
+static unsigned page_add(int64_t *users, unsigned n, unsigned max, int64_t user)
+{
+	unsigned at = n;
+
+	while (at > 0 && users[at - 1] > user)
+		at--;
+	if (at == max)
+		return n;
+	n = MIN(n + 1, max);
+	memmove(users + at + 1, users + at, (n - at - 1) * sizeof(*users));
+	users[at] = user;
+	return n;
+}
+
+#define PAGE_STEP 4096 /* records looked at under one taking of the lock */
+
+int roster_page(struct shm *shm, unsigned me, int64_t conv, int64_t after, unsigned max,
+		int64_t *ret_users)
+{
+	uint32_t high = pool_high(shm, POOL_MEMBERS);
+	unsigned n = 0;
+
+	for (uint32_t from = 1; from <= high && max; from += PAGE_STEP) {
+		uint32_t end = MIN(high, from + PAGE_STEP - 1);
+		int r = rooms_lock(shm, me, conv);
+
+		if (r < 0)
+			return r;
+		for (uint32_t i = from; i <= end; i++) {
+			const struct shm_entry *e = entry_at(shm, POOL_MEMBERS, i);
+			enum rec_state state = rec_state(&e->rec);
+
+			if (rec_key(&e->rec) == conv && e->is_primary && e->user > after &&
+			    (state == REC_LIVE || state == REC_LINGER))
+				n = page_add(ret_users, n, max, e->user);
+		}
+		rooms_unlock(shm, me, conv);
+	}
+	return (int)n;
+}
+
+int node_is_crowded(struct shm *shm, unsigned me, uint32_t limit, bool *ret)
+{
+	bool is_crowded = false;
+	uint32_t idx;
+	int r = rooms_lock(shm, me, MEMBER_NODE);
+
+	if (r < 0)
+		return r;
+	idx = room_find(shm, MEMBER_NODE);
+	if (idx) {
+		struct shm_room *room = room_at(shm, idx);
+
+		room->is_crowded = room->n_connections >= limit - (room->is_crowded ? limit / 10 : 0);
+		is_crowded = room->is_crowded;
+	}
+	rooms_unlock(shm, me, MEMBER_NODE);
+	*ret = is_crowded;
+	return 0;
+}
+
 /* The former process of this very slot left the record: no change of owner, only of state. */
 static void keep_own(struct shm *shm, unsigned me, uint32_t idx, uint64_t until_ms)
 {

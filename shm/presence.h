@@ -10,6 +10,12 @@
 #include "shm/shm.h"
 
 /*
+ * The room that everybody with a connection to this node is in, whatever else they follow: presence on the
+ * node is membership of it. No conversation has this id, and listings of rooms leave it out.
+ */
+#define MEMBER_NODE INT64_MAX
+
+/*
  * One connection more of USER in CONV at slot ME. NAME (1 to SHM_NAME_MAX bytes, copied) counts
  * when the user is not connected to this node yet. From its return on, every event published to
  * the room has this slot as a target. *RET_IS_FIRST: nobody on this node, lingering ones
@@ -57,6 +63,20 @@ int member_is_present(struct shm *shm, unsigned me, int64_t conv, int64_t user, 
  */
 int roster_read(struct shm *shm, unsigned me, int64_t conv,
 		void (*on_user)(void *arg, int64_t user, struct str name), void *arg) MUST_CHECK;
+
+/*
+ * Up to MAX users of a room with ids above AFTER into RET_USERS, ascending, lingering ones included.
+ * The table is gone through in steps, so that no lock is held for long: who comes or goes meanwhile
+ * may be in it or not. Returns their number, or -ERR_TIMEOUT.
+ */
+int roster_page(struct shm *shm, unsigned me, int64_t conv, int64_t after, unsigned max,
+		int64_t *ret_users) MUST_CHECK;
+
+/*
+ * Whether the node has reached LIMIT connections (of MEMBER_NODE), with hysteresis: once true, it is
+ * so until a tenth of LIMIT has gone. One answer for all slots. Returns 0 or -ERR_TIMEOUT.
+ */
+int node_is_crowded(struct shm *shm, unsigned me, uint32_t limit, bool *ret) MUST_CHECK;
 
 /*
  * The next part of it, members only: BUDGET records of the table from *POS (first 0) on. Afterwards *POS is

@@ -5,6 +5,7 @@
  */
 #include "shm/rooms.h"
 
+#include "shm/presence.h"
 #include "shm/view_priv.h"
 
 int rooms_lock(struct shm *shm, unsigned me, int64_t conv)
@@ -173,7 +174,7 @@ int room_each(struct shm *shm, unsigned me,
 		struct room_info info;
 		int r;
 
-		if (rec_state(rec) != REC_LIVE)
+		if (rec_state(rec) != REC_LIVE || conv == MEMBER_NODE)
 			continue;
 		r = room_read(shm, me, conv, &info);
 		if (r == -ERR_NOENT)

@@ -46,7 +46,11 @@ static inline bool dialect_is_native(enum dialect d)
 }
 
 /* How a connection ended: decides the grace of its user's presence. */
-enum conn_end { CONN_END_LOST, CONN_END_CLEAN };
+enum conn_end {
+	CONN_END_LOST,	/* nobody said anything */
+	CONN_END_CLEAN, /* closed as it should be */
+	CONN_END_BYE,	/* and does not mean to come back */
+};
 
 /* The one deadline that a connection waits for; each has its own setting, kept in order of time. */
 enum conn_wait {
@@ -77,6 +81,8 @@ struct conn {
 	bool is_blocked; /* waits for an answer: parse nothing more */
 	bool is_refused; /* WebSocket: no such room; closes at the next frame or WAIT_REFUSED */
 	bool is_helloed; /* WebSocket: knows who it is */
+	bool is_present; /* counts for its user's presence: presence.c's */
+	bool is_presence_stale; /* was not told all of others' presence: presence.c's */
 	bool is_ops;	 /* came in on the operations listener: other addresses, counted nowhere */
 	struct ws_in ws;
 	struct http_in *http;	/* owned; NULL outside CONN_HTTP or between requests */

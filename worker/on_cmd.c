@@ -95,6 +95,7 @@ static cmd_handler *const handlers[OP_COUNT] = {
 	[OP_RESUME] = on_resume, [OP_PING] = on_ping,	  [OP_EDIT] = on_change,
 	[OP_DELETE] = on_change, [OP_RECOVER] = on_change, [OP_REACT] = on_change,
 	[OP_READ] = on_mark,	 [OP_DELIVERED] = on_mark, [OP_SYNC] = on_sync,
+	[OP_PRESENCE] = on_presence,
 };
 
 void on_cmd(struct conn *c, const struct cmd *cmd)

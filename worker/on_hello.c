@@ -6,6 +6,7 @@
 #include "worker/on_priv.h"
 
 #include "proto/cursor.h"
+#include "worker/presence.h"
 #include "worker/resume.h"
 #include "worker/session.h"
 
@@ -89,6 +90,7 @@ static void say_welcome(struct conn *c, const struct cmd_id *re, const struct cu
 				   .limits = &limits,
 				   .frame_max = (uint32_t)wk->settings->websocket_frame_max,
 				   .cursor = buf_str(&cursor),
+				   .scope = presence_scope(wk),
 				   .resumed = resumed,
 			   });
 	ws_reply_end(c, b, mark);
@@ -122,6 +124,7 @@ static void welcome(struct conn *c, struct hello *h, const struct resume_known *
 		resume_take_over(conn_worker(c), &h->cur.session);
 	resume_start(c, is_back && known->is_known ? &h->cur.session : NULL, &cur.session);
 	say_welcome(c, &h->p->re, &cur, is_back);
+	presence_enter(c);
 	if (is_back)
 		restore(c, known);
 	conn_unblock(c);
@@ -170,6 +173,7 @@ static void on_identified(struct worker *wk, void *arg, enum proto_error error, 
 	}
 	if (c->dialect == DIALECT_RAW) {
 		chan_join(c, c->room, false, 0, NULL);
+		presence_enter(c);
 		conn_unblock(c);
 	} else {
 		welcome(c, h, NULL);

@@ -57,6 +57,7 @@ void on_mark(struct conn *c, const struct cmd *cmd);   /* read, delivered */
 void on_sync(struct conn *c, const struct cmd *cmd);
 void on_typing(struct conn *c, const struct cmd *cmd);
 void on_ping(struct conn *c, const struct cmd *cmd);
+void on_presence(struct conn *c, const struct cmd *cmd); /* rest_presence.c */
 
 /*
  * Reads what belongs to the confirmation of a subscription that is level, then says it with sub_say_live: answering RE,

@@ -25,7 +25,7 @@ void on_unsub(struct conn *c, const struct cmd *cmd)
 
 	if (!sub)
 		return;
-	chan_leave(sub, CONN_END_CLEAN);
+	chan_leave(sub, CONN_END_BYE);
 	resume_mark(c);
 	cmd_say_ok(c, cmd);
 }

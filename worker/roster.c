@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * User lists and typing sets of channels, and the end of graces and typing marks.
+ * User lists, comings and goings, and typing sets of channels, and the end of graces and typing marks.
  * Membership itself is changed in chan.c and kept in shm/.
+ *
+ * What a room is told costs its receivers times its users. So: changes within an interval are one frame; the
+ * interval grows until the bytes stay below a rate; large rooms are told numbers. Lists are read when they are
+ * sent, so the last one is right whatever was left out before.
  */
 #include "worker/roster.h"
 
@@ -9,32 +13,53 @@
 #include "proto/dialect_native.h"
 #include "proto/dialect_raw.h"
 #include "shm/presence.h"
+#include "shm/rooms.h"
 #include "shm/typing.h"
 #include "worker/deliver.h"
 #include "worker/fanout.h"
+#include "worker/sse_conn.h"
+#include "worker/ws_conn.h"
 
 #define EXPIRE_BUDGET 1000
+#define SEND_COST 200	   /* bytes that one more send is worth */
+#define TYPING_PAUSE_MS 333 /* three typing sets a second, and as many at once after a pause */
+#define TYPING_BURST 3
 
-struct name_row {
-	int64_t user;
-	struct str name; /* owned */
+/* Somebody came or left, not told yet. */
+struct change {
+	int64_t user, at_ms;
+	char *name; /* owned */
+	enum presence_reason reason;
+	bool on;
 };
 
-/* A set of users, copied out of shared memory. */
-struct names {
-	struct name_row *rows; /* owned */
-	size_t n, cap, next;
+/* What a channel has not been told; none while nothing happens. */
+struct roster {
+	struct change *changes; /* owned */
+	uint32_t n, cap;
+	bool is_over;	 /* more changes than are told one by one */
+	bool is_due;	 /* receivers of changes are owed something */
+	bool is_counted; /* native receivers know a number, no names */
+	bool is_restated; /* ... and are owed the whole list */
+	struct list parked; /* struct sub.node: raw ones that wait for the next frame */
+	uint64_t changes_at_ms; /* not before */
+	uint64_t typing_at_ms;	/* when the typing sets sent so far are paid for */
 };
 
-static void names_add(void *arg, int64_t user, struct str name)
+/* ---- Sets ---- */
+
+void roster_names_add(struct names *n, int64_t user, struct str name)
 {
-	struct names *n = arg;
-
 	if (n->n == n->cap) {
 		n->cap = n->cap ? n->cap * 2 : 16;
 		n->rows = xrealloc(n->rows, n->cap * sizeof(*n->rows));
 	}
 	n->rows[n->n++] = (struct name_row){user, {xstrndup(name.p, name.len), name.len}};
+}
+
+static void names_add(void *arg, int64_t user, struct str name)
+{
+	roster_names_add(arg, user, name);
 }
 
 static int by_name(const void *a, const void *b)
@@ -45,7 +70,7 @@ static int by_name(const void *a, const void *b)
 	return order ? order : (x->user > y->user) - (x->user < y->user);
 }
 
-static bool names_next_user(void *arg, int64_t *ret_user, struct str *ret_name)
+bool roster_names_next(void *arg, int64_t *ret_user, struct str *ret_name)
 {
 	struct names *n = arg;
 
@@ -60,14 +85,76 @@ static bool names_next(void *arg, struct str *ret_name)
 {
 	int64_t user;
 
-	return names_next_user(arg, &user, ret_name);
+	return roster_names_next(arg, &user, ret_name);
 }
 
-static void names_done(struct names *n)
+void roster_names_done(struct names *n)
 {
 	for (size_t i = 0; i < n->n; i++)
 		free((char *)n->rows[i].name.p);
 	free(n->rows);
+	*n = (struct names){0};
+}
+
+/* The room's users by name. Returns their number or a negative code. */
+static int read_users(const struct chan *ch, struct names *ret)
+{
+	int users = roster_read(ch->wk->shm, (unsigned)ch->wk->slot, ch->conv, names_add, ret);
+
+	if (ret->n)
+		qsort(ret->rows, ret->n, sizeof(*ret->rows), by_name);
+	return users;
+}
+
+static uint32_t count_users(const struct chan *ch)
+{
+	uint32_t connections = 0, users = 0;
+
+	if (room_counts(ch->wk->shm, (unsigned)ch->wk->slot, ch->conv, &connections, &users) < 0)
+		return 0;
+	return users;
+}
+
+static bool is_large(const struct chan *ch, uint32_t users)
+{
+	return users > (uint64_t)ch->wk->settings->presence_roster_max;
+}
+
+/* ---- Cost ---- */
+
+static uint64_t receivers(const struct chan *ch)
+{
+	uint64_t n = 0;
+
+	for (int d = DIALECT_NONE + 1; d < DIALECT_COUNT; d++)
+		n += ch->sides[d].n;
+	return n;
+}
+
+/* What the channel's receivers will be sent, all of them together. */
+static uint64_t owed_bytes(const struct chan *ch)
+{
+	uint64_t bytes = 0;
+
+	for (int d = DIALECT_NONE + 1; d < DIALECT_COUNT; d++)
+		bytes += ch->sides[d].out.len * ch->sides[d].n;
+	return bytes;
+}
+
+static uint64_t pause_of(const struct chan *ch, uint64_t bytes, uint64_t sends)
+{
+	return (bytes + sends * SEND_COST) * 1000 / (uint64_t)ch->wk->settings->presence_room_rate;
+}
+
+/* ---- Lists ---- */
+
+static struct roster *roster_of(struct chan *ch)
+{
+	if (!ch->roster) {
+		ch->roster = xcalloc(1, sizeof(*ch->roster));
+		list_init(&ch->roster->parked);
+	}
+	return ch->roster;
 }
 
 void roster_mark(struct chan *ch)
@@ -76,63 +163,385 @@ void roster_mark(struct chan *ch)
 	chan_set_due(ch);
 }
 
-/* A list costs its length times its receivers: the larger the room, the rarer. */
-static uint64_t roster_pause(const struct chan *ch, int users)
+void roster_restate(struct chan *ch)
 {
-	uint64_t grown = (uint64_t)users * (uint64_t)users / 1000;
+	struct roster *r = roster_of(ch);
 
-	return MAX((uint64_t)ch->wk->settings->deliver_roster_interval, grown);
+	r->is_restated = r->is_due = true;
+	ch->typing_due = true;
+	roster_mark(ch);
 }
 
-static void send_roster(struct chan *ch, uint64_t now_ms)
+static void send_raw_list(struct chan *ch, uint64_t now_ms)
 {
 	struct names n = {0};
-	int users = roster_read(ch->wk->shm, (unsigned)ch->wk->slot, ch->conv, names_add, &n);
+	uint64_t before = owed_bytes(ch), pause;
+	int users = ch->sides[DIALECT_RAW].n ? read_users(ch, &n) : -1;
 	size_t begin;
 	struct buf *b;
 
 	ch->roster_due = false;
-	ch->roster_at_ms = now_ms + roster_pause(ch, users);
-	if (n.n)
-		qsort(n.rows, n.n, sizeof(*n.rows), by_name);
 	if (users >= 0 && (b = deliver_begin(ch, DIALECT_RAW, &begin))) {
 		raw_add_users_list(b, names_next, &n);
 		deliver_end(ch, DIALECT_RAW, begin);
 	}
-	names_done(&n);
+	pause = pause_of(ch, owed_bytes(ch) - before, ch->sides[DIALECT_RAW].n);
+	ch->roster_at_ms = now_ms + MAX((uint64_t)ch->wk->settings->deliver_roster_interval, pause);
+	roster_names_done(&n);
 }
 
-static void send_typing(struct chan *ch, uint64_t now_ms)
+/* The list, or in a large room the number, for whoever speaks native. */
+static void add_native_list(struct buf *b, struct chan *ch, uint32_t users)
 {
 	struct names n = {0};
-	int users =
-		typing_read(ch->wk->shm, (unsigned)ch->wk->slot, ch->conv, now_ms, names_add, &n);
-	size_t begin;
-	struct buf *b;
 
-	ch->typing_due = false;
-	if (users >= 0 && (b = deliver_begin(ch, DIALECT_RAW, &begin))) {
-		raw_add_typing(b, names_next, &n);
+	if (is_large(ch, users))
+		native_add_roster_count(b, ch->conv, users);
+	else if (read_users(ch, &n) >= 0)
+		native_add_roster(b, ch->conv, roster_names_next, &n);
+	roster_names_done(&n);
+}
+
+static void send_native_list(struct chan *ch, uint32_t users)
+{
+	size_t begin;
+	struct buf *b = deliver_begin(ch, DIALECT_NATIVE, &begin);
+
+	if (!b)
+		return;
+	add_native_list(b, ch, users);
+	deliver_end(ch, DIALECT_NATIVE, begin);
+}
+
+/* ---- Comings and goings ---- */
+
+static void changes_clear(struct roster *r)
+{
+	while (r->n)
+		free(r->changes[--r->n].name);
+	r->is_over = false;
+}
+
+static void change_del(struct roster *r, uint32_t at)
+{
+	free(r->changes[at].name);
+	r->n--;
+	memmove(r->changes + at, r->changes + at + 1, (r->n - at) * sizeof(*r->changes));
+}
+
+/* Keeps the change; the opposite of one that waits undoes it. */
+static void change_add(struct roster *r, const struct event *ev, int64_t max)
+{
+	for (uint32_t i = 0; i < r->n; i++) {
+		if (r->changes[i].user != ev->actor)
+			continue;
+		if (r->changes[i].on != ev->on)
+			change_del(r, i);
+		return;
+	}
+	if (r->n >= max) {
+		changes_clear(r);
+		r->is_over = true;
+		return;
+	}
+	if (r->n == r->cap) {
+		r->cap = r->cap ? r->cap * 2 : 8;
+		r->changes = xrealloc(r->changes, r->cap * sizeof(*r->changes));
+	}
+	r->changes[r->n++] = (struct change){
+		.user = ev->actor,
+		.at_ms = ev->at_ms,
+		.name = xstrndup(ev->actor_name.p, ev->actor_name.len),
+		.reason = ev->reason,
+		.on = ev->on,
+	};
+}
+
+void roster_event(struct chan *ch, const struct event *ev)
+{
+	roster_mark(ch);
+	if (!receivers(ch))
+		return;
+	roster_of(ch)->is_due = true;
+	if (!ch->roster->is_over)
+		change_add(ch->roster, ev, ch->wk->settings->presence_batch_max);
+}
+
+/*
+ * Two workers' events of one user may come in the wrong order. Of the two the one that agrees with the truth is
+ * told; the truth's own event has come or is coming.
+ */
+static bool is_true(const struct chan *ch, const struct change *c)
+{
+	bool is_here = false;
+
+	return member_is_present(ch->wk->shm, (unsigned)ch->wk->slot, ch->conv, c->user, true,
+				 &is_here) == 0 &&
+	       is_here == c->on;
+}
+
+static void drop_untrue(struct chan *ch)
+{
+	struct roster *r = ch->roster;
+
+	for (uint32_t i = r->n; i-- > 0;)
+		if (!is_true(ch, &r->changes[i]))
+			change_del(r, i);
+}
+
+/* One line for each, in one send. */
+static void send_raw_lines(struct chan *ch)
+{
+	const struct roster *r = ch->roster;
+
+	for (uint32_t i = 0; i < r->n; i++) {
+		const struct change *c = &r->changes[i];
+		const struct event ev = {
+			.type = EVT_PRESENCE,
+			.conv = ch->conv,
+			.at_ms = c->at_ms,
+			.actor = c->user,
+			.actor_name = str_of(c->name),
+			.on = c->on,
+			.reason = c->reason,
+		};
+		size_t begin;
+		struct buf *b = deliver_begin(ch, DIALECT_RAW, &begin);
+
+		if (!b)
+			return;
+		raw_add_event(b, &ev);
 		deliver_end(ch, DIALECT_RAW, begin);
 	}
-	n.next = 0;
-	if (users >= 0 && (b = deliver_begin(ch, DIALECT_NATIVE, &begin))) {
-		native_add_typing(b, ch->conv, names_next_user, &n);
-		deliver_end(ch, DIALECT_NATIVE, begin);
+}
+
+struct change_reader {
+	const struct roster *r;
+	uint32_t at;
+};
+
+static bool change_next(void *arg, struct native_presence *ret)
+{
+	struct change_reader *reader = arg;
+	const struct change *c;
+
+	if (reader->at == reader->r->n)
+		return false;
+	c = &reader->r->changes[reader->at++];
+	*ret = (struct native_presence){
+		.user = c->user,
+		.name = str_of(c->name),
+		.state = c->on ? "online" : "offline",
+	};
+	return true;
+}
+
+static void send_native_batch(struct chan *ch)
+{
+	struct change_reader reader = {ch->roster, 0};
+	size_t begin;
+	struct buf *b = ch->roster->n ? deliver_begin(ch, DIALECT_NATIVE, &begin) : NULL;
+
+	if (!b)
+		return;
+	native_add_presence_batch(b, ch->conv, change_next, &reader);
+	deliver_end(ch, DIALECT_NATIVE, begin);
+}
+
+/* Those who waited so as not to be told of themselves go on. */
+static void unpark(struct chan *ch)
+{
+	struct list *node;
+
+	while ((node = list_first(&ch->roster->parked))) {
+		list_remove(node);
+		list_append(&ch->wk->entering, node);
+		worker_kick(ch->wk);
 	}
-	names_done(&n);
+}
+
+static void send_changes(struct chan *ch, uint64_t now_ms)
+{
+	struct roster *r = ch->roster;
+	uint64_t before = owed_bytes(ch), pause;
+	uint32_t users = count_users(ch);
+	bool is_many = is_large(ch, users);
+
+	if (!is_many && !r->is_over) {
+		drop_untrue(ch);
+		send_raw_lines(ch);
+	}
+	if (is_many || r->is_over || r->is_counted || r->is_restated)
+		send_native_list(ch, users);
+	else
+		send_native_batch(ch);
+	r->is_counted = is_many;
+	r->is_due = r->is_restated = false;
+	changes_clear(r);
+	pause = pause_of(ch, owed_bytes(ch) - before, receivers(ch));
+	r->changes_at_ms = now_ms + MAX((uint64_t)ch->wk->settings->presence_batch_interval, pause);
+	unpark(ch);
+}
+
+bool roster_park(struct sub *sub)
+{
+	struct chan *ch = sub->chan;
+
+	if (sub->conn->dialect != DIALECT_RAW || !ch->roster || !ch->roster->n)
+		return false;
+	if (ch->roster->changes_at_ms <= clock_mono_ms()) {
+		send_changes(ch, clock_mono_ms());
+		return false;
+	}
+	sub->state = SUB_ENTERING;
+	list_append(&ch->roster->parked, &sub->node);
+	chan_set_due(ch);
+	return true;
+}
+
+/* ---- Newcomers ---- */
+
+/* A frame for one subscription: JSON is in its dialect's terms. */
+static void send_one(struct sub *sub, struct str json)
+{
+	struct conn *c = sub->conn;
+
+	if (c->dialect == DIALECT_SSE)
+		sse_conn_event(sub, NULL, json);
+	else
+		ws_conn_frame(conn_reply(c), c->dialect, json);
+}
+
+static void add_typing(struct buf *b, const struct chan *ch, bool is_raw, struct names *n)
+{
+	n->next = 0;
+	if (is_raw)
+		raw_add_typing(b, names_next, n);
+	else
+		native_add_typing(b, ch->conv, roster_names_next, n);
+}
+
+static void greet_typing(struct sub *sub, struct buf *b)
+{
+	const struct chan *ch = sub->chan;
+	struct names n = {0};
+	int users = typing_read(ch->wk->shm, (unsigned)ch->wk->slot, ch->conv, clock_mono_ms(),
+				names_add, &n);
+
+	if (users > 0) {
+		add_typing(b, ch, sub->conn->dialect == DIALECT_RAW, &n);
+		send_one(sub, buf_str(b));
+		buf_clear(b);
+	}
+	roster_names_done(&n);
+}
+
+/* The list for one raw socket, unless one for all comes soon, or is too long to be sent to each newcomer. */
+static void greet_raw(struct sub *sub, struct buf *b)
+{
+	struct chan *ch = sub->chan;
+	uint64_t interval = (uint64_t)ch->wk->settings->deliver_roster_interval;
+	struct names n = {0};
+
+	if (ch->roster_due && ch->roster_at_ms <= clock_mono_ms() + interval)
+		return;
+	if (is_large(ch, count_users(ch))) {
+		roster_mark(ch);
+		return;
+	}
+	if (read_users(ch, &n) >= 0) {
+		raw_add_users_list(b, names_next, &n);
+		send_one(sub, buf_str(b));
+		buf_clear(b);
+	}
+	roster_names_done(&n);
+}
+
+void roster_greet(struct sub *sub)
+{
+	struct buf b = BUF_INIT;
+
+	if (sub->conn->dialect == DIALECT_RAW) {
+		greet_raw(sub, &b);
+	} else {
+		add_native_list(&b, sub->chan, count_users(sub->chan));
+		if (b.len)
+			send_one(sub, buf_str(&b));
+		buf_clear(&b);
+	}
+	greet_typing(sub, &b);
+	buf_done(&b);
+}
+
+/* ---- What is due ---- */
+
+static void send_typing(struct chan *ch)
+{
+	struct names n = {0};
+	int users = typing_read(ch->wk->shm, (unsigned)ch->wk->slot, ch->conv, clock_mono_ms(),
+				names_add, &n);
+	const enum dialect sides[] = {DIALECT_RAW, DIALECT_NATIVE};
+
+	ch->typing_due = false;
+	for (size_t i = 0; i < ARRAY_LEN(sides) && users >= 0; i++) {
+		size_t begin;
+		struct buf *b = deliver_begin(ch, sides[i], &begin);
+
+		if (!b)
+			continue;
+		add_typing(b, ch, sides[i] == DIALECT_RAW, &n);
+		deliver_end(ch, sides[i], begin);
+	}
+	roster_names_done(&n);
+}
+
+/* Each set is paid for with a pause; up to TYPING_BURST of them may be owed. */
+static uint64_t run_typing(struct chan *ch, uint64_t now_ms)
+{
+	struct roster *r = roster_of(ch);
+	const uint64_t credit = (TYPING_BURST - 1) * TYPING_PAUSE_MS;
+
+	if (r->typing_at_ms > now_ms + credit)
+		return r->typing_at_ms - credit;
+	r->typing_at_ms = MAX(r->typing_at_ms, now_ms) + TYPING_PAUSE_MS;
+	send_typing(ch);
+	return UINT64_MAX;
+}
+
+static uint64_t run_changes(struct chan *ch, uint64_t now_ms)
+{
+	if (now_ms < ch->roster->changes_at_ms)
+		return ch->roster->changes_at_ms;
+	send_changes(ch, now_ms);
+	return UINT64_MAX;
 }
 
 uint64_t roster_run(struct chan *ch, uint64_t now_ms)
 {
+	uint64_t next = UINT64_MAX;
+
 	if (ch->typing_due)
-		send_typing(ch, now_ms);
+		next = run_typing(ch, now_ms);
+	if (ch->roster && ch->roster->is_due)
+		next = MIN(next, run_changes(ch, now_ms));
 	if (!ch->roster_due)
-		return UINT64_MAX;
+		return next;
 	if (now_ms < ch->roster_at_ms)
-		return ch->roster_at_ms;
-	send_roster(ch, now_ms);
-	return UINT64_MAX;
+		return MIN(next, ch->roster_at_ms);
+	send_raw_list(ch, now_ms);
+	return next;
+}
+
+void roster_done(struct chan *ch)
+{
+	struct roster *r = ch->roster;
+
+	if (!r)
+		return;
+	changes_clear(r);
+	free(r->changes);
+	free(r);
+	ch->roster = NULL;
 }
 
 /* ---- Typing ---- */

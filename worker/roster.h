@@ -1,15 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Who is here and who types: sets read from shared memory, sent to a channel's receivers when they change.
- * Newest state wins; several changes become one frame.
+ * Newest state wins; several changes become one frame. Being online at all is presence.c's.
  */
 #ifndef WORKER_ROSTER_H
 #define WORKER_ROSTER_H
 
+#include "proto/event.h"
 #include "worker/chan.h"
 
 /* The channel owes its receivers a user list. */
 void roster_mark(struct chan *ch);
+
+/* Somebody came to the channel's conversation or left it: an event of the ring. Told at once or with others. */
+void roster_event(struct chan *ch, const struct event *ev);
+
+/* Receivers may have missed comings and goings: they are sent the whole sets with the next chance. */
+void roster_restate(struct chan *ch);
+
+/*
+ * While arrivals wait to be told together, a newcomer waits for that: nobody is told of his own arrival. True
+ * when SUB was put aside; it is on worker.entering again afterwards.
+ */
+bool roster_park(struct sub *sub);
+
+/* The subscription went live: it alone is sent the sets as they are. */
+void roster_greet(struct sub *sub);
 
 /* The user of a subscription types, or has stopped. */
 void roster_start_typing(struct sub *sub);
@@ -20,5 +36,25 @@ uint64_t roster_run(struct chan *ch, uint64_t now_ms);
 
 /* Ends graces and typing marks of this worker whose time has come. False when none are left to watch. */
 bool roster_expire(struct worker *wk);
+
+/* Frees what is kept for a channel. */
+void roster_done(struct chan *ch);
+
+/* ---- Sets of users, copied out of shared memory ---- */
+
+struct name_row {
+	int64_t user;
+	struct str name; /* owned */
+};
+
+/* Zero-initialised is empty. */
+struct names {
+	struct name_row *rows; /* owned */
+	size_t n, cap, next;
+};
+
+void roster_names_add(struct names *n, int64_t user, struct str name);
+bool roster_names_next(void *names, int64_t *ret_user, struct str *ret_name); /* a native_user_fn */
+void roster_names_done(struct names *n);
 
 #endif

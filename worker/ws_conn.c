@@ -27,6 +27,7 @@ struct cmd_limits worker_cmd_limits(const struct worker *wk)
 		.desc_max = (uint32_t)s->chat_description_max,
 		.message_max = (uint32_t)s->chat_message_max,
 		.batch_max = NATIVE_BATCH_MAX,
+		.subs_max = (uint32_t)s->websocket_subscriptions_max,
 	};
 }
 
@@ -52,6 +53,8 @@ void ws_conn_frame(struct buf *b, enum dialect dialect, struct str json)
 	if (dialect != DIALECT_MSGPACK) {
 		buf_add(b, json.p, json.len);
 		ws_frame_end(b, begin, WS_OP_TEXT);
+	} else if (msgpack_from_json(b, json)) {
+		ws_frame_end(b, begin, WS_OP_BINARY);
 	} else { /* our own encoder wrote it: cannot happen, and must not reach anybody */
 		b->len = begin;
 		log_error("a frame has no MessagePack form", LF_INT("bytes", (int64_t)json.len));
@@ -218,7 +221,7 @@ static void on_close_frame(struct conn *c, const struct ws_msg *m)
 	if (c->state == CONN_WS) /* section 5.5.1: answer with the peer's code */
 		ws_add_close(conn_reply(c), m->close_code == WS_CLOSE_NONE ? 0 : m->close_code,
 			     STR(""));
-	conn_finish(c, CONN_END_CLEAN);
+	conn_finish(c, str_eq(m->payload, STR("bye")) ? CONN_END_BYE : CONN_END_CLEAN);
 }
 
 static void on_payload(struct conn *c, struct str payload, enum ws_opcode op)

@@ -243,6 +243,60 @@ static void test_a_watcher_is_a_target_only(void **state)
 	segment_done(&shm);
 }
 
+static void test_pages_are_ascending_and_complete(void **state)
+{
+	struct shm *shm = segment_opened(2);
+	int64_t users[300], after = 0;
+	unsigned n = 0;
+	int got;
+
+	(void)state;
+	for (int64_t u = 1; u <= 250; u++)
+		(void)join(shm, u % 2, MEMBER_NODE, u * 37 % 251); /* every number below 251, in no order */
+	for (int64_t u = 1; u <= 50; u++) {
+		(void)join(shm, 0, MEMBER_NODE, u);
+		(void)join(shm, 1, 9, u + 1000); /* elsewhere: not meant */
+	}
+	(void)leave(shm, 0, MEMBER_NODE, 3, 100000); /* lingers: still there */
+	while ((got = roster_page(shm, 0, MEMBER_NODE, after, 60, users)) > 0) {
+		for (int i = 0; i < got; i++)
+			assert_int_equal(users[i], ++n);
+		after = users[got - 1];
+	}
+	assert_int_equal(n, 250);
+	assert_int_equal(roster_page(shm, 0, 12345, 0, 60, users), 0);
+	segment_done(&shm);
+}
+
+static bool crowded(struct shm *shm, uint32_t limit)
+{
+	bool is_crowded = true;
+
+	assert_int_equal(node_is_crowded(shm, 1, limit, &is_crowded), 0);
+	return is_crowded;
+}
+
+static void test_crowded_with_hysteresis(void **state)
+{
+	struct shm *shm = segment_opened(2);
+
+	(void)state;
+	assert_false(crowded(shm, 20)); /* nobody */
+	for (int64_t u = 1; u <= 19; u++)
+		(void)join(shm, u % 2, MEMBER_NODE, u);
+	assert_false(crowded(shm, 20));
+	(void)join(shm, 1, MEMBER_NODE, 19); /* a second connection counts */
+	assert_true(crowded(shm, 20));
+	(void)leave(shm, 1, MEMBER_NODE, 1, 0);
+	(void)leave(shm, 1, MEMBER_NODE, 3, 0);
+	assert_true(crowded(shm, 20)); /* 18: not yet */
+	(void)leave(shm, 1, MEMBER_NODE, 5, 0);
+	assert_false(crowded(shm, 20));
+	(void)join(shm, 1, MEMBER_NODE, 5);
+	assert_false(crowded(shm, 20)); /* 18 again, from below */
+	segment_done(&shm);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +308,8 @@ int main(void)
 		cmocka_unit_test(test_roster_inside_roster),
 		cmocka_unit_test(test_dropping_a_slot_can_be_repeated),
 		cmocka_unit_test(test_a_watcher_is_a_target_only),
+		cmocka_unit_test(test_pages_are_ascending_and_complete),
+		cmocka_unit_test(test_crowded_with_hysteresis),
 	};
 
 	return cmocka_run_group_tests_name("presence", tests, NULL, NULL);
