@@ -83,6 +83,7 @@ class Daemon:
         self.dir = Path(tempfile.mkdtemp(prefix='roomd-it-', dir='/tmp'))
         self.conf = self.dir / 'roomd.conf'
         self.control = self.dir / 'control.sock'
+        self.ops = self.dir / 'ops.sock'
         self.log_path = LOGS / (re.sub(r'[^\w.-]', '_', name) + '.log')
         self.log_path.unlink(missing_ok=True)
         self.port = free_port()
@@ -93,7 +94,7 @@ class Daemon:
         self.settings = {
             'server.listen': f'127.0.0.1:{self.port}', 'server.workers': workers,
             'server.mode': 'development', 'server.web_root': WEB, 'database.url': url,
-            'control.socket': self.control, 'log.format': 'json', 'log.level': 'info',
+            'control.socket': self.control, 'ops.listen': self.ops, 'log.format': 'json', 'log.level': 'info',
             **(settings or {})}
         self.process = None
         self.was_killed = False
