@@ -112,6 +112,19 @@ static void forget_process(struct child *c)
 	c->state = CHILD_NONE;
 }
 
+/* One survivor is told at once; all look by themselves once a second, should it die as well. */
+static void tell_heir(struct child *dead)
+{
+	struct master *m = dead->master;
+
+	for (unsigned i = 1; i < m->n_slots; i++) {
+		struct child *c = &m->children[(dead->slot + i) % m->n_slots];
+
+		if (c->state == CHILD_READY && spawn_order(c, "heir", -1) == 0)
+			return;
+	}
+}
+
 static void on_exit_event(EV_P_ ev_io *w, int revents)
 {
 	struct child *c = w->data;
@@ -126,6 +139,7 @@ static void on_exit_event(EV_P_ ev_io *w, int revents)
 	end = process_reap(c->pid);
 	log_end(c, end, lived);
 	forget_process(c);
+	tell_heir(c);
 	if (m->state != MASTER_STOPPING)
 		metric_add(m->shm, METRIC_MASTER, M_WORKER_CRASHES, 1);
 	if (m->state != MASTER_STOPPING && end.code == WORKER_EXIT_FATAL) {

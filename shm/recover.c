@@ -58,7 +58,7 @@ static void inherit_rooms(struct shm *shm, unsigned me, unsigned dead)
 	for (uint32_t i = 1; i <= high && !atomic_load(&shm->slots[me].inherited_all); i++) {
 		struct shm_rec *rec = rec_at(shm, POOL_MEMBERS, i);
 
-		if (rec_state(rec) != REC_FREE && rec_slot(rec) == dead)
+		if (rec_state(rec) != REC_FREE && rec_slot(rec) == dead && rec_key(rec) != MEMBER_NODE)
 			inherit(shm, me, rec_key(rec));
 	}
 }

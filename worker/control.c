@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Orders of the master: new settings (in a sealed memory file), drain, an operator's question.
+ * Orders of the master: new settings (in a sealed memory file), drain, a colleague's death, an operator's
+ * question.
  * What the master checks is not checked again, but a text that cannot be read changes nothing.
  */
 #include "worker/control.h"
@@ -13,6 +14,7 @@
 #include "worker/conn.h"
 #include "worker/ctl.h"
 #include "worker/dbio.h"
+#include "worker/heir.h"
 
 
 void control_say(struct worker *wk, const char *text)
@@ -56,6 +58,8 @@ static void on_order(struct worker *wk, struct str order, int fd)
 		switch_settings(wk, fd);
 	else if (str_eq(order, STR("drain")))
 		worker_drain(wk);
+	else if (str_eq(order, STR("heir")))
+		heir_look(wk);
 	else if (fd >= 0 && order.len > ctl.len && memcmp(order.p, ctl.p, ctl.len) == 0)
 		ctl_answer(wk, (struct str){order.p + ctl.len, order.len - ctl.len}, fd);
 	else

@@ -12,6 +12,7 @@
 #include "shm/recover.h"
 #include "shm/slots.h"
 #include "worker/fanout.h"
+#include "worker/presence.h"
 
 #define OPEN_TRIES 500	   /* while a survivor recovers the slot, 10 ms each */
 #define INHERITED_MAX (2 * SLOT_INFLIGHT_MAX) /* what the list holds */
@@ -65,6 +66,7 @@ void heir_announce(struct worker *wk)
 		heir_of(wk)->is_all = true;
 		heir_of(wk)->all_pos = 0;
 	}
+	presence_ask_resync(wk); /* it may have died between a departure and its announcement */
 }
 
 /* The next rooms, as soon as those before them are done. */
@@ -106,6 +108,7 @@ static void run_slice(struct worker *wk, struct heir *h)
 	if (r < 0)
 		return;
 	tell_recovered(wk, h->run.dead, &h->run.result);
+	presence_ask_resync(wk); /* now that its members linger */
 }
 
 /* Claims the next dead slot that nobody is at. */

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "shm/slots.h"
@@ -44,6 +45,29 @@ static void order(const char *text, int fd)
 	}
 	assert_int_equal(sendmsg(master_fd, &msg, 0), (ssize_t)strlen(text));
 	turns(2);
+}
+
+/* The master knows of a death before any timer does: nobody waits for the next second. */
+static void test_a_colleague_died(void **state)
+{
+	struct slot_info info;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(slot_read(wk->shm, 2, &info), 0);
+	pid = fork();
+	if (pid == 0)
+		_exit(slot_open(wk->shm, 2, getpid(), info.generation) == 0 ? 0 : 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	slot_close(wk->shm, 2, info.generation);
+	turns(2);
+	assert_int_equal(slot_read(wk->shm, 2, &info), 0);
+	assert_false(info.is_clean);
+	order("heir", -1);
+	assert_int_equal(slot_read(wk->shm, 2, &info), 0);
+	assert_true(info.is_clean);
 }
 
 static int next_fd(void)
@@ -192,6 +216,7 @@ int main(void)
 		T(test_new_settings),
 		T(test_new_settings_end_waits),
 		T(test_what_cannot_be_read_changes_nothing),
+		T(test_a_colleague_died),
 		T(test_drain),
 		T(test_question),
 		T(test_say),
