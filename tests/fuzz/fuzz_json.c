@@ -9,7 +9,8 @@
 #include "proto/utf8.h"
 
 static const struct cmd_limits limits = {
-    .depth_max = 16, .name_max = 100, .desc_max = 1000, .message_max = 2000, .batch_max = 16};
+    .depth_max = 16, .name_max = 100, .desc_max = 1000, .message_max = 2000, .batch_max = 16,
+    .conv_uids = true};
 
 static void must_be_json(struct buf *b)
 {
@@ -33,12 +34,30 @@ static void check_fault(const struct fault *f, const struct cmd_id *id)
 	buf_done(&b);
 }
 
+/* What lists and positions give must be what their header promises. */
+static void check_lists(const struct cmd *c)
+{
+	int64_t conv, rev;
+	size_t pos = 0, n = 0;
+
+	for (; cmd_seen_next(c, &pos, &conv, &rev); n++)
+		MUST(conv > 0 && conv <= INT32_MAX && rev >= 0 && rev <= UINT32_MAX);
+	MUST(n == c->nseen);
+	for (size_t i = 0; i < c->nusers; i++)
+		MUST(cmd_user_at(c, i) > 0);
+	MUST(!c->emoji.len || cmd_emoji_valid(c->emoji));
+	MUST(c->conv >= 0 && c->seq >= 0 && c->target_rev >= 0);
+	if (c->op == OP_EDIT || c->op == OP_DELETE || c->op == OP_RECOVER || c->op == OP_REACT)
+		MUST(msgid_of(c->conv, c->target_rev) || c->has_conv_uid);
+}
+
 static void check_cmd(const struct cmd *c)
 {
 	struct event e = {.type = EVT_MESSAGE_NEW, .conv = 1, .rev = 1, .seq = 1, .actor = 1};
 	struct buf b = BUF_INIT;
 
 	MUST(op_info(c->op));
+	check_lists(c);
 	MUST(utf8_length(c->name) <= limits.name_max);
 	MUST(utf8_length(c->content) <= limits.message_max);
 	MUST(c->key.len <= CMD_KEY_MAX && c->has_key == !uuid_is_zero(&c->key_uuid));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of proto/dialect_native.c and dialect_native_out.c: roomd.v1's frames, bodies and problem
- * documents. Expected texts are the protocol's section 6 with its field names, and RFC 9457's
+ * Tests of proto/dialect_native.c and dialect_native_out.c: roomd.v1's requests, answers, bodies and
+ * problem documents. Expected texts are the protocol's section 6 with its field names, and RFC 9457's
  * members.
  */
 #include "proto_test.h"
@@ -296,110 +296,45 @@ static void test_answers(void **state)
 	buf_done(&b);
 }
 
-static void test_message_event(void **state)
+static void test_answers_of_sessions(void **state)
 {
-	struct event e = message();
-	struct buf b = BUF_INIT;
-	char want[400];
-
-	(void)state;
-	assert_true(native_add_event(&b, &e));
-	snprintf(
-	    want, sizeof(want),
-	    "{\"op\":\"ev\",\"c\":42,\"rev\":117,\"t\":\"message.new\",\"d\":{"
-	    "\"id\":\"180388626549\",\"uid\":\"%s\",\"seq\":97,\"rev\":117,"
-	    "\"sender\":{\"id\":7,\"name\":\"Alice\"},\"content\":\"hi\",\"client_msg_id\":\"n1\","
-	    "\"reply_to\":\"180388626548\",\"created_at\":\"1994-11-06T08:49:37.123Z\"}}",
-	    uid_of(42, 117));
-	assert_buf(&b, want);
-	buf_done(&b);
-}
-
-/* A key that is only known as a UUID, and none at all. */
-static void test_client_msg_id(void **state)
-{
+	struct native_welcome w = {.session = STR("s1"),
+				   .user = 7,
+				   .user_name = STR("Alice"),
+				   .ping_ms = 25000,
+				   .limits = &limits,
+				   .frame_max = 65536,
+				   .cursor = STR("AQAA"),
+				   .scope = STR("shared"),
+				   .resumed = true};
 	struct event e = message();
 	struct buf b = BUF_INIT;
 
 	(void)state;
-	e.client_id = STR("");
-	native_add_message(&b, &e);
-	buf_add_char(&b, '\0');
-	assert_non_null(strstr((char *)b.p, "\"client_msg_id\":null,"));
-	buf_clear(&b);
-	memset(e.client_msg_id.b, 0x11, 16);
-	native_add_message(&b, &e);
-	buf_add_char(&b, '\0');
-	assert_non_null(
-	    strstr((char *)b.p, "\"client_msg_id\":\"11111111-1111-1111-1111-111111111111\","));
-	buf_done(&b);
-}
-
-static const int types[] = {
-#define X(name, id, native, raw, class, perm, rate) EVT_##name,
-#include "proto/events.def"
-#undef X
-};
-
-/* Every type gives well-formed JSON or nothing at all. */
-static void test_every_event(void **state)
-{
-	struct buf b = BUF_INIT;
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
-		struct event e = message();
-		bool shown;
-
-		e.type = types[i];
-		e.key = STR("k\"");
-		e.subject = 9;
-		e.subject_name = STR("Bob");
-		e.target_rev = 100;
-		shown = native_add_event(&b, &e);
-		assert_int_equal(shown, e.type != EVT_TYPING && e.type != EVT_ROSTER);
-		assert_int_equal(shown, b.len > 0);
-		if (shown)
-			assert_true(json_check(buf_str(&b), 4));
-		buf_clear(&b);
-	}
-	buf_done(&b);
-}
-
-static bool next_user(void *arg, int64_t *ret_user, struct str *ret_name)
-{
-	static const struct str names[] = {{"Al\"ice", 6}, {"Bob", 3}};
-	size_t *i = arg;
-
-	if (*i == ARRAY_LEN(names))
-		return false;
-	*ret_user = 7 + (int64_t)*i;
-	*ret_name = names[(*i)++];
-	return true;
-}
-
-static void test_sets(void **state)
-{
-	struct event e = {
-	    .type = EVT_PRESENCE, .conv = 42, .actor = 7, .actor_name = STR("Alice"), .on = true};
-	struct buf b = BUF_INIT;
-	size_t i = 0;
-
-	(void)state;
-	native_add_typing(&b, 42, next_user, &i);
-	assert_buf(&b, "{\"op\":\"eph\",\"c\":42,\"t\":\"typing\",\"d\":{\"users\":[7,8],"
-		       "\"names\":[\"Al\\\"ice\",\"Bob\"]}}");
-	i = 0;
-	native_add_roster(&b, 42, next_user, &i);
-	assert_buf(&b, "{\"op\":\"eph\",\"c\":42,\"t\":\"roster\",\"d\":{\"users\":[{\"id\":7,"
-		       "\"name\":\"Al\\\"ice\"},{\"id\":8,\"name\":\"Bob\"}]}}");
-	native_add_typing(&b, 42, next_user, &i);
-	assert_buf(&b,
-		   "{\"op\":\"eph\",\"c\":42,\"t\":\"typing\",\"d\":{\"users\":[],\"names\":[]}}");
-	assert_true(native_add_event(&b, &e));
-	assert_buf(&b,
-		   "{\"op\":\"eph\",\"c\":42,\"t\":\"presence\",\"d\":[{\"u\":7,\"name\":\"Alice\","
-		   "\"s\":\"online\"}]}");
+	native_add_welcome(&b, &re3, &w);
+	assert_buf(
+	    &b,
+	    "{\"op\":\"welcome\",\"re\":3,\"session\":\"s1\",\"user\":{\"id\":7,\"name\":\"Alice\","
+	    "\"kind\":\"account\"},\"ping\":25,\"limits\":{\"message\":12,\"name\":10,"
+	    "\"frame\":65536,\"depth\":16,\"batch\":3,\"subscriptions\":500},\"cursor\":\"AQAA\","
+	    "\"scope\":\"shared\",\"resumed\":true}");
+	native_add_pong_cursor(&b, &re3, STR("AQAA"));
+	assert_buf(&b, "{\"op\":\"pong\",\"re\":3,\"cursor\":\"AQAA\"}");
+	native_add_goaway_cursor(&b, 3700, "upgrade", STR("AQAA"));
+	assert_buf(&b, "{\"op\":\"goaway\",\"in\":3.7,\"reason\":\"upgrade\",\"cursor\":\"AQAA\"}");
+	native_add_sync(&b, &re3, STR("{\"conversations\":[]}"), STR("AQAA"), true);
+	assert_buf(&b, "{\"op\":\"ok\",\"re\":3,\"sync\":{\"conversations\":[]},\"cursor\":\"AQAA\","
+		       "\"more\":true}");
+	native_add_marked(&b, &re3, 42, 97, 3);
+	assert_buf(&b, "{\"op\":\"ok\",\"re\":3,\"c\":42,\"seq\":97,\"unread\":3}");
+	native_add_marked(&b, &re3, 42, 97, -1);
+	assert_buf(&b, "{\"op\":\"ok\",\"re\":3,\"c\":42,\"seq\":97}");
+	e.type = EVT_MESSAGE_EDIT;
+	e.rev = 120;
+	e.target_rev = 117;
+	native_add_changed(&b, &re3, &e, false);
+	assert_buf(&b, "{\"op\":\"ok\",\"re\":3,\"c\":42,\"rev\":120,\"id\":\"180388626549\","
+		       "\"at\":\"1994-11-06T08:49:37.123Z\",\"duplicate\":false}");
 	buf_done(&b);
 }
 
@@ -485,10 +420,7 @@ int main(void)
 	    cmocka_unit_test(test_ids),
 	    cmocka_unit_test(test_batches),
 	    cmocka_unit_test(test_answers),
-	    cmocka_unit_test(test_message_event),
-	    cmocka_unit_test(test_client_msg_id),
-	    cmocka_unit_test(test_every_event),
-	    cmocka_unit_test(test_sets),
+	    cmocka_unit_test(test_answers_of_sessions),
 	    cmocka_unit_test(test_rest_message),
 	    cmocka_unit_test(test_rest_conversation),
 	    cmocka_unit_test(test_problem),

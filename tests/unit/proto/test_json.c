@@ -243,9 +243,38 @@ static void test_members(void **state)
 	buf_done(&b);
 }
 
+static void test_next(void **state)
+{
+	const struct json_value *v;
+	struct json_doc *doc;
+	size_t pos = 0, n = 0;
+	struct str key;
+	int64_t sum = 0, one;
+
+	(void)state;
+	assert_int_equal(json_parse(STR("{\"a\":1,\"b\":2,\"c\":null}"), 4, &doc, NULL), 0);
+	assert_int_equal(json_members(json_root(doc)), 3);
+	for (; json_next(json_root(doc), &pos, &key, &v); n++) {
+		assert_int_equal(key.len, 1);
+		if (json_to_i64(v, &one))
+			sum += one;
+		else
+			assert_str(key, "c");
+	}
+	assert_int_equal(n, 3);
+	assert_int_equal(sum, 3);
+	json_doc_free(&doc);
+	assert_int_equal(json_parse(STR("[1]"), 4, &doc, NULL), 0);
+	pos = 0;
+	assert_false(json_next(json_root(doc), &pos, &key, &v));
+	assert_int_equal(json_members(json_root(doc)), 0);
+	json_doc_free(&doc);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_next),
 	    cmocka_unit_test(test_accepts),    cmocka_unit_test(test_refuses),
 	    cmocka_unit_test(test_depth_bomb), cmocka_unit_test(test_strings),
 	    cmocka_unit_test(test_numbers),    cmocka_unit_test(test_arrays),

@@ -161,9 +161,24 @@ static void test_message(void **state)
 	assert_int_equal(utf8_message(STR("\xc3"), 10), -ERR_INVAL);
 }
 
+/* White_Space of Unicode 15's PropList.txt, and characters that only look like it. */
+static void test_space(void **state)
+{
+	static const uint32_t spaces[] = {0x09,	  0x0d,	  0x20,	  0x85,	  0xa0,	  0x1680, 0x2000,
+					  0x200a, 0x2028, 0x2029, 0x202f, 0x205f, 0x3000};
+	static const uint32_t others[] = {0x08, 0x0e, 'a', 0x200b, 0x200d, 0x2060, 0xfeff, 0x3001};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(spaces); i++)
+		assert_true(utf8_is_space(spaces[i]));
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		assert_false(utf8_is_space(others[i]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_space),
 	    cmocka_unit_test(test_borders),
 	    cmocka_unit_test(test_fault_at_every_offset),
 	    cmocka_unit_test(test_pieces),
