@@ -190,11 +190,12 @@ static void say_gap(struct sub *sub, int64_t first)
 		sub->rev = first - 1;
 		return;
 	}
-	chan_leave(sub, CONN_END_CLEAN);
-	if (c->dialect == DIALECT_SSE) {
+	if (c->dialect == DIALECT_SSE) { /* nobody can subscribe again in a stream */
 		sse_conn_gap(c, conv, first);
+		sub->rev = first - 1;
 		return;
 	}
+	chan_leave(sub, CONN_END_CLEAN);
 	b = ws_reply_begin(c, &mark);
 	native_add_gap(b, &re, conv, first);
 	ws_reply_end(c, b, mark);
@@ -213,7 +214,8 @@ static void send_row(struct sub *sub, const struct event_row *row)
 /* The page's rows, as far as the channel has come. False: the subscription has ended in a gap. */
 static bool send_page(struct sub *sub, const struct db_result *res, int n, int64_t committed)
 {
-	const bool is_raw = sub->conn->dialect == DIALECT_RAW;
+	const uint8_t dialect = sub->conn->dialect;
+	const bool goes_on = dialect == DIALECT_RAW || dialect == DIALECT_SSE;
 	int i = 0;
 
 	for (; i < n; i++) {
@@ -224,7 +226,7 @@ static bool send_page(struct sub *sub, const struct db_result *res, int n, int64
 			break; /* comes through the channel */
 		if (row.rev != sub->rev + 1) {
 			say_gap(sub, row.rev);
-			if (!is_raw)
+			if (!goes_on)
 				return false;
 		}
 		send_row(sub, &row);
@@ -232,7 +234,7 @@ static bool send_page(struct sub *sub, const struct db_result *res, int n, int64
 	}
 	if (i < PAGE && sub->rev < committed) { /* the log ends before what was committed */
 		say_gap(sub, committed + 1);
-		return is_raw;
+		return goes_on;
 	}
 	return true;
 }
