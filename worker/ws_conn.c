@@ -13,6 +13,7 @@
 #include "worker/chan.h"
 #include "worker/dbio.h"
 #include "worker/on_cmd.h"
+#include "worker/resume.h"
 #include "worker/sse_conn.h"
 
 #define NATIVE_BATCH_MAX 100 /* requests in one native frame */
@@ -27,6 +28,7 @@ struct cmd_limits worker_cmd_limits(const struct worker *wk)
 		.desc_max = (uint32_t)s->chat_description_max,
 		.message_max = (uint32_t)s->chat_message_max,
 		.batch_max = NATIVE_BATCH_MAX,
+		.subs_max = (uint32_t)s->websocket_subscriptions_max,
 		.subs_max = (uint32_t)s->websocket_subscriptions_max,
 	};
 }
@@ -327,20 +329,22 @@ void ws_conn_timeout(struct conn *c, enum conn_wait wait)
 
 void ws_conn_goaway(struct conn *c, int64_t in_ms)
 {
+	struct buf cursor = BUF_INIT, *b;
 	struct fault f;
-	struct buf *b;
-	size_t begin;
+	size_t mark;
 
 	if (c->state != CONN_WS || !c->is_helloed)
 		return;
-	b = conn_reply(c);
-	begin = ws_frame_begin(b);
+	if (!resume_cursor(c, &cursor) && c->state != CONN_WS)
+		return;
+	b = ws_reply_begin(c, &mark);
 	fault_set(&f, E_RESTARTING);
 	if (c->dialect == DIALECT_RAW)
 		raw_add_error(b, &f, in_ms, NULL);
 	else
-		native_add_goaway(b, in_ms, "restart");
-	ws_frame_end(b, begin, WS_OP_TEXT);
+		native_add_goaway_cursor(b, in_ms, "restart", buf_str(&cursor));
+	ws_reply_end(c, b, mark);
+	buf_done(&cursor);
 }
 
 void ws_conn_drain(struct conn *c)
