@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guests by name: a bounded cache over the table of users. Equal names are the same guest.
+ * Guests by name: a bounded cache over the table of users. Equal names are the same guest. Whoever is asked for in
+ * one turn of the loop is looked up by one statement: a crowd that comes back costs few.
  * Which names are acceptable was checked by the decoder.
  */
 #include "worker/session.h"
 
-#include "base/clock.h"
+#include "base/list.h"
 #include "sql/users.h"
 #include "worker/dbio.h"
 
@@ -18,11 +19,18 @@ struct guest {
 };
 
 struct lookup {
-	struct worker *wk;
+	struct list node; /* in worker.lookups */
 	session_guest_fn *done;
 	void *arg;
 	size_t key_len;
 	char key[];
+};
+
+/* The lookups of one statement, in the order of its rows. */
+struct asking {
+	struct worker *wk;
+	size_t n;
+	struct lookup *lookups[]; /* owned */
 };
 
 static void cache_clear(struct worker *wk)
@@ -68,14 +76,25 @@ static enum proto_error error_of(int err)
 	}
 }
 
-static void on_guest(void *arg, int err, const struct user *user)
+static void answer(struct worker *wk, struct lookup *l, int err, const struct user *user)
 {
-	struct lookup *l = arg;
-
 	if (!err)
-		cache_put(l->wk, (struct str){l->key, l->key_len}, user);
-	l->done(l->wk, l->arg, error_of(err), err ? 0 : user->id, err ? STR("") : user->name);
+		cache_put(wk, (struct str){l->key, l->key_len}, user);
+	l->done(wk, l->arg, error_of(err), err ? 0 : user->id, err ? STR("") : user->name);
 	free(l);
+}
+
+static void on_guests(void *arg, int err, const struct db_result *res)
+{
+	struct asking *a = arg;
+
+	for (size_t i = 0; i < a->n; i++) {
+		struct user user;
+		int r = err ? err : user_guests_row(res, (int)i, &user);
+
+		answer(a->wk, a->lookups[i], r, r ? NULL : &user);
+	}
+	free(a);
 }
 
 void session_guest(struct worker *wk, struct str name, session_guest_fn *done, void *arg)
@@ -91,14 +110,53 @@ void session_guest(struct worker *wk, struct str name, session_guest_fn *done, v
 		done(wk, arg, E_NONE, g->user, g->name);
 		return;
 	}
-	l = xmalloc(sizeof(*l) + name.len);
-	*l = (struct lookup){wk, done, arg, name.len};
+	l = xcalloc(1, sizeof(*l) + name.len);
+	l->done = done;
+	l->arg = arg;
+	l->key_len = name.len;
 	memcpy(l->key, name.p, name.len);
-	if (user_guest_get(dbio_reader(wk), name, dbio_deadline(wk), on_guest, l, NULL) < 0)
-		on_guest(l, -ERR_UNAVAILABLE, NULL);
+	list_append(&wk->lookups, &l->node);
+	worker_kick(wk);
+}
+
+/* The oldest lookups, as many as one statement takes. */
+static struct asking *take(struct worker *wk)
+{
+	struct asking *a = xcalloc(1, sizeof(*a) + USER_GUESTS_MAX * sizeof(a->lookups[0]));
+	struct list *node;
+
+	a->wk = wk;
+	while (a->n < USER_GUESTS_MAX && (node = list_first(&wk->lookups))) {
+		list_remove(node);
+		a->lookups[a->n++] = list_entry(node, struct lookup, node);
+	}
+	return a;
+}
+
+void session_flush(struct worker *wk)
+{
+	while (!list_empty(&wk->lookups)) {
+		struct asking *a = take(wk);
+		struct str *names = xcalloc(a->n, sizeof(*names));
+		int r;
+
+		for (size_t i = 0; i < a->n; i++)
+			names[i] = (struct str){a->lookups[i]->key, a->lookups[i]->key_len};
+		r = user_guests_get(dbio_reader(wk), names, a->n, dbio_deadline(wk), on_guests, a, NULL);
+		free(names);
+		if (r < 0)
+			on_guests(a, -ERR_UNAVAILABLE, NULL);
+	}
+}
+
+void session_open(struct worker *wk)
+{
+	list_init(&wk->lookups);
 }
 
 void session_close(struct worker *wk)
 {
+	while (!list_empty(&wk->lookups))
+		on_guests(take(wk), -ERR_UNAVAILABLE, NULL);
 	cache_clear(wk);
 }

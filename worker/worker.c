@@ -46,6 +46,7 @@
 static void worker_turn(struct worker *wk)
 {
 	conn_resume_ready(wk);
+	session_flush(wk);
 	persist_flush(wk);
 	heir_run(wk);
 	ringpump_drain(wk);
@@ -238,6 +239,7 @@ struct worker *worker_open(const struct worker_boot *boot)
 	timeouts_open(wk);
 	persist_open(wk);
 	resume_open(wk);
+	session_open(wk);
 	if (heir_take_over_own_slot(wk) < 0)
 		wk->exit_code = WORKER_EXIT_SHM;
 	ringpump_open(wk);

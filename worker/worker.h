@@ -105,7 +105,8 @@ struct worker {
 	struct resumes *resumes;      /* owned: resume.c */
 	struct ringpump *ringpump;    /* owned */
 	struct presence *presence;    /* owned */
-	struct strmap guests;	      /* lower-case guest name -> struct guest, a bounded cache */
+	struct strmap guests;	      /* guest name -> struct guest, a bounded cache */
+	struct list lookups;	      /* struct lookup.node: guests to ask the database for (session.c) */
 
 	ev_prepare prepare; /* runs worker_turn before the loop may sleep */
 	ev_idle busy;	    /* active while a turn left work behind */

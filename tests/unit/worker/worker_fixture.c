@@ -16,6 +16,7 @@
 #include "shm/segment.h"
 #include "shm/slots.h"
 #include "sql/messages.h"
+#include "sql/resume.h"
 #include "sql/rooms.h"
 #include "sql/users.h"
 #include "worker/worker_priv.h"
@@ -55,8 +56,20 @@ int __wrap_events_settle(struct db *db, int64_t conv, uint64_t deadline_ms, even
 			 void *arg, uint64_t *ret_token);
 int __wrap_batch_submit(struct db *db, const struct batch_row *rows, size_t n, uint64_t deadline_ms,
 			batch_done_fn *done, void *arg);
-int __wrap_user_guest_get(struct db *db, struct str name, uint64_t deadline_ms, user_done_fn *done,
-			  void *arg, uint64_t *ret_token);
+int __wrap_user_guests_get(struct db *db, const struct str *names, size_t n, uint64_t deadline_ms,
+			   user_guests_done_fn *done, void *arg, uint64_t *ret_token);
+int __wrap_user_guests_row(const struct db_result *res, int i, struct user *ret);
+int __wrap_unread_get(struct db *db, int64_t conv, int64_t user, uint64_t deadline_ms,
+		      unread_done_fn *done, void *arg, uint64_t *ret_token);
+int __wrap_marks_page(struct db *db, int64_t conv, int64_t after_rev, uint64_t deadline_ms,
+		      marks_done_fn *done, void *arg, uint64_t *ret_token);
+void __wrap_mark_row_get(const struct db_result *res, int i, struct mark_row *ret);
+int __wrap_mark_set(struct db *db, int64_t conv, int64_t user, enum mark_kind kind, int64_t seq,
+		    uint64_t deadline_ms, mark_done_fn *done, void *arg, uint64_t *ret_token);
+int __wrap_resume_save(struct db *db, const struct resume_point *points, size_t n, int keep_days,
+		       uint64_t deadline_ms, resume_saved_fn *done, void *arg, uint64_t *ret_token);
+int __wrap_resume_load(struct db *db, const struct uuid *session, int64_t user, uint64_t deadline_ms,
+		       resume_loaded_fn *done, void *arg, uint64_t *ret_token);
 int __wrap_messages_page_native(struct db *db, int64_t conv, enum page_from from, int64_t rev,
 				int limit, uint64_t deadline_ms, page_done_fn *done, void *arg,
 				uint64_t *ret_token);
@@ -159,13 +172,121 @@ int __wrap_log_change_submit(struct db *db, const struct log_change *change, uin
 	return 0;
 }
 
-int __wrap_user_guest_get(struct db *db, struct str name, uint64_t deadline_ms, user_done_fn *done,
-			  void *arg, uint64_t *ret_token)
+int __wrap_user_guests_get(struct db *db, const struct str *names, size_t n, uint64_t deadline_ms,
+			   user_guests_done_fn *done, void *arg, uint64_t *ret_token)
 {
+	struct asked *a = ask(ASK_GUEST, 0, deadline_ms, (void *)done, arg);
+
 	(void)db;
 	(void)ret_token;
-	ask(ASK_GUEST, 0, deadline_ms, (void *)done, arg)->name =
-		(struct str){xstrndup(name.p, name.len), name.len};
+	a->n = n;
+	a->name = (struct str){xstrndup(names[0].p, names[0].len), names[0].len};
+	return 0;
+}
+
+/* The guests of one statement have consecutive ids and, beyond the first, names with their number. */
+static struct user first_guest;
+
+int __wrap_user_guests_row(const struct db_result *res, int i, struct user *ret)
+{
+	static char name[64];
+
+	assert_ptr_equal(res, &present);
+	*ret = first_guest;
+	ret->id += i;
+	if (i) {
+		snprintf(name, sizeof(name), "%.*s%d", (int)first_guest.name.len, first_guest.name.p, i);
+		ret->name = str_of(name);
+	}
+	return 0;
+}
+
+struct stand_marks stand_marks = {.unread = -1};
+
+int __wrap_unread_get(struct db *db, int64_t conv, int64_t user, uint64_t deadline_ms,
+		      unread_done_fn *done, void *arg, uint64_t *ret_token)
+{
+	const struct unread u = {.unread = stand_marks.unread,
+				 .is_known = stand_marks.unread >= 0};
+
+	(void)db;
+	(void)user;
+	(void)ret_token;
+	if (stand_marks.is_held)
+		ask(ASK_UNREAD, conv, deadline_ms, (void *)done, arg);
+	else
+		done(arg, 0, &u);
+	return 0;
+}
+
+int __wrap_marks_page(struct db *db, int64_t conv, int64_t after_rev, uint64_t deadline_ms,
+		      marks_done_fn *done, void *arg, uint64_t *ret_token)
+{
+	(void)db;
+	(void)conv;
+	(void)deadline_ms;
+	(void)ret_token;
+	stand_marks.after = after_rev;
+	present = (struct rows){.n = stand_marks.n};
+	done(arg, 0, (const struct db_result *)&present);
+	return 0;
+}
+
+void __wrap_mark_row_get(const struct db_result *res, int i, struct mark_row *ret)
+{
+	assert_ptr_equal(res, &present);
+	assert_in_range(i, 0, stand_marks.n - 1);
+	*ret = stand_marks.rows[i];
+}
+
+int __wrap_mark_set(struct db *db, int64_t conv, int64_t user, enum mark_kind kind, int64_t seq,
+		    uint64_t deadline_ms, mark_done_fn *done, void *arg, uint64_t *ret_token)
+{
+	struct asked *a = ask(ASK_MARK, conv, deadline_ms, (void *)done, arg);
+
+	(void)db;
+	(void)ret_token;
+	a->user = user;
+	a->limit = kind;
+	a->after = seq;
+	return 0;
+}
+
+struct stand_saved stand_saved;
+
+/* Written at once, unless the test holds it or has it fail. */
+int __wrap_resume_save(struct db *db, const struct resume_point *points, size_t n, int keep_days,
+		       uint64_t deadline_ms, resume_saved_fn *done, void *arg, uint64_t *ret_token)
+{
+	struct stand_saved *saved = &stand_saved;
+
+	(void)db;
+	(void)ret_token;
+	assert_int_equal(keep_days, 7);
+	saved->statements++;
+	saved->points = n;
+	saved->last = points[n - 1];
+	assert_true(saved->last.n <= ARRAY_LEN(saved->convs));
+	for (size_t i = 0; i < saved->last.n; i++) {
+		saved->convs[i] = saved->last.convs[i];
+		saved->revs[i] = saved->last.revs[i];
+	}
+	if (saved->is_held)
+		ask(ASK_SAVE, 0, deadline_ms, (void *)done, arg);
+	else
+		done(arg, saved->err);
+	return 0;
+}
+
+int __wrap_resume_load(struct db *db, const struct uuid *session, int64_t user, uint64_t deadline_ms,
+		       resume_loaded_fn *done, void *arg, uint64_t *ret_token)
+{
+	struct asked *a = ask(ASK_RESUME, 0, deadline_ms, (void *)done, arg);
+
+	(void)db;
+	(void)ret_token;
+	a->user = user;
+	a->session = *session;
 	return 0;
 }
 
@@ -355,9 +476,10 @@ void db_change(enum log_change_status status, int64_t rev)
 void db_guest(int64_t id, const char *name)
 {
 	struct asked a = take(ASK_GUEST);
-	const struct user user = {.id = id, .name = str_of(name)};
 
-	((user_done_fn *)a.done)(a.arg, 0, &user);
+	first_guest = (struct user){.id = id, .name = str_of(name)};
+	present = (struct rows){.n = (int)a.n};
+	((user_guests_done_fn *)a.done)(a.arg, 0, (const struct db_result *)&present);
 	asked_done(&a);
 	turn();
 }
@@ -366,8 +488,48 @@ void db_guest_error(int err)
 {
 	struct asked a = take(ASK_GUEST);
 
-	((user_done_fn *)a.done)(a.arg, err, NULL);
+	((user_guests_done_fn *)a.done)(a.arg, err, NULL);
 	asked_done(&a);
+	turn();
+}
+
+void db_unread(int err)
+{
+	struct asked a = take(ASK_UNREAD);
+	const struct unread u = {.unread = stand_marks.unread, .is_known = true};
+
+	((unread_done_fn *)a.done)(a.arg, err, err ? NULL : &u);
+	turn();
+}
+
+void db_mark(int err, int64_t seq, int64_t unread, bool is_changed)
+{
+	struct asked a = take(ASK_MARK);
+	const struct mark_answer answer = {.conv = a.conv,
+					   .user = a.user,
+					   .seq = seq,
+					   .unread = unread,
+					   .at_ms = STAND_AT_MS,
+					   .is_changed = is_changed};
+
+	((mark_done_fn *)a.done)(a.arg, err, err ? NULL : &answer);
+	turn();
+}
+
+void db_saved(int err)
+{
+	struct asked a = take(ASK_SAVE);
+
+	((resume_saved_fn *)a.done)(a.arg, err);
+	turn();
+}
+
+void db_resume(int err, size_t n, const int64_t *convs, const int64_t *revs)
+{
+	struct asked a = take(ASK_RESUME);
+	const struct resume_point point = {a.session, a.user, n, convs, revs};
+
+	((resume_loaded_fn *)a.done)(a.arg, err, err ? NULL : &point);
 	turn();
 }
 
@@ -487,6 +649,19 @@ static void answer_all(void)
 		case ASK_PAGE:
 			db_page(-ERR_UNAVAILABLE, "");
 			break;
+		case ASK_UNREAD:
+			db_unread(-ERR_UNAVAILABLE);
+			break;
+		case ASK_MARK:
+			db_mark(-ERR_UNAVAILABLE, 0, 0, false);
+			break;
+		case ASK_SAVE:
+			stand_saved.is_held = false;
+			db_saved(0);
+			break;
+		case ASK_RESUME:
+			db_resume(-ERR_UNAVAILABLE, 0, NULL, NULL);
+			break;
 		}
 	}
 }
@@ -494,6 +669,8 @@ static void answer_all(void)
 int stand_teardown(void **state)
 {
 	(void)state;
+	stand_marks = (struct stand_marks){.unread = -1};
+	stand_saved = (struct stand_saved){0};
 	answer_all();
 	worker_close(wk);
 	wk = NULL;

@@ -12,6 +12,8 @@
 #include "sql/batch.h"
 #include "sql/changes.h"
 #include "sql/events.h"
+#include "sql/marks.h"
+#include "sql/resume.h"
 #include "worker/chan.h"
 #include "worker/conn.h"
 #include "worker/worker.h"
@@ -88,7 +90,12 @@ void enter_native(struct client *cl, const char *name, int64_t user);
 
 /* ---- The database ---- */
 
-enum ask { ASK_ROOM, ASK_EVENTS, ASK_SETTLE, ASK_BATCH, ASK_CHANGE, ASK_GUEST, ASK_PAGE };
+enum ask { ASK_ROOM, ASK_EVENTS, ASK_SETTLE, ASK_BATCH, ASK_CHANGE, ASK_GUEST, ASK_PAGE,
+	ASK_UNREAD, /* only while stand_marks.is_held */
+	ASK_MARK,
+	ASK_SAVE, /* only while stand_saved.is_held */
+	ASK_RESUME,
+};
 
 /* A question that nobody has answered. */
 struct asked {
@@ -100,6 +107,8 @@ struct asked {
 	struct log_change change; /* ASK_CHANGE; its strings are the worker's */
 	size_t n;
 	uint64_t deadline_ms;
+	int64_t user;		/* ASK_MARK, ASK_RESUME */
+	struct uuid session;	/* ASK_RESUME */
 	void *done, *arg;
 };
 
@@ -119,9 +128,32 @@ void db_settled(int err);
 void db_batch(const struct batch_answer *answers);
 void db_batch_stored(int64_t rev); /* every row, from this rev on; seq equals rev */
 void db_change(enum log_change_status status, int64_t rev); /* with nothing else worth telling */
-void db_guest(int64_t id, const char *name);
+void db_guest(int64_t id, const char *name); /* all of one statement: ID, ID + 1, … */
 void db_guest_error(int err);
 void db_page(int err, const char *json);
+void db_unread(int err); /* stand_marks.unread */
+void db_mark(int err, int64_t seq, int64_t unread, bool is_changed);
+void db_saved(int err);
+void db_resume(int err, size_t n, const int64_t *convs, const int64_t *revs);
+
+/* What the tables of marks hold; asked and answered at once, unless held. */
+extern struct stand_marks {
+	bool is_held;
+	int64_t unread; /* of everybody; -1: no marks */
+	int64_t after;	/* the rev that the last page was asked for */
+	int n;
+	const struct mark_row *rows;
+} stand_marks;
+
+/* What was written of sessions: how many statements, and the last point of the last. */
+extern struct stand_saved {
+	bool is_held;
+	int err; /* answered at once */
+	int statements;
+	size_t points;
+	struct resume_point last; /* convs and revs: see below */
+	int64_t convs[8], revs[8];
+} stand_saved;
 
 /* ---- The ring ---- */
 
