@@ -5,13 +5,7 @@
  */
 #include "sql/batch.h"
 
-#include <endian.h>
-
-/* Type numbers of PostgreSQL's catalogue; fixed for ever. */
-#define OID_INT8 20
-#define OID_INT4 23
-#define OID_TEXT 25
-#define OID_UUID 2950
+#include "sql/array.h"
 
 /*
  * A key stored between our probe and our insert in another conversation, or a deadlock, passes
@@ -47,42 +41,6 @@ struct batch {
 
 /* ---- Encoding ---- */
 
-static void add_be32(struct buf *b, int32_t v)
-{
-	uint32_t be = htobe32((uint32_t)v);
-
-	buf_add(b, &be, sizeof(be));
-}
-
-static void add_i64(struct buf *b, int64_t v)
-{
-	uint64_t be = htobe64((uint64_t)v);
-
-	add_be32(b, sizeof(be));
-	buf_add(b, &be, sizeof(be));
-}
-
-static void add_str(struct buf *b, struct str s)
-{
-	add_be32(b, (int32_t)s.len);
-	buf_add(b, s.p, s.len);
-}
-
-/*
- * The head of a one-dimensional array (array_send): dimensions, has-null, type, length, lower
- * bound.
- */
-static struct buf *array_open(struct db_args *a, int32_t oid, uint32_t n)
-{
-	db_args_open(a);
-	add_be32(&a->data, 1);
-	add_be32(&a->data, 1);
-	add_be32(&a->data, oid);
-	add_be32(&a->data, (int32_t)n);
-	add_be32(&a->data, 1);
-	return &a->data;
-}
-
 static void encode_ids(const struct batch_row *rows, const uint32_t *order, uint32_t n,
 		       struct db_args *a)
 {
@@ -94,7 +52,7 @@ static void encode_ids(const struct batch_row *rows, const uint32_t *order, uint
 	b = array_open(a, OID_INT8, n_ids);
 	for (uint32_t i = 0; i < n; i++)
 		if (i == 0 || rows[order[i]].conv != rows[order[i - 1]].conv)
-			add_i64(b, rows[order[i]].conv);
+			array_add_i64(b, rows[order[i]].conv);
 	db_args_close(a);
 }
 
@@ -108,8 +66,7 @@ static void encode_positions(const struct batch_row *rows, const uint32_t *order
 		bool is_same = i > 0 && rows[order[i]].conv == rows[order[i - 1]].conv;
 
 		pos = is_same ? pos + 1 : 1;
-		add_be32(b, sizeof(pos));
-		add_be32(b, pos);
+		array_add_i32(b, pos);
 	}
 	db_args_close(a);
 }
@@ -123,36 +80,35 @@ static void encode(const struct batch_row *rows, const uint32_t *order, uint32_t
 	encode_ids(rows, order, n, a);
 	b = array_open(a, OID_INT8, n);
 	for (uint32_t i = 0; i < n; i++)
-		add_i64(b, rows[order[i]].conv);
+		array_add_i64(b, rows[order[i]].conv);
 	db_args_close(a);
 	encode_positions(rows, order, n, a);
 	b = array_open(a, OID_INT8, n);
 	for (uint32_t i = 0; i < n; i++)
-		add_i64(b, rows[order[i]].sender);
+		array_add_i64(b, rows[order[i]].sender);
 	db_args_close(a);
 	b = array_open(a, OID_UUID, n);
 	for (uint32_t i = 0; i < n; i++)
-		add_str(b, (struct str){(const char *)rows[order[i]].client_msg_id.b,
-					sizeof(struct uuid)});
+		array_add_uuid(b, &rows[order[i]].client_msg_id);
 	db_args_close(a);
 	b = array_open(a, OID_TEXT, n);
 	for (uint32_t i = 0; i < n; i++)
-		add_str(b, rows[order[i]].content);
+		array_add_str(b, rows[order[i]].content);
 	db_args_close(a);
 	b = array_open(a, OID_INT8, n);
 	for (uint32_t i = 0; i < n; i++) {
 		if (rows[order[i]].reply_to_rev)
-			add_i64(b, rows[order[i]].reply_to_rev);
+			array_add_i64(b, rows[order[i]].reply_to_rev);
 		else
-			add_be32(b, -1);
+			array_add_null(b);
 	}
 	db_args_close(a);
 	b = array_open(a, OID_TEXT, n);
 	for (uint32_t i = 0; i < n; i++) {
 		if (rows[order[i]].meta_json.len)
-			add_str(b, rows[order[i]].meta_json);
+			array_add_str(b, rows[order[i]].meta_json);
 		else
-			add_be32(b, -1);
+			array_add_null(b);
 	}
 	db_args_close(a);
 }

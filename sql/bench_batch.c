@@ -155,7 +155,8 @@ static int64_t make_rooms(const char *url)
 
 static int run(const char *url, int64_t first_room, double seconds, unsigned int seed)
 {
-	static const struct db_hooks hooks = {on_io, on_timer, on_state};
+	static const struct db_hooks hooks = {
+		.on_io = on_io, .on_timer = on_timer, .on_state = on_state};
 	struct db_config cfg = {.url = url, .is_prepared = true, .is_writer = true};
 	struct bench b = {.fd = -1, .first_room = first_room, .seed = seed};
 

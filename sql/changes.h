@@ -50,14 +50,16 @@ enum log_change_status {
 	CHANGE_NO_TARGET, /* no such message (or it is deleted), no such user or member */
 	CHANGE_DENIED,	  /* not the actor's, see above; or banned */
 	CHANGE_GONE,	  /* deleted too long ago to be recovered */
-	CHANGE_CONFLICT,  /* the name is taken, the key stands for something else, too many reactions */
+	CHANGE_CONFLICT,  /* name taken, key stands for something else, over 32 reactions */
 	CHANGE_FAILED,	  /* a value that the schema refuses (length, role, encoding) */
 	CHANGE_UNKNOWN,	  /* no answer: stored or not; its key may be sent again */
 	CHANGE_UNSENT,	  /* not stored: no connection in time, or a reason that passes */
 };
 
-/* Strings are borrowed during the callback. All but status, conv and client_msg_id are 0 unless
- * STORED, DUPLICATE or UNCHANGED. */
+/*
+ * Strings are borrowed during the callback. All but status is 0 or empty unless STORED, DUPLICATE
+ * or UNCHANGED: what was sent is for ARG to remember.
+ */
 struct log_change_answer {
 	enum log_change_status status;
 	int64_t conv, rev, seq;
@@ -76,8 +78,8 @@ typedef void log_change_done_fn(void *arg, const struct log_change_answer *answe
 
 /*
  * Applies one change under the lock of its conversation: the row of the log with the next rev and
- * the same seq, and what it changes, together or not at all. Sent again after a lost connection until
- * answered or DEADLINE_MS (as in db_query; then CHANGE_UNKNOWN): the key makes that safe.
+ * the same seq, and what it changes, together or not at all. Sent again after a lost connection
+ * until answered or DEADLINE_MS (as in db_query; then CHANGE_UNKNOWN): the key makes that safe.
  * DONE is called exactly once, after return, unless cancelled. Returns 0, -ERR_FULL or -ERR_INVAL
  * (kind).
  */

@@ -131,17 +131,21 @@ int events_between(struct db *db, int64_t conv, int64_t first_rev, int64_t last_
 void event_row_get(const struct db_result *res, int i, struct event_row *ret)
 {
 	*ret = (struct event_row){
-		.rev = db_get_i64(res, i, 0),
-		.seq = db_get_i64(res, i, 1),
-		.at_ms = db_get_i64(res, i, 2),
-		.kind = db_get_i64(res, i, 3),
-		.actor = db_get_i64(res, i, 4),
-		.actor_name = db_get_str(res, i, 5),
-		.client_msg_id = db_get_uuid(res, i, 6),
-		.target_rev = db_get_i64(res, i, 7),
-		.content = db_get_str(res, i, 8),
-		.meta_json = db_get_str(res, i, 9),
-		.edited_at_ms = db_get_i64(res, i, 10),
-		.deleted_at_ms = db_get_i64(res, i, 11),
+		.conv = db_get_i64(res, i, 0),
+		.rev = db_get_i64(res, i, 1),
+		.seq = db_get_i64(res, i, 2),
+		.at_ms = db_get_i64(res, i, 3),
+		.kind = db_get_i64(res, i, 4),
+		.actor = db_get_i64(res, i, 5),
+		.actor_name = db_get_str(res, i, 6),
+		.client_msg_id = db_get_uuid(res, i, 7),
+		.target_rev = db_get_i64(res, i, 8),
+		.subject = db_get_i64(res, i, 9),
+		.subject_name = db_get_str(res, i, 10),
+		.key = db_get_str(res, i, 11),
+		.content = db_get_str(res, i, 12),
+		.meta_json = db_get_str(res, i, 13),
+		.edited_at_ms = db_get_i64(res, i, 14),
+		.deleted_at_ms = db_get_i64(res, i, 15),
 	};
 }

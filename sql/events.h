@@ -52,6 +52,9 @@ int event_persist(struct db *db, const struct event_new *ev, uint64_t deadline_m
 
 /* ---- Reading ---- */
 
+/* Columns of event_row_get; a statement may have others behind them. */
+#define EVENT_ROW_COLUMNS 16
+
 struct event_row {
 	int64_t conv;
 	int64_t rev, seq, at_ms;
@@ -62,7 +65,7 @@ struct event_row {
 	int64_t target_rev;	   /* for a message: the row it replies to; 0 = none */
 	int64_t subject;	   /* user it was done to, 0 = none */
 	struct str subject_name;   /* empty when there is no such user */
-	struct str key;		   /* emoji, role, or what of a conversation changed; p == NULL: none */
+	struct str key;		   /* emoji, role, or what was updated; p == NULL: none */
 	struct str content;	   /* see below; p == NULL: none, or deleted */
 	struct str meta_json;	   /* p == NULL: none */
 	int64_t edited_at_ms;	   /* 0 = never */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Read and delivered marks, and the unread counters that follow from them. Marks are state: they take
- * no rev. Whom a mark is shown to is decided above.
+ * Read and delivered marks, and the unread counters that follow from them. Marks are state: they
+ * take no rev. Whom a mark is shown to is decided above.
  */
 #ifndef SQL_MARKS_H
 #define SQL_MARKS_H
@@ -50,8 +50,8 @@ typedef void marks_done_fn(void *arg, int err, const struct db_result *res);
 
 /*
  * The marks of CONV that changed since its row AFTER_REV was written, with a margin for unequal
- * clocks, so some may be known already; all when AFTER_REV is 0 or gone. At most MARKS_PAGE_MAX, the
- * newest. Marks raised by a send are not among them: the message itself says so.
+ * clocks, so some may be known already; all when AFTER_REV is 0 or gone. At most MARKS_PAGE_MAX,
+ * the newest. Marks raised by a send are not among them: the message itself says so.
  */
 int marks_page(struct db *db, int64_t conv, int64_t after_rev, uint64_t deadline_ms,
 	       marks_done_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;

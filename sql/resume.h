@@ -25,10 +25,10 @@ struct resume_point {
 typedef void resume_saved_fn(void *arg, int err);
 
 /*
- * Writes N points (1 to RESUME_POINTS_MAX) in one statement, each whole in place of the former one of
- * its session; of two for one session the later stands. A session's point is never taken over by
- * another user. Removes some points not written for KEEP_DAYS (0 = none). Safe to repeat. Returns
- * 0, -ERR_FULL or -ERR_INVAL.
+ * Writes N points (1 to RESUME_POINTS_MAX) in one statement, each whole in place of the former one
+ * of its session; of two for one session the later stands. A session's point is never taken over
+ * by another user. Removes some points not written for KEEP_DAYS (0 = none). Safe to repeat.
+ * Returns 0, -ERR_FULL or -ERR_INVAL.
  */
 int resume_save(struct db *db, const struct resume_point *points, size_t n, int keep_days,
 		uint64_t deadline_ms, resume_saved_fn *done, void *arg,

@@ -31,8 +31,8 @@ typedef void sync_done_fn(void *arg, int err, const struct db_result *res, int n
 /*
  * The durable events after each of N_POSITIONS (0 to SYNC_POSITIONS_MAX) positions, at most LIMIT
  * (1 to SYNC_ROWS_MAX, else cut). Conversations that USER may not read give nothing: banned, or no
- * member of a group or pair. Conversations that USER is a member of and that are not among the
- * positions are read from the joining on. Closed ones are included. Returns 0, -ERR_FULL, -ERR_INVAL.
+ * member of a group or pair. Open conversations that USER is a member of and that are not among
+ * the positions are read from the joining on. Returns 0, -ERR_FULL, -ERR_INVAL.
  */
 int sync_page(struct db *db, int64_t user, const struct sync_position *positions,
 	      size_t n_positions, int limit, uint64_t deadline_ms, sync_done_fn *done, void *arg,

@@ -1,46 +1,51 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guests: one statement and its answer.
+ * Guests: their statements and answers.
  * Which names are acceptable is decided above.
  */
 #include "sql/users.h"
 
-/* What guest_get says. */
-enum { GUEST_OK, GUEST_TAKEN, GUEST_DISABLED };
+#include "sql/array.h"
 
-static int guest_err(const struct db_result *res)
+/* What guest_get and guests_get say. */
+enum { GUEST_OK, GUEST_TAKEN, GUEST_DISABLED, GUEST_IMPOSSIBLE };
+
+static int guest_verdict(const struct db_result *res, int row)
 {
-	int err = db_result_err(res);
-
-	if (err < 0)
-		return err;
-	if (db_rows(res) == 0) /* made and removed by others between our two looks */
-		return -ERR_UNAVAILABLE;
-	switch (db_get_i64(res, 0, 0)) {
+	switch (db_get_i64(res, row, 0)) {
 	case GUEST_OK:
 		return 0;
 	case GUEST_TAKEN:
 		return -ERR_EXISTS;
 	case GUEST_DISABLED:
 		return -ERR_DENIED;
+	case GUEST_IMPOSSIBLE:
+		return -ERR_INVAL;
 	default:
 		return -ERR_DB;
 	}
 }
 
+static struct user guest_at(const struct db_result *res, int row)
+{
+	return (struct user){.id = db_get_i64(res, row, 1),
+			     .uid = db_get_uuid(res, row, 2),
+			     .name = db_get_str(res, row, 3)};
+}
+
 static void on_guest(const struct db_call *call, const struct db_result *res)
 {
 	user_done_fn *done = (user_done_fn *)call->then;
-	int err = guest_err(res);
+	int err = db_result_err(res);
 	struct user user;
 
+	if (err == 0) /* no row: made and removed by others between our two looks */
+		err = db_rows(res) ? guest_verdict(res, 0) : -ERR_UNAVAILABLE;
 	if (err < 0) {
 		done(call->arg, err, NULL);
 		return;
 	}
-	user = (struct user){.id = db_get_i64(res, 0, 1),
-			     .uid = db_get_uuid(res, 0, 2),
-			     .name = db_get_str(res, 0, 3)};
+	user = guest_at(res, 0);
 	done(call->arg, 0, &user);
 }
 
@@ -59,4 +64,48 @@ int user_guest_get(struct db *db, struct str name, uint64_t deadline_ms, user_do
 	r = db_submit(db, &q, ret_token);
 	db_args_done(&args);
 	return r;
+}
+
+/* ---- Many ---- */
+
+static void on_guests(const struct db_call *call, const struct db_result *res)
+{
+	int err = db_result_err(res);
+
+	((user_guests_done_fn *)call->then)(call->arg, err, err < 0 ? NULL : res);
+}
+
+int user_guests_get(struct db *db, const struct str *names, size_t n, uint64_t deadline_ms,
+		    user_guests_done_fn *done, void *arg, uint64_t *ret_token)
+{
+	struct db_args args = DB_ARGS_INIT;
+	struct db_query q = {.stmt = STMT_GUESTS_GET,
+			     .args = &args,
+			     .deadline_ms = deadline_ms,
+			     .done = on_guests,
+			     .call = {arg, (db_fn *)done}};
+	struct buf *b;
+	int r;
+
+	if (n < 1 || n > USER_GUESTS_MAX)
+		return -ERR_INVAL;
+	b = array_open(&args, OID_TEXT, n);
+	for (size_t i = 0; i < n; i++)
+		array_add_str(b, names[i]);
+	db_args_close(&args);
+	r = db_submit(db, &q, ret_token);
+	db_args_done(&args);
+	return r;
+}
+
+int user_guests_row(const struct db_result *res, int i, struct user *ret)
+{
+	int err;
+
+	if (i < 0 || i >= db_rows(res))
+		return -ERR_DB;
+	err = guest_verdict(res, i);
+	if (err == 0)
+		*ret = guest_at(res, i);
+	return err;
 }

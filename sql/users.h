@@ -29,7 +29,10 @@ int user_guest_get(struct db *db, struct str name, uint64_t deadline_ms, user_do
 
 #define USER_GUESTS_MAX 1024
 
-/* As many rows as names, in their order; RES is NULL unless ERR is 0 (-ERR_UNAVAILABLE, -ERR_DB). */
+/*
+ * As many rows as names, in their order. RES is NULL unless ERR is 0 (-ERR_INVAL by a name that is
+ * no UTF-8, -ERR_UNAVAILABLE, -ERR_DB).
+ */
 typedef void user_guests_done_fn(void *arg, int err, const struct db_result *res);
 
 /*

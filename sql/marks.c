@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Marks and unread counters: parameters and results of their statements.
+ * Raising a mark and counting are mark_set's and unread_of's work in the schema.
+ */
+#include "sql/marks.h"
+
+static int mark_submit(struct db *db, enum stmt_id stmt, struct db_args *args, uint64_t deadline_ms,
+		       db_done_fn *on_done, db_fn *then, void *arg, uint64_t *ret_token)
+{
+	struct db_query q = {.stmt = stmt,
+			     .args = args,
+			     .deadline_ms = deadline_ms,
+			     .done = on_done,
+			     .call = {arg, then}};
+	int r = db_submit(db, &q, ret_token);
+
+	db_args_done(args);
+	return r;
+}
+
+static void on_marked(const struct db_call *call, const struct db_result *res)
+{
+	mark_done_fn *done = (mark_done_fn *)call->then;
+	int err = db_result_err(res);
+	struct mark_answer a;
+
+	if (err == 0 && db_rows(res) == 0)
+		err = -ERR_NOENT;
+	if (err < 0) {
+		done(call->arg, err, NULL);
+		return;
+	}
+	a = (struct mark_answer){.conv = db_get_i64(res, 0, 0),
+				 .user = db_get_i64(res, 0, 1),
+				 .seq = db_get_i64(res, 0, 2),
+				 .unread = db_get_i64(res, 0, 3),
+				 .at_ms = db_get_i64(res, 0, 4),
+				 .is_changed = db_get_i64(res, 0, 5) != 0};
+	done(call->arg, 0, &a);
+}
+
+int mark_set(struct db *db, int64_t conv, int64_t user, enum mark_kind kind, int64_t seq,
+	     uint64_t deadline_ms, mark_done_fn *done, void *arg, uint64_t *ret_token)
+{
+	struct db_args args = DB_ARGS_INIT;
+
+	if (user <= 0 || seq <= 0)
+		return -ERR_INVAL;
+	db_args_i64(&args, conv);
+	db_args_i64(&args, user);
+	db_args_text(&args, kind == MARK_READ ? STR("read") : STR("delivered"));
+	db_args_i64(&args, seq);
+	return mark_submit(db, STMT_MARK_SET, &args, deadline_ms, on_marked, (db_fn *)done, arg,
+			   ret_token);
+}
+
+/* ---- The marks of others ---- */
+
+static void on_marks(const struct db_call *call, const struct db_result *res)
+{
+	int err = db_result_err(res);
+
+	((marks_done_fn *)call->then)(call->arg, err, err < 0 ? NULL : res);
+}
+
+int marks_page(struct db *db, int64_t conv, int64_t after_rev, uint64_t deadline_ms,
+	       marks_done_fn *done, void *arg, uint64_t *ret_token)
+{
+	struct db_args args = DB_ARGS_INIT;
+
+	db_args_i64(&args, conv);
+	db_args_i64(&args, after_rev);
+	db_args_i32(&args, MARKS_PAGE_MAX);
+	return mark_submit(db, STMT_MARKS_PAGE, &args, deadline_ms, on_marks, (db_fn *)done, arg,
+			   ret_token);
+}
+
+void mark_row_get(const struct db_result *res, int i, struct mark_row *ret)
+{
+	*ret = (struct mark_row){.user = db_get_i64(res, i, 0),
+				 .name = db_get_str(res, i, 1),
+				 .read_seq = db_get_i64(res, i, 2),
+				 .delivered_seq = db_get_i64(res, i, 3),
+				 .at_ms = db_get_i64(res, i, 4)};
+}
+
+/* ---- Counters ---- */
+
+static void on_unread(const struct db_call *call, const struct db_result *res)
+{
+	unread_done_fn *done = (unread_done_fn *)call->then;
+	int err = db_result_err(res);
+	struct unread u = {.unread = db_get_i64(res, 0, 0), .is_known = db_rows(res) > 0};
+
+	if (err < 0) {
+		done(call->arg, err, NULL);
+		return;
+	}
+	u.read_seq = db_get_i64(res, 0, 1);
+	u.conversations = u.unread > 0;
+	done(call->arg, 0, &u);
+}
+
+int unread_get(struct db *db, int64_t conv, int64_t user, uint64_t deadline_ms,
+	       unread_done_fn *done, void *arg, uint64_t *ret_token)
+{
+	struct db_args args = DB_ARGS_INIT;
+
+	db_args_i64(&args, conv);
+	db_args_i64(&args, user);
+	return mark_submit(db, STMT_UNREAD_GET, &args, deadline_ms, on_unread, (db_fn *)done, arg,
+			   ret_token);
+}
+
+static void on_total(const struct db_call *call, const struct db_result *res)
+{
+	unread_done_fn *done = (unread_done_fn *)call->then;
+	int err = db_result_err(res);
+	struct unread u = {.unread = db_get_i64(res, 0, 0),
+			   .conversations = db_get_i64(res, 0, 1)};
+
+	done(call->arg, err, err < 0 ? NULL : &u);
+}
+
+int unread_total(struct db *db, int64_t user, uint64_t deadline_ms, unread_done_fn *done, void *arg,
+		 uint64_t *ret_token)
+{
+	struct db_args args = DB_ARGS_INIT;
+
+	db_args_i64(&args, user);
+	return mark_submit(db, STMT_UNREAD_TOTAL, &args, deadline_ms, on_total, (db_fn *)done, arg,
+			   ret_token);
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Resume points: many in one statement out, one in.
+ * What a point is good for is decided above.
+ */
+#include "sql/resume.h"
+
+#include "sql/array.h"
+
+static void on_saved(const struct db_call *call, const struct db_result *res)
+{
+	((resume_saved_fn *)call->then)(call->arg, db_result_err(res));
+}
+
+static bool is_sound(const struct resume_point *points, size_t n)
+{
+	if (n < 1 || n > RESUME_POINTS_MAX)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (points[i].n > RESUME_CONVS_MAX || uuid_is_zero(&points[i].session))
+			return false;
+	return true;
+}
+
+/* The lists of all points, one after the other. */
+static void encode_lists(const struct resume_point *points, size_t n, bool is_revs,
+			 struct db_args *args)
+{
+	size_t total = 0;
+	struct buf *b;
+
+	for (size_t i = 0; i < n; i++)
+		total += points[i].n;
+	b = array_open(args, OID_INT8, total);
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < points[i].n; j++)
+			array_add_i64(b, is_revs ? points[i].revs[j] : points[i].convs[j]);
+	db_args_close(args);
+}
+
+static void encode(const struct resume_point *points, size_t n, int keep_days, struct db_args *args)
+{
+	struct buf *b = array_open(args, OID_UUID, n);
+
+	for (size_t i = 0; i < n; i++)
+		array_add_uuid(b, &points[i].session);
+	db_args_close(args);
+	b = array_open(args, OID_INT8, n);
+	for (size_t i = 0; i < n; i++)
+		array_add_i64(b, points[i].user);
+	db_args_close(args);
+	b = array_open(args, OID_INT4, n);
+	for (size_t i = 0; i < n; i++)
+		array_add_i32(b, (int32_t)points[i].n);
+	db_args_close(args);
+	encode_lists(points, n, false, args);
+	encode_lists(points, n, true, args);
+	db_args_i32(args, keep_days);
+}
+
+int resume_save(struct db *db, const struct resume_point *points, size_t n, int keep_days,
+		uint64_t deadline_ms, resume_saved_fn *done, void *arg, uint64_t *ret_token)
+{
+	struct db_args args = DB_ARGS_INIT;
+	struct db_query q = {.stmt = STMT_RESUME_SAVE,
+			     .args = &args,
+			     .deadline_ms = deadline_ms,
+			     .done = on_saved,
+			     .call = {arg, (db_fn *)done}};
+	int r;
+
+	if (!is_sound(points, n))
+		return -ERR_INVAL;
+	encode(points, n, keep_days, &args);
+	r = db_submit(db, &q, ret_token);
+	db_args_done(&args);
+	return r;
+}
+
+static void on_loaded(const struct db_call *call, const struct db_result *res)
+{
+	resume_loaded_fn *done = (resume_loaded_fn *)call->then;
+	struct resume_point point = {.session = db_get_uuid(res, 0, 2),
+				     .user = db_get_i64(res, 0, 3)};
+	int64_t *convs = NULL, *revs = NULL;
+	int err = db_result_err(res);
+
+	if (err == 0 && db_rows(res) == 0)
+		err = -ERR_NOENT;
+	if (err < 0) {
+		done(call->arg, err, NULL);
+		return;
+	}
+	point.n = array_read_i64(db_get_str(res, 0, 0), RESUME_CONVS_MAX, &convs);
+	point.n = MIN(point.n, array_read_i64(db_get_str(res, 0, 1), RESUME_CONVS_MAX, &revs));
+	point.convs = convs;
+	point.revs = revs;
+	done(call->arg, 0, &point);
+	free(convs);
+	free(revs);
+}
+
+int resume_load(struct db *db, const struct uuid *session, int64_t user, uint64_t deadline_ms,
+		resume_loaded_fn *done, void *arg, uint64_t *ret_token)
+{
+	struct db_args args = DB_ARGS_INIT;
+	struct db_query q = {.stmt = STMT_RESUME_LOAD,
+			     .args = &args,
+			     .deadline_ms = deadline_ms,
+			     .done = on_loaded,
+			     .call = {arg, (db_fn *)done}};
+	int r;
+
+	db_args_uuid(&args, session);
+	db_args_i64(&args, user);
+	r = db_submit(db, &q, ret_token);
+	db_args_done(&args);
+	return r;
+}
