@@ -4,7 +4,7 @@
 _roomctl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-	local commands='status room metrics reload log-level stop init-db migrate check version help'
+	local commands='status room metrics reload log-level stop init-db migrate verify check version help'
 
 	case $prev in
 	-c|-s)
@@ -20,6 +20,8 @@ _roomctl()
 		return ;;
 	migrate)
 		commands='--check' ;;
+	verify)
+		commands='unread log all' ;;
 	show)
 		commands=$(roomctl --json room list 2>/dev/null |
 			grep -o '"conversation":[0-9]*' | cut -d: -f2) ;;

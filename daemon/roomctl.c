@@ -12,6 +12,7 @@
 #include "daemon/roomctl_database.h"
 #include "daemon/roomctl_options.h"
 #include "daemon/roomctl_text.h"
+#include "daemon/roomctl_verify.h"
 
 static int complain(struct buf *why, int code)
 {
@@ -113,6 +114,7 @@ static int run_help(const struct roomctl_options *o)
 static int (*const actions[ROOMCTL_COMMANDS])(const struct roomctl_options *o) = {
 	[ROOMCTL_INIT_DB] = roomctl_database_run,
 	[ROOMCTL_MIGRATE] = roomctl_database_run,
+	[ROOMCTL_VERIFY] = roomctl_verify_run,
 	[ROOMCTL_CHECK] = run_check,
 	[ROOMCTL_VERSION] = run_version,
 	[ROOMCTL_HELP] = run_help,

@@ -98,9 +98,9 @@ static int match(const struct roomctl_command *c, char *const *words, int n)
 static int take_argument(struct roomctl_options *o, char *const *rest, int n, struct buf *ret_why)
 {
 	const struct roomctl_command *c = &roomctl_commands[o->id];
-	int wanted = *c->argument ? 1 : 0;
+	int wanted = *c->argument ? 1 : 0, needed = *c->argument == '[' ? 0 : wanted;
 
-	if (n < wanted) {
+	if (n < needed) {
 		buf_printf(ret_why, "\"%s\" needs %s\n", c->words, c->argument);
 		return -ERR_INVAL;
 	}
@@ -108,7 +108,7 @@ static int take_argument(struct roomctl_options *o, char *const *rest, int n, st
 		buf_printf(ret_why, "unexpected argument \"%s\"\n", rest[wanted]);
 		return -ERR_INVAL;
 	}
-	o->argument = wanted ? rest[0] : NULL;
+	o->argument = wanted && n ? rest[0] : NULL;
 	return 0;
 }
 

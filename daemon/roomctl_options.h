@@ -16,7 +16,7 @@ enum roomctl_id {
 
 struct roomctl_command {
 	const char *words;    /* "room show" */
-	const char *argument; /* its name in the help, "" for none; all arguments are required */
+	const char *argument; /* its name in the help, "" for none; in brackets: may be left out */
 	bool asks_daemon;     /* goes to the control socket */
 	const char *help;
 };
@@ -28,7 +28,7 @@ struct roomctl_options {
 	const char *socket;    /* -s, borrowed from argv; NULL: control.socket */
 	bool is_json, is_check;
 	enum roomctl_id id;
-	const char *argument; /* borrowed from argv; NULL when the command has none */
+	const char *argument; /* borrowed from argv; NULL when there is none */
 };
 
 /*

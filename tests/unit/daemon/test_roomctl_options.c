@@ -71,6 +71,17 @@ static void test_each_command_is_found_by_its_words(void **state)
 	}
 }
 
+static void test_an_argument_in_brackets_may_be_left_out(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("verify", NULL), 0);
+	assert_int_equal(opt.id, ROOMCTL_VERIFY);
+	assert_null(opt.argument);
+	assert_int_equal(parse("verify", "log", NULL), 0);
+	assert_string_equal(opt.argument, "log");
+	assert_int_equal(parse("verify", "log", "unread", NULL), -ERR_INVAL);
+}
+
 static void test_options_stand_anywhere(void **state)
 {
 	(void)state;
@@ -182,6 +193,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_command_is_found_by_its_words),
+		cmocka_unit_test(test_an_argument_in_brackets_may_be_left_out),
 		cmocka_unit_test(test_options_stand_anywhere),
 		cmocka_unit_test(test_check_belongs_to_migrate),
 		cmocka_unit_test(test_version_and_help_as_options),
