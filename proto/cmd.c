@@ -9,7 +9,6 @@
 
 #define SUBS_MAX_DEFAULT 500
 #define EMOJI_CHARS_MAX 32
-#define EMOJI_BYTES_MAX 128
 
 int cmd_get(int r)
 {
@@ -165,8 +164,7 @@ bool cmd_emoji_valid(struct str s)
 	size_t pos = 0;
 	uint32_t cp;
 
-	if (s.len > EMOJI_BYTES_MAX || utf8_name(s, EMOJI_CHARS_MAX, &name) < 0 ||
-	    name.len != s.len)
+	if (utf8_name(s, EMOJI_CHARS_MAX, &name) < 0 || name.len != s.len)
 		return false;
 	while (utf8_next(s, &pos, &cp))
 		if (utf8_is_space(cp))

@@ -74,8 +74,8 @@ bool cmd_seen_next(const struct cmd *c, size_t *pos, int64_t *ret_conv, int64_t 
 int64_t cmd_user_at(const struct cmd *c, size_t i);
 
 /*
- * The rule for reactions: 1 to 32 code points and at most 128 bytes of UTF-8 without white space,
- * control characters and what names may not have; not only invisible ones.
+ * The rule for reactions: 1 to 32 code points (so at most 128 bytes) without white space, control
+ * characters and what names may not have; not only invisible ones.
  */
 bool cmd_emoji_valid(struct str s);
 

@@ -81,6 +81,9 @@ int json_parse(struct str text, uint32_t depth_max, struct json_doc **ret, struc
 	json_error_t error;
 	json_t *root;
 
+	/* the library takes U+0000 behind a value for the end of the text */
+	if (text.len && memchr(text.p, '\0', text.len))
+		return refuse(ret_fault, "The text has a NUL character.");
 	if (!is_flat_enough(text, depth_max))
 		return refuse(ret_fault, "The text is nested too deeply.");
 	root = json_loadb(text.p ? text.p : "", text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,

@@ -243,6 +243,20 @@ static void test_members(void **state)
 	buf_done(&b);
 }
 
+/* U+0000 ends nothing: what stands behind it is not skipped. */
+static void test_nul(void **state)
+{
+	static const struct str texts[] = {
+		{"0\0", 2}, {"{}\0x", 4}, {"{\0}", 3}, {"\0", 1}, {"\0{}", 3}, {"\"a\0\"", 4}};
+	struct json_doc *doc = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		assert_int_equal(json_parse(texts[i], 4, &doc, NULL), -ERR_INVAL);
+		assert_null(doc);
+	}
+}
+
 static void test_next(void **state)
 {
 	const struct json_value *v;
@@ -274,7 +288,7 @@ static void test_next(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_next),
+	    cmocka_unit_test(test_next), cmocka_unit_test(test_nul),
 	    cmocka_unit_test(test_accepts),    cmocka_unit_test(test_refuses),
 	    cmocka_unit_test(test_depth_bomb), cmocka_unit_test(test_strings),
 	    cmocka_unit_test(test_numbers),    cmocka_unit_test(test_arrays),

@@ -334,6 +334,33 @@ static void test_refused(void **state)
 	buf_done(&b);
 }
 
+/* The refusal says what is wrong where the reader knows better than "no MessagePack". */
+static void test_reasons(void **state)
+{
+	static const struct {
+		const char *hex, *text;
+	} cases[] = {
+		{"81 01 02", "A key is not a string."},
+		{"a180", "A string is not valid UTF-8."},
+		{"ca7fc00000", "A number is not finite."},
+		{"91 91 91 91 91 91 91 91 91 01", "The value is nested too deeply."},
+		{"01 02", "The bytes are not valid MessagePack."},
+	};
+	struct json_doc *doc;
+	struct buf b = BUF_INIT;
+	struct fault f;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		buf_clear(&b);
+		add_hex(&b, cases[i].hex);
+		assert_int_equal(msgpack_to_json_doc(b.p, b.len, DEPTH, &doc, &f), -ERR_INVAL);
+		assert_string_equal(f.text, cases[i].text);
+		assert_int_equal(msgpack_to_json_doc(b.p, b.len, DEPTH, &doc, NULL), -ERR_INVAL);
+	}
+	buf_done(&b);
+}
+
 /* A binary frame meets the operations' own rules. */
 static void test_native_frame(void **state)
 {
@@ -370,7 +397,8 @@ int main(void)
 		cmocka_unit_test(test_long_formats), cmocka_unit_test(test_escapes),
 		cmocka_unit_test(test_lengths),	     cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_from_no_json), cmocka_unit_test(test_depth),
-		cmocka_unit_test(test_refused),	     cmocka_unit_test(test_native_frame),
+		cmocka_unit_test(test_refused),	     cmocka_unit_test(test_reasons),
+		cmocka_unit_test(test_native_frame),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
