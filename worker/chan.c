@@ -87,11 +87,13 @@ static void chan_free(struct chan *ch)
 	assert(ch->n_subs == 0);
 	for (int d = 0; d < DIALECT_COUNT; d++) {
 		free(ch->sides[d].entries);
+		free(ch->sides[d].ephemeral);
 		buf_done(&ch->sides[d].out);
 	}
 	chan_order_done(ch);
 	roster_done(ch);
 	chan_replay_done(ch);
+	deliver_marks_clear(ch);
 	list_remove(&ch->dirty);
 	list_remove(&ch->due);
 	map_del(&ch->wk->chans, (uint64_t)ch->conv);
@@ -185,7 +187,9 @@ static void confirm(struct sub *sub)
 /* The native "live" closes the catch-up; the raw "connected" opens it. */
 static void confirm_live(struct sub *sub)
 {
-	if (sub->conn->dialect != DIALECT_RAW && (sub->re || sub->is_behind))
+	if (sub->is_behind && !sub->re)
+		sub->re = xcalloc(1, sizeof(*sub->re)); /* answers nothing that was asked */
+	if (sub->conn->dialect != DIALECT_RAW && sub->re)
 		on_cmd_confirm(sub);
 	sub->is_behind = false;
 	free(sub->re);
@@ -210,7 +214,10 @@ static void go_live(struct sub *sub)
 	sub->index = side->n++;
 	side->entries[sub->index] = (struct chan_entry){c->io.fd, c->out ? ENTRY_QUEUED : 0, sub};
 	sub->state = SUB_LIVE;
-	roster_greet(sub);
+	if (sub->owes_state)
+		deliver_make_good(sub);
+	else
+		roster_greet(sub);
 }
 
 void sub_go_on(struct sub *sub)
@@ -342,8 +349,11 @@ void sub_take_off(struct sub *sub)
 
 	side->entries[sub->index] = side->entries[--side->n];
 	side->entries[sub->index].sub->index = sub->index;
-	if (side->n == 0)
+	if (side->n == 0) {
 		buf_clear(&side->out);
+		if (side->ephemeral)
+			side->ephemeral->n = side->ephemeral->frames = 0;
+	}
 }
 
 static void unlink_of_conn(struct sub *sub)
@@ -366,6 +376,7 @@ void chan_leave(struct sub *sub, enum conn_end end)
 
 	if (sub->state == SUB_LIVE)
 		sub_take_off(sub);
+	deliver_forgive(sub);
 	list_remove(&sub->node);
 	unlink_of_conn(sub);
 	roster_stop_typing(sub);
@@ -416,6 +427,8 @@ void chan_mark_queued(struct conn *c, bool is_queued)
 		next = sub->next_of_conn;
 		if (sub->is_paused)
 			chan_replay_resume(sub);
+		else if (sub->state == SUB_LIVE)
+			deliver_make_good(sub);
 	}
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "base/list.h"
+#include "base/map.h"
 #include "proto/cmd.h"
 #include "proto/event.h"
 #include "worker/conn.h"
@@ -47,6 +48,7 @@ struct sub {
 
 #define ENTRY_QUEUED 1u /* the socket is full: bytes must go through its queue */
 #define ENTRY_DEAD 2u	/* the connection ends with this turn */
+#define ENTRY_SENT 4u	/* had this turn's frames together with its replies */
 
 /* What the fan-out loop reads: no pointer is followed while all goes well. */
 struct chan_entry {
@@ -55,11 +57,22 @@ struct chan_entry {
 	struct sub *sub;
 };
 
+/* Which bytes of a side's frames are ephemeral. */
+struct chan_span {
+	uint32_t begin, end;
+};
+struct chan_spans {
+	uint32_t n, cap;
+	uint32_t frames;
+	struct chan_span at[];
+};
+
 /* The live receivers of one dialect and the frames that they have not been sent yet. */
 struct chan_side {
 	struct chan_entry *entries; /* owned */
 	uint32_t n, cap;
 	struct buf out;
+	struct chan_spans *ephemeral; /* owned; within OUT, NULL when there never were any */
 };
 
 /* An event that came before its predecessor. */
@@ -92,6 +105,8 @@ struct chan {
 	uint64_t roster_at_ms; /* not before */
 	struct roster *roster; /* owned; roster.c's, NULL while nothing happens */
 	uint64_t flush_at_ns;  /* hold-off: not before */
+	struct map *marks; /* owned; user -> struct marks since the last flush, or longer while somebody is owed */
+	uint32_t n_owing;  /* live subscriptions that owe_state */
 	struct replay *replay; /* owned; NULL when nobody has caught up lately */
 };
 

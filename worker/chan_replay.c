@@ -395,7 +395,8 @@ void chan_replay_behind(struct sub *sub, int64_t rev)
 	sub->serial = ++sub->chan->wk->next_serial;
 	if (!sub->is_behind)
 		sub->behind_since_ms = clock_mono_ms();
-	sub->is_behind = sub->owes_state = true;
+	sub->is_behind = true;
+	deliver_owe(sub);
 	wait_for_it(sub);
 	worker_count(sub->chan->wk, M_BEHIND, 1);
 	if (dialect_is_native(sub->conn->dialect))

@@ -7,13 +7,17 @@
 
 #include <errno.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/slab.h"
 #include "worker/chan.h"
+#include "worker/chan_replay.h"
 #include "worker/conn_out.h"
 #include "worker/conn_timeout.h"
+#include "worker/deliver.h"
 #include "worker/http_conn.h"
 #include "worker/sse_conn.h"
 #include "worker/ws_conn.h"
@@ -137,32 +141,32 @@ static void queue_blob(struct conn *c, struct blob *blob, size_t off)
 	outq_add(c->out, blob, off);
 }
 
-/* A reader that does not keep up: it gets whole frames, then 4480, and may resume; a stream just ends. */
+size_t conn_queued(const struct conn *c)
+{
+	return c->out ? c->out->bytes : 0;
+}
+
+/* A reader that does not keep up: it gets whole frames, then 4480, and may resume. */
 static void cut_off(struct conn *c)
 {
-	struct buf bye = BUF_INIT;
-	struct blob *blob;
+	struct worker *wk = conn_worker(c);
+	uint64_t held;
 
-	if (c->state != CONN_HTTP)
-		worker_count(conn_worker(c), M_CLOSED_SLOW, 1);
-	if (c->state != CONN_WS) {
+	if (c->state != CONN_WS && c->state != CONN_SSE) {
 		conn_kill(c, CONN_END_LOST);
 		return;
 	}
-	outq_cut(c->out);
-	ws_conn_close_frame(&bye, E_TOO_SLOW);
-	blob = blob_new(bye.p, bye.len);
-	outq_add(c->out, blob, 0);
-	blob_unref(&blob);
-	buf_done(&bye);
+	worker_count(wk, M_CLOSED_SLOW, 1);
+	if (log_rate_pass(&wk->slow_log, 60000, &held))
+		log_info("a reader did not keep up: closed", LF_INT("connection", (int64_t)c->id),
+			 LF_INT("suppressed", (int64_t)held));
+	if (c->out)
+		outq_cut(c->out);
+	if (c->reply)
+		buf_clear(c->reply);
+	if (c->state == CONN_WS)
+		ws_conn_close_frame(conn_reply(c), E_TOO_SLOW);
 	conn_finish(c, CONN_END_LOST);
-}
-
-static void check_queue(struct conn *c)
-{
-	if (c->out && (c->state == CONN_WS || c->state == CONN_SSE) &&
-	    (int64_t)c->out->bytes > conn_worker(c)->settings->deliver_queue_max)
-		cut_off(c);
 }
 
 /* One send; returns the bytes taken, 0 when the socket is full, or -1 when the link is broken. */
@@ -179,6 +183,22 @@ static ssize_t send_now(struct conn *c, const uint8_t *p, size_t len)
 	return n;
 }
 
+/* The same for two pieces in one call. */
+static ssize_t send_both(struct conn *c, uint8_t *p, size_t len, const uint8_t *q, size_t qlen)
+{
+	struct iovec iov[] = {{p, len}, {(uint8_t *)q, qlen}};
+	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
+	ssize_t n;
+
+	if (qlen == 0)
+		return send_now(c, p, len);
+	do
+		n = sendmsg(c->io.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	worker_count(conn_worker(c), M_SENDS, 1);
+	return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? 0 : n;
+}
+
 void conn_queue_shared(struct conn *c, const uint8_t *p, size_t len, size_t off, struct blob **blob)
 {
 	if (c->state == CONN_DEAD || c->state == CONN_LINGER)
@@ -186,31 +206,58 @@ void conn_queue_shared(struct conn *c, const uint8_t *p, size_t len, size_t off,
 	if (!*blob)
 		*blob = blob_new(p, len);
 	queue_blob(c, *blob, off);
-	check_queue(c);
+}
+
+static void queue_copy(struct conn *c, const uint8_t *p, size_t len)
+{
+	struct blob *blob;
+
+	if (!len)
+		return;
+	blob = blob_new(p, len);
+	queue_blob(c, blob, 0);
+	blob_unref(&blob);
+}
+
+/* Replies cannot be caught up with: whoever lets them pile up behind a full queue is cut off. */
+static bool has_room_for_replies(const struct conn *c)
+{
+	return !c->out || (int64_t)(c->out->bytes + c->reply->len) <=
+				  conn_worker(c)->settings->deliver_queue_max;
 }
 
 void conn_flush(struct conn *c)
 {
+	conn_flush_with(c, NULL, 0);
+}
+
+void conn_flush_with(struct conn *c, const uint8_t *p, size_t len)
+{
 	struct buf *reply = c->reply;
-	struct blob *blob = NULL;
+	size_t n = reply ? reply->len : 0;
 	ssize_t sent = 0;
 
 	list_remove(&c->dirty);
-	if (!reply || c->state == CONN_DEAD)
+	if (n + len == 0 || c->state == CONN_DEAD) {
+		reply_done(c);
 		return;
-	if (!c->out && reply->len)
-		sent = send_now(c, reply->p, reply->len);
+	}
+	if (!c->out)
+		sent = n ? send_both(c, reply->p, n, p, len) : send_now(c, p, len);
 	if (sent < 0) {
 		conn_kill(c, CONN_END_LOST);
 		return;
 	}
-	if ((size_t)sent < reply->len) {
-		blob = blob_new(reply->p + sent, reply->len - (size_t)sent);
-		queue_blob(c, blob, 0);
-		blob_unref(&blob);
+	if (c->state != CONN_LINGER && n && !has_room_for_replies(c)) {
+		cut_off(c); /* comes here again, with the close frame */
+		return;
 	}
+	if ((size_t)sent < n)
+		queue_copy(c, reply->p + sent, n - (size_t)sent);
+	sent = (size_t)sent < n ? 0 : sent - (ssize_t)n;
+	if ((size_t)sent < len)
+		queue_copy(c, p + sent, len - (size_t)sent);
 	reply_done(c);
-	check_queue(c);
 }
 
 static void drained(struct conn *c)
@@ -228,7 +275,8 @@ void conn_flush_all(struct worker *wk)
 	while ((node = list_first(&wk->conns_dirty))) {
 		struct conn *c = list_entry(node, struct conn, dirty);
 
-		conn_flush(c);
+		if (!deliver_join(c))
+			conn_flush(c);
 		if (!c->out)
 			drained(c);
 	}
@@ -464,18 +512,25 @@ void conn_each(struct worker *wk, void (*on_conn)(struct conn *c, void *arg), vo
 			on_conn(c, arg);
 }
 
+static void on_late(struct conn *c, void *arg)
+{
+	(void)arg;
+	cut_off(c);
+}
+
 void conn_check_slow(struct worker *wk)
 {
-	uint64_t now = clock_mono_ms();
+	uint64_t limit = (uint64_t)wk->settings->deliver_behind_timeout, now = clock_mono_ms();
 	struct list *node, *tmp;
 
 	list_each_safe(node, tmp, &wk->outqs) {
 		struct outq *q = list_entry(node, struct outq, node);
 
-		if (q->conn->state != CONN_WS && q->conn->state != CONN_HTTP &&
-		    q->conn->state != CONN_SSE)
+		if (q->conn->state != CONN_WS && q->conn->state != CONN_SSE &&
+		    q->conn->state != CONN_HTTP)
 			continue;
-		if (now - q->since_ms >= (uint64_t)wk->settings->deliver_behind_timeout)
+		if (now - q->since_ms >= limit)
 			cut_off(q->conn);
 	}
+	chan_replay_late(wk, now - limit, on_late, NULL);
 }

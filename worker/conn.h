@@ -122,17 +122,26 @@ struct buf *conn_reply(struct conn *c);
 
 /*
  * Queues what a caller's own send did not take: LEN bytes at P from OFF on. *BLOB is made from
- * them at the first need, so that all receivers share it; the caller drops it afterwards. A connection whose
- * queue passes deliver.queue_max is closed.
+ * them at the first need, so that all receivers share it; the caller drops it afterwards. Whether there is room is
+ * the caller's to ask.
  */
 void conn_queue_shared(struct conn *c, const uint8_t *p, size_t len, size_t off,
 		       struct blob **blob);
 
+/* Bytes that the socket has not taken yet; replies of this turn are not among them. */
+size_t conn_queued(const struct conn *c);
+
 /* Writes out replies of all connections that have some. Called once a turn. */
 void conn_flush_all(struct worker *wk);
 
-/* Flushes one connection's replies at once. */
+/*
+ * Flushes one connection's replies at once. Replies that would take a queue over deliver.queue_max end the
+ * connection.
+ */
 void conn_flush(struct conn *c);
+
+/* The same, with LEN bytes at P (borrowed) after the replies, in one system call. */
+void conn_flush_with(struct conn *c, const uint8_t *p, size_t len);
 
 /*
  * No more input is read; what is queued is sent, then the socket closes. END says how the link ended
@@ -156,7 +165,7 @@ void conn_unblock(struct conn *c); /* also runs what had been read meanwhile, at
 /* Shows connections that were unblocked the bytes they had already sent. Called once a turn. */
 void conn_resume_ready(struct worker *wk);
 
-/* Cuts off readers that took nothing for deliver.behind_timeout. Called each second. */
+/* Cuts off readers that took nothing, or were behind, for deliver.behind_timeout. Called each second. */
 void conn_check_slow(struct worker *wk);
 
 /* Calls ON_CONN for every living connection. */

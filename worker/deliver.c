@@ -1,25 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Encodes each event once per dialect into one buffer per channel and sends that buffer to every receiver.
- * Which events come in which order is chan.c's, what a full socket means is conn.c's.
+ * Encodes each event once per dialect into one buffer per channel.
+ * Which events come in which order is chan_order.c's, sending the buffers is deliver_flush.c's.
  */
 #include "worker/deliver.h"
 
-#include <errno.h>
-#include <sys/socket.h>
-
-#include "base/clock.h"
 #include "proto/dialect_native.h"
 #include "proto/dialect_raw.h"
 #include "proto/ws.h"
 #include "worker/sse_conn.h"
 #include "worker/ws_conn.h"
 
-/* Rooms smaller than this are never held off: their flush costs less than a turn. */
-#define HOLDOFF_RECEIVERS 64
-/* A hot room's next flush waits for this many times the duration of its last one. */
-#define HOLDOFF_FACTOR 2
-#define HOLDOFF_MAX_NS (20 * 1000000ull)
+/* What is owed is sent at once when it is this part of what a slow reader may be owed. */
+#define FLUSH_PART 4
 
 /* The native payload of an event, in the worker's one place for it; empty when there is none. */
 static struct str native_payload(struct worker *wk, const struct event *ev)
@@ -101,31 +94,61 @@ static void deliver_ahead(struct chan *ch, const struct event *ev)
 	}
 }
 
+/* What begins at BEGIN need not reach a slow reader: the newest state will. */
+static void note_ephemeral(struct chan_side *side, size_t begin)
+{
+	struct chan_spans *spans = side->ephemeral;
+	uint32_t n = spans ? spans->n : 0;
+
+	if (n && spans->at[n - 1].end == begin) {
+		spans->at[n - 1].end = (uint32_t)side->out.len;
+		spans->frames++;
+		return;
+	}
+	if (!spans || n == spans->cap) {
+		uint32_t cap = n ? 2 * n : 4;
+
+		spans = xrealloc(spans, sizeof(*spans) + cap * sizeof(spans->at[0]));
+		if (!n)
+			*spans = (struct chan_spans){0};
+		spans->cap = cap;
+		side->ephemeral = spans;
+	}
+	spans->at[spans->n++] = (struct chan_span){(uint32_t)begin, (uint32_t)side->out.len};
+	spans->frames++;
+}
+
 /* Event streams: the text is the same for all, the id after it is each connection's own. */
 static void add_streams(struct chan *ch, const struct event *ev, struct str json)
 {
 	struct chan_side *side = &ch->sides[DIALECT_SSE];
+	bool is_lasting = ev && ev->rev;
 
-	for (uint32_t i = 0; i < side->n; i++) {
+	count_frame(ch, DIALECT_SSE);
+	for (uint32_t i = side->n; i-- > 0;) { /* downwards: who falls behind takes itself out */
 		struct sub *sub = side->entries[i].sub;
 
-		if (side->entries[i].flags & ENTRY_DEAD)
+		if ((side->entries[i].flags & ENTRY_DEAD) || !deliver_has_room(sub, json.len, is_lasting))
 			continue;
 		if (ev)
 			sse_conn_event(sub, ev, json);
 		else
 			sse_conn_frame(sub->conn, json);
 	}
-	count_frame(ch, DIALECT_SSE);
 }
 
 /* The native frame JSON for whoever speaks native, each notation made once. EV is NULL for state. */
 static void add_native(struct chan *ch, const struct event *ev, struct str json)
 {
 	for (int d = DIALECT_NATIVE; d <= DIALECT_MSGPACK; d++) {
-		if (ch->sides[d].n == 0)
+		struct chan_side *side = &ch->sides[d];
+		size_t begin = side->out.len;
+
+		if (side->n == 0)
 			continue;
-		ws_conn_frame(&ch->sides[d].out, d, json);
+		ws_conn_frame(&side->out, d, json);
+		if (!ev || !ev->rev)
+			note_ephemeral(side, begin);
 		count_frame(ch, d);
 		mark_dirty(ch);
 	}
@@ -139,12 +162,24 @@ static bool has_native(const struct chan *ch)
 	       ch->sides[DIALECT_SSE].n;
 }
 
+static bool is_large(const struct chan *ch)
+{
+	size_t max = (size_t)ch->wk->settings->deliver_queue_max / FLUSH_PART;
+
+	return ch->sides[DIALECT_RAW].out.len >= max || ch->sides[DIALECT_NATIVE].out.len >= max ||
+	       ch->sides[DIALECT_MSGPACK].out.len >= max;
+}
+
 void deliver_event(struct chan *ch, const struct event *ev)
 {
 	struct chan_side *raw = &ch->sides[DIALECT_RAW];
+	size_t begin = raw->out.len;
 	struct str json;
 
+	deliver_marks_note(ch, ev);
 	if (raw->n && deliver_encode(&raw->out, DIALECT_RAW, ev)) {
+		if (!ev->rev)
+			note_ephemeral(raw, begin);
 		count_frame(ch, DIALECT_RAW);
 		mark_dirty(ch);
 	}
@@ -156,6 +191,8 @@ void deliver_event(struct chan *ch, const struct event *ev)
 		ch->rev = ev->rev;
 		ch->seq = ev->seq;
 	}
+	if (is_large(ch))
+		deliver_flush(ch);
 }
 
 struct buf *deliver_begin(struct chan *ch, enum dialect dialect, size_t *ret_begin)
@@ -181,87 +218,6 @@ void deliver_end(struct chan *ch, enum dialect dialect, size_t begin)
 		return;
 	}
 	ws_frame_end(&ch->sides[dialect].out, begin, WS_OP_TEXT);
+	note_ephemeral(&ch->sides[dialect], begin);
 	count_frame(ch, dialect);
-}
-
-/* Everything that is not a plain, complete send: full sockets, broken links, partial writes. */
-static void send_slowly(struct chan_entry *e, const uint8_t *p, size_t len, ssize_t sent,
-			struct blob **blob)
-{
-	struct conn *c = e->sub->conn;
-
-	if (e->flags & ENTRY_DEAD)
-		return;
-	if (sent < 0 && !(e->flags & ENTRY_QUEUED)) {
-		conn_kill(c, CONN_END_LOST);
-		return;
-	}
-	conn_queue_shared(c, p, len, (size_t)(sent > 0 ? sent : 0), blob);
-}
-
-/* Returns the number of system calls. */
-static uint32_t flush_side(struct chan_side *side)
-{
-	const uint8_t *p = side->out.p;
-	size_t len = side->out.len;
-	struct blob *blob = NULL;
-	uint32_t calls = 0;
-
-	for (uint32_t i = side->n; i-- > 0;) { /* downwards: a receiver that ends takes itself out */
-		struct chan_entry *e = &side->entries[i];
-		ssize_t sent = 0;
-
-		if (!e->flags) {
-			sent = send(e->fd, p, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-			calls++;
-			if (sent == (ssize_t)len)
-				continue;
-			if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
-				sent = 0;
-		}
-		send_slowly(e, p, len, sent, &blob);
-	}
-	blob_unref(&blob);
-	if (side->out.cap > 256 * 1024)
-		buf_done(&side->out);
-	else
-		buf_clear(&side->out);
-	return calls;
-}
-
-void deliver_flush(struct chan *ch)
-{
-	uint64_t start = clock_mono_ns(), cost;
-	uint32_t receivers = 0, calls = 0;
-
-	list_remove(&ch->dirty);
-	for (int d = DIALECT_NONE + 1; d < DIALECT_COUNT; d++) {
-		if (ch->sides[d].out.len == 0)
-			continue;
-		receivers += ch->sides[d].n;
-		worker_count(ch->wk, M_BYTES_OUT, (int64_t)(ch->sides[d].out.len * ch->sides[d].n));
-		calls += flush_side(&ch->sides[d]);
-	}
-	worker_count(ch->wk, M_SENDS, calls);
-	if (receivers < HOLDOFF_RECEIVERS)
-		return;
-	cost = clock_mono_ns() - start;
-	ch->flush_at_ns = start + cost + MIN(cost * HOLDOFF_FACTOR, HOLDOFF_MAX_NS);
-}
-
-void deliver_flush_all(struct worker *wk)
-{
-	struct list *node, *tmp;
-	uint64_t now = list_empty(&wk->chans_dirty) ? 0 : clock_mono_ns(), nearest = UINT64_MAX;
-
-	list_each_safe(node, tmp, &wk->chans_dirty) {
-		struct chan *ch = list_entry(node, struct chan, dirty);
-
-		if (ch->flush_at_ns > now)
-			nearest = MIN(nearest, ch->flush_at_ns);
-		else
-			deliver_flush(ch);
-	}
-	if (nearest != UINT64_MAX)
-		worker_wake_in(wk, (nearest - now) / 1000000 + 1);
 }

@@ -28,6 +28,29 @@ void deliver_single(struct sub *sub, const struct event *ev);
 struct buf *deliver_begin(struct chan *ch, enum dialect dialect, size_t *ret_begin);
 void deliver_end(struct chan *ch, enum dialect dialect, size_t begin);
 
+/*
+ * Whether LEN bytes more may be queued for the socket of a live subscription. If not, it falls behind when they are
+ * LASTING (have a rev), and goes without them until it has drained when they are not.
+ */
+bool deliver_has_room(struct sub *sub, size_t len, bool is_lasting);
+
+/* The socket of a live subscription has drained: it is sent the newest of what it went without. */
+void deliver_make_good(struct sub *sub);
+
+/* SUB goes without something from now on; it is owed nothing any more. */
+void deliver_owe(struct sub *sub);
+void deliver_forgive(struct sub *sub);
+
+/* Remembers a mark (read, delivered) for whoever may go without it; nothing for other events. */
+void deliver_marks_note(struct chan *ch, const struct event *ev);
+void deliver_marks_clear(struct chan *ch);
+
+/*
+ * Sends a connection's replies, and with them what one of its channels would send it this turn. False: there is
+ * nothing to join, and nothing was done.
+ */
+bool deliver_join(struct conn *c);
+
 /* Sends what the channel's receivers are owed, now. */
 void deliver_flush(struct chan *ch);
 

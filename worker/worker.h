@@ -11,6 +11,7 @@
 #include "base/base.h"
 #include "base/buf.h"
 #include "base/list.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "base/settings.h"
 #include "shm/metrics.h"
@@ -77,6 +78,7 @@ struct worker {
 	struct list conns_dirty; /* struct conn.dirty: have unsent replies */
 	struct list conns_ready; /* struct conn.work: unblocked, have bytes to look at again */
 	struct list outqs;	 /* struct outq.node: sockets that are full */
+	struct log_rate slow_log; /* lines about readers that were cut off */
 	struct buf frame;	 /* the native payload that is being written */
 	struct buf *spare;	 /* owned: a reply buffer kept for reuse, or NULL */
 	struct timeouts *timeouts; /* owned: conn_timeout.c */

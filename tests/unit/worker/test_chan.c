@@ -218,7 +218,7 @@ static void test_no_such_room(void **state)
 	assert_null(chan_find(wk, ROOM));
 	assert_string_equal(told(&cl), ""); /* a native socket outlives it */
 	say(&cl, "{\"op\":\"ping\",\"id\":9}");
-	assert_string_equal(told(&cl), "{\"op\":\"pong\",\"re\":9}");
+	assert_contains(str_of(told(&cl)), "{\"op\":\"pong\",\"re\":9,");
 }
 
 static void test_closed_room(void **state)
@@ -352,7 +352,7 @@ static void test_room_marked_closed_elsewhere(void **state)
 	enter_raw(&a, "Alice", 5, 10);
 	assert_int_equal(room_mark_closed(wk->shm, 1, ROOM), 0);
 	say(&cl, SUB(0));
-	assert_contains(str_of(told(&cl)), "\"op\":\"err\"");
+	told_until(&cl, "\"op\":\"err\"");
 	assert_null(sub_find(client_conn(&cl), ROOM));
 	client_close(&a);
 }

@@ -93,8 +93,8 @@ static void test_blocked_until_the_answer(void **state)
 	turns(3);
 	assert_contains(str_of(told(&cl)), "\"op\":\"welcome\"");
 	for (int i = 2; i < 4; i++) {
-		snprintf(text, sizeof(text), "{\"op\":\"pong\",\"re\":%d}", i);
-		assert_string_equal(told(&cl), text);
+		snprintf(text, sizeof(text), "{\"op\":\"pong\",\"re\":%d,", i);
+		told_until(&cl, text);
 	}
 }
 
@@ -107,7 +107,7 @@ static void test_what_comes_while_blocked(void **state)
 	db_guest(8, "Nina");
 	turns(3);
 	assert_contains(str_of(told(&cl)), "\"op\":\"welcome\"");
-	assert_string_equal(told(&cl), "{\"op\":\"pong\",\"re\":2}");
+	told_until(&cl, "{\"op\":\"pong\",\"re\":2,");
 }
 
 static void test_peer_goes_while_blocked(void **state)
@@ -224,10 +224,10 @@ static void test_replies_wait_for_a_slow_reader(void **state)
 	for (int i = 1; i <= n; i++) {
 		const char *got;
 
-		snprintf(text, sizeof(text), "{\"op\":\"pong\",\"re\":%d}", i);
-		while (!*(got = told(&cl)) || strcmp(got, "(part)") == 0)
+		snprintf(text, sizeof(text), "{\"op\":\"pong\",\"re\":%d,", i);
+		while (!strstr(got = told(&cl), "\"op\":\"pong\""))
 			turn();
-		assert_string_equal(got, text);
+		assert_contains(str_of(got), text);
 	}
 	turns(2);
 	assert_null(client_conn(&cl)->out);

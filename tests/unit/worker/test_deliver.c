@@ -160,36 +160,169 @@ static void test_full_socket_gets_everything_in_order(void **state)
 	assert_string_equal(told_revs(&b), revs_between(rev, rev));
 }
 
-/* PROTOCOL.md section 8: 4480 too slow. Frames before it are whole and without a gap. */
-static void test_slow_reader_is_cut_off_between_frames(void **state)
+/* Reads everything that has been queued for B; frames are kept for told(). */
+static void read_all(struct client *cl)
+{
+	for (int idle = 0; idle < 20;) {
+		static char got[300000];
+		ssize_t n = recv(cl->fd, got, sizeof(got), MSG_DONTWAIT);
+
+		if (n > 0)
+			buf_add(&cl->in, got, (size_t)n);
+		idle = n > 0 ? 0 : idle + 1;
+		turn();
+	}
+}
+
+static void publish_typing(bool on)
+{
+	const struct event ev = {
+		.type = EVT_PRESENCE,
+		.conv = ROOM,
+		.at_ms = STAND_AT_MS,
+		.actor = 7,
+		.actor_name = STR("Dora"),
+		.on = on,
+	};
+
+	publish_as(1, &ev);
+	turns(2);
+	told_all(&a);
+	told_all(&native);
+}
+
+static void publish_big(int64_t *rev)
+{
+	struct event ev = big(++*rev);
+
+	publish_as(1, &ev);
+	turns(2);
+	told_all(&a);
+	told_all(&native);
+}
+
+/*
+ * C14: the queue of a reader that stops is bounded in bytes; it is left out until it has read what is queued, and
+ * then gets the rest, once and in order.
+ */
+static void test_behind_and_back(void **state)
 {
 	int small = 4096;
-	int64_t rev = 10, last = 10;
-	const char *text;
+	int64_t rev = 10, committed;
 
 	(void)state;
 	stand_set("deliver.queue_max=65536");
 	setsockopt(client_conn(&b)->io.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
-	while (client_conn(&b)->state == CONN_WS) {
+	while (sub_find(client_conn(&b), ROOM)->state == SUB_LIVE) {
+		publish_big(&rev);
+		assert_true(rev < 2000);
+	}
+	assert_int_equal(sub_find(client_conn(&b), ROOM)->state, SUB_BEHIND);
+	assert_true(conn_queued(client_conn(&b)) <= 65536);
+	committed = rev;
+	for (int i = 0; i < 5; i++) { /* costs it nothing any more */
+		size_t queued = conn_queued(client_conn(&b));
+
+		publish_quietly(++rev);
+		turns(2);
+		assert_string_equal(told_revs(&a), revs_between(rev, rev));
+		assert_int_equal(conn_queued(client_conn(&b)), queued);
+	}
+	assert_true(rev > committed);
+	while (sub_find(client_conn(&b), ROOM)->state != SUB_LIVE) {
+		read_all(&b);
+		if (asked_count(ASK_EVENTS)) /* what the small ring of this stand has not */
+			db_events(asked(ASK_EVENTS)->after + 1, rev);
+	}
+	read_all(&b);
+	assert_string_equal(told_revs(&b), revs_between(11, rev));
+	publish(++rev);
+	assert_string_equal(told_revs(&b), revs_between(rev, rev));
+	assert_int_equal(counted(M_BEHIND), 1);
+	assert_int_equal(counted(M_CLOSED_SLOW), 0);
+}
+
+/* PROTOCOL.md section 6: native sockets are told. */
+static void test_behind_is_said(void **state)
+{
+	int small = 4096;
+	int64_t rev = 10;
+	const char *text;
+
+	(void)state;
+	stand_set("deliver.queue_max=65536");
+	setsockopt(client_conn(&native)->io.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	while (sub_find(client_conn(&native), ROOM)->state == SUB_LIVE) {
 		struct event ev = big(++rev);
 
 		publish_as(1, &ev);
 		turns(2);
 		told_all(&a);
-		told_all(&native);
+		told_all(&b);
 		assert_true(rev < 2000);
 	}
+	read_all(&native);
+	text = told_until(&native, "\"op\":\"behind\"");
+	assert_contains(str_of(text), "{\"op\":\"behind\",\"c\":42,\"rev\":");
+	while (asked_count(ASK_EVENTS)) {
+		db_events(asked(ASK_EVENTS)->after + 1, rev);
+		read_all(&native);
+	}
+	told_until(&native, "{\"op\":\"live\",\"c\":42,\"rev\":"); /* answers nothing: no "re" */
+}
+
+/* C14: ephemeral events go first. */
+static void test_ephemeral_first(void **state)
+{
+	int small = 4096;
+	int64_t rev = 10, dropped;
+	size_t queued;
+
+	(void)state;
+	stand_set("deliver.shed_at=16384");
+	setsockopt(client_conn(&b)->io.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	while (conn_queued(client_conn(&b)) < 16384)
+		publish_big(&rev);
+	dropped = counted(M_DELIVERIES_DROPPED);
+	queued = conn_queued(client_conn(&b));
+	publish_typing(false);
+	assert_int_equal(conn_queued(client_conn(&b)), queued);
+	assert_true(counted(M_DELIVERIES_DROPPED) > dropped);
+	publish_big(&rev); /* and messages do not */
+	assert_true(conn_queued(client_conn(&b)) > queued + 6000);
+	assert_int_equal(sub_find(client_conn(&b), ROOM)->state, SUB_LIVE);
+	read_all(&b);
+	pass_ms(1000);
+	read_all(&b);
+	/* the newest state makes it good */
+	assert_contains(buf_str(&b.in), "\"type\":\"users_list\"");
+	assert_string_equal(told_revs(&b), revs_between(11, rev));
+}
+
+/* PROTOCOL.md section 8: 4480 too slow, for whoever stays behind. Frames before it are whole. */
+static void test_who_stays_behind_is_cut_off(void **state)
+{
+	int small = 4096;
+	int64_t rev = 10, last = 10;
+	const char *text = "";
+
+	(void)state;
+	stand_set("deliver.queue_max=65536");
+	setsockopt(client_conn(&b)->io.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	while (sub_find(client_conn(&b), ROOM)->state == SUB_LIVE)
+		publish_big(&rev);
+	now_ms += 29999;
+	conn_check_slow(wk);
+	assert_int_equal(client_conn(&b)->state, CONN_WS);
+	now_ms += 1;
+	conn_check_slow(wk);
 	assert_int_equal(counted(M_CLOSED_SLOW), 1);
 	assert_int_equal(client_conn(&b)->n_subs, 0);
-	for (int i = 0; i < 10000; i++) {
+	for (int i = 0; i < 10000 && strncmp(text, "close ", 6) != 0; i++) {
 		text = told(&b);
 		turn();
-		if (strncmp(text, "close ", 6) == 0)
-			break;
-		if (strstr(text, "\"type\":\"message\"")) {
-			assert_int_equal(strtoll(strstr(text, "\"rev\":") + 6, NULL, 10), last + 1);
-			last++;
-		}
+		if (strstr(text, "\"type\":\"message\""))
+			assert_int_equal(strtoll(strstr(text, "\"rev\":") + 6, NULL, 10), ++last);
 	}
 	assert_memory_equal(text, "close 4480 ", 11);
 	assert_true(last > 10 && last < rev);
@@ -214,6 +347,24 @@ static void test_reader_that_takes_nothing_for_long(void **state)
 	conn_check_slow(wk);
 	assert_int_not_equal(client_conn(&b)->state, CONN_WS);
 	assert_int_equal(counted(M_CLOSED_SLOW), 1);
+}
+
+/* The sender's answer and the room's frames of the same turn are one send. */
+static void test_replies_leave_with_the_rooms_frames(void **state)
+{
+	int64_t sends;
+
+	(void)state;
+	say(&native, "{\"op\":\"send\",\"id\":3,\"c\":42,\"content\":\"hi\"}");
+	sends = counted(M_SENDS);
+	db_batch_stored(11);
+	turns(2);
+	assert_int_equal(counted(M_SENDS), sends + 3); /* one for each of the three sockets */
+	assert_contains(str_of(told(&native)), "{\"op\":\"ok\",\"re\":3,");
+	assert_string_equal(told_revs(&native), "11");
+	assert_string_equal(told_revs(&a), "11");
+	publish(12); /* nobody is left out afterwards */
+	assert_string_equal(told_revs(&native), "12");
 }
 
 /* What was encoded before a receiver came is not for it. */
@@ -260,7 +411,11 @@ int main(void)
 		T(test_encoded_once_per_dialect),
 		T(test_a_turn_is_one_send),
 		T(test_full_socket_gets_everything_in_order),
-		T(test_slow_reader_is_cut_off_between_frames),
+		T(test_behind_and_back),
+		T(test_behind_is_said),
+		T(test_ephemeral_first),
+		T(test_who_stays_behind_is_cut_off),
+		T(test_replies_leave_with_the_rooms_frames),
 		T(test_reader_that_takes_nothing_for_long),
 		T(test_no_frames_from_before),
 		T(test_broken_link_leaves_the_others),

@@ -167,7 +167,7 @@ static void test_any_frame_ends_the_wait_for_a_pong(void **state)
 	turn();
 	told_all(&cl);
 	say(&cl, "{\"op\":\"ping\",\"id\":2}");
-	assert_string_equal(told(&cl), "{\"op\":\"pong\",\"re\":2}");
+	assert_contains(str_of(told(&cl)), "{\"op\":\"pong\",\"re\":2,");
 	now_ms += 20000;
 	conn_check_waits(wk);
 	assert_non_null(client_conn(&cl));
@@ -237,7 +237,7 @@ static void test_drain(void **state)
 	enter_raw(&raw, "Alice", 5, 10);
 	worker_drain(wk);
 	turn();
-	assert_contains(str_of(told(&cl)), "{\"op\":\"goaway\",\"in\":");
+	told_until(&cl, "{\"op\":\"goaway\",\"in\":");
 	assert_contains(str_of(told(&cl)), "close 1012 ");
 	assert_contains(str_of(told(&raw)), "\"code\":\"restarting\"");
 	assert_contains(str_of(told(&raw)), "close 1012 ");

@@ -342,7 +342,7 @@ static struct asked take(enum ask what)
 
 static void asked_done(struct asked *a)
 {
-	for (size_t i = 0; i < a->n; i++)
+	for (size_t i = 0; a->rows && i < a->n; i++)
 		free((char *)a->rows[i].content.p);
 	free(a->rows);
 	free((char *)a->name.p);
@@ -903,8 +903,9 @@ void enter_native(struct client *cl, const char *name, int64_t user)
 	say(cl, hello);
 	if (asked_count(ASK_GUEST))
 		db_guest(user, name);
-	turn();
+	turns(3);
 	told_until(cl, "\"op\":\"welcome\"");
+	told_all(cl); /* who is online */
 }
 
 /* ---- The ring ---- */

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sends a channel's buffers: one send per receiver, and what becomes of receivers that do not keep up.
+ * What is in the buffers is deliver.c's; catching up afterwards is chan_replay.c's.
+ */
+#include "worker/deliver.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "worker/chan_replay.h"
+#include "worker/roster.h"
+
+/* Rooms smaller than this are never held off: their flush costs less than a turn. */
+#define HOLDOFF_RECEIVERS 64
+/* A hot room's next flush waits for this many times the duration of its last one. */
+#define HOLDOFF_FACTOR 2
+#define HOLDOFF_MAX_NS (20 * 1000000ull)
+/* Looking for a channel to join replies with must not cost more than a send. */
+#define JOIN_SUBS_MAX 16
+/* This part of a queue is left to replies when events may not use more. */
+#define REPLIES_PART 8
+
+static size_t events_max(const struct worker *wk)
+{
+	size_t max = (size_t)wk->settings->deliver_queue_max;
+
+	return max - max / REPLIES_PART;
+}
+
+void deliver_owe(struct sub *sub)
+{
+	if (!sub->owes_state)
+		sub->chan->n_owing++;
+	sub->owes_state = true;
+}
+
+void deliver_forgive(struct sub *sub)
+{
+	if (sub->owes_state && --sub->chan->n_owing == 0 && list_empty(&sub->chan->dirty))
+		deliver_marks_clear(sub->chan);
+	sub->owes_state = false;
+}
+
+static void go_without(struct sub *sub, uint32_t frames)
+{
+	worker_count(sub->chan->wk, M_DELIVERIES_DROPPED, frames);
+	deliver_owe(sub);
+}
+
+bool deliver_has_room(struct sub *sub, size_t len, bool is_lasting)
+{
+	const struct conn *c = sub->conn;
+	const struct worker *wk = sub->chan->wk;
+	size_t queued = conn_queued(c) + (c->reply ? c->reply->len : 0);
+
+	if (!c->out)
+		return true;
+	if (!is_lasting && queued >= (size_t)wk->settings->deliver_shed_at) {
+		go_without(sub, 1);
+		return false;
+	}
+	if (queued + len <= events_max(wk))
+		return true;
+	chan_replay_behind(sub, sub->chan->rev);
+	return false;
+}
+
+/* ---- What slow receivers get ---- */
+
+/* One side's frames in the forms that are queued; each made at the first need and shared. */
+struct load {
+	struct chan *ch;
+	struct chan_side *side;
+	struct blob *all, *lasting;
+};
+
+static size_t ephemeral_bytes(const struct chan_side *side)
+{
+	const struct chan_spans *spans = side->ephemeral;
+	size_t bytes = 0;
+
+	for (uint32_t i = 0; spans && i < spans->n; i++)
+		bytes += spans->at[i].end - spans->at[i].begin;
+	return bytes;
+}
+
+/* The frames without the ephemeral ones. */
+static struct blob *lasting_blob(const struct chan_side *side)
+{
+	const struct chan_spans *spans = side->ephemeral;
+	struct buf b = BUF_INIT;
+	struct blob *blob;
+	size_t at = 0;
+
+	for (uint32_t i = 0; i < spans->n; i++) {
+		buf_add(&b, side->out.p + at, spans->at[i].begin - at);
+		at = spans->at[i].end;
+	}
+	buf_add(&b, side->out.p + at, side->out.len - at);
+	blob = blob_new(b.p, b.len);
+	buf_done(&b);
+	return blob;
+}
+
+/* For a socket that has not taken what was queued earlier. */
+static void queue_more(struct load *l, struct sub *sub)
+{
+	const struct worker *wk = l->ch->wk;
+	struct conn *c = sub->conn;
+	size_t len = l->side->out.len, queued = conn_queued(c);
+
+	if (queued >= (size_t)wk->settings->deliver_shed_at && ephemeral_bytes(l->side)) {
+		len -= ephemeral_bytes(l->side);
+		go_without(sub, l->side->ephemeral->frames);
+		if (len == 0)
+			return;
+		if (queued + len <= events_max(wk)) {
+			if (!l->lasting)
+				l->lasting = lasting_blob(l->side);
+			conn_queue_shared(c, NULL, 0, 0, &l->lasting);
+			return;
+		}
+	}
+	if (queued + len <= events_max(wk))
+		conn_queue_shared(c, l->side->out.p, l->side->out.len, 0, &l->all);
+	else
+		chan_replay_behind(sub, l->ch->flushed_rev);
+}
+
+/* Everything that is not a plain, complete send: full sockets, broken links, partial writes. */
+static void send_slowly(struct load *l, struct chan_entry *e, ssize_t sent)
+{
+	struct conn *c = e->sub->conn;
+
+	if (e->flags & ENTRY_SENT)
+		e->flags &= ~ENTRY_SENT;
+	else if (e->flags & ENTRY_DEAD)
+		return;
+	else if (e->flags & ENTRY_QUEUED)
+		queue_more(l, e->sub);
+	else if (sent < 0)
+		conn_kill(c, CONN_END_LOST);
+	else
+		conn_queue_shared(c, l->side->out.p, l->side->out.len, (size_t)sent, &l->all);
+}
+
+static void side_clear(struct chan_side *side)
+{
+	if (side->out.cap > 256 * 1024)
+		buf_done(&side->out);
+	else
+		buf_clear(&side->out);
+	if (side->ephemeral)
+		side->ephemeral->n = side->ephemeral->frames = 0;
+}
+
+/* Returns the number of system calls. */
+static uint32_t flush_side(struct chan *ch, struct chan_side *side)
+{
+	struct load load = {.ch = ch, .side = side};
+	const uint8_t *p = side->out.p;
+	size_t len = side->out.len;
+	uint32_t calls = 0;
+
+	for (uint32_t i = side->n; i-- > 0;) { /* downwards: a receiver that ends takes itself out */
+		struct chan_entry *e = &side->entries[i];
+		ssize_t sent = 0;
+
+		if (!e->flags) {
+			sent = send(e->fd, p, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+			calls++;
+			if (sent == (ssize_t)len)
+				continue;
+			if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+				sent = 0;
+		}
+		send_slowly(&load, e, sent);
+	}
+	blob_unref(&load.all);
+	blob_unref(&load.lasting);
+	side_clear(side);
+	return calls;
+}
+
+void deliver_flush(struct chan *ch)
+{
+	uint64_t start = clock_mono_ns(), cost;
+	uint32_t receivers = 0, calls = 0;
+
+	list_remove(&ch->dirty);
+	for (int d = DIALECT_NONE + 1; d < DIALECT_COUNT; d++) {
+		if (ch->sides[d].out.len == 0)
+			continue;
+		receivers += ch->sides[d].n;
+		worker_count(ch->wk, M_BYTES_OUT, (int64_t)(ch->sides[d].out.len * ch->sides[d].n));
+		calls += flush_side(ch, &ch->sides[d]);
+	}
+	ch->flushed_rev = ch->rev;
+	if (ch->n_owing == 0)
+		deliver_marks_clear(ch);
+	worker_count(ch->wk, M_SENDS, calls);
+	if (receivers < HOLDOFF_RECEIVERS)
+		return;
+	cost = clock_mono_ns() - start;
+	ch->flush_at_ns = start + cost + MIN(cost * HOLDOFF_FACTOR, HOLDOFF_MAX_NS);
+}
+
+void deliver_flush_all(struct worker *wk)
+{
+	struct list *node, *tmp;
+	uint64_t now = list_empty(&wk->chans_dirty) ? 0 : clock_mono_ns(), nearest = UINT64_MAX;
+
+	list_each_safe(node, tmp, &wk->chans_dirty) {
+		struct chan *ch = list_entry(node, struct chan, dirty);
+
+		if (ch->flush_at_ns > now)
+			nearest = MIN(nearest, ch->flush_at_ns);
+		else
+			deliver_flush(ch);
+	}
+	if (nearest != UINT64_MAX)
+		worker_wake_in(wk, (nearest - now) / 1000000 + 1);
+}
+
+bool deliver_join(struct conn *c)
+{
+	if (c->out || c->state != CONN_WS || c->n_subs > JOIN_SUBS_MAX)
+		return false;
+	for (struct sub *sub = c->subs; sub; sub = sub->next_of_conn) {
+		struct chan *ch = sub->chan;
+		struct chan_side *side = &ch->sides[c->dialect];
+		struct chan_entry *e;
+
+		if (sub->state != SUB_LIVE || list_empty(&ch->dirty) || side->out.len == 0)
+			continue;
+		e = &side->entries[sub->index];
+		if (e->flags || (ch->flush_at_ns && ch->flush_at_ns > clock_mono_ns()))
+			continue;
+		e->flags |= ENTRY_SENT;
+		conn_flush_with(c, side->out.p, side->out.len);
+		return true;
+	}
+	return false;
+}
+
+/* ---- Marks ---- */
+
+#define MARKS_MAX 4096 /* users; the marks of others come with their next change */
+
+struct marks {
+	int64_t read, delivered;
+};
+
+void deliver_marks_note(struct chan *ch, const struct event *ev)
+{
+	struct marks *m;
+
+	if ((ev->type != EVT_READ && ev->type != EVT_DELIVERED) || ev->actor <= 0)
+		return;
+	if (!ch->marks)
+		ch->marks = xcalloc(1, sizeof(*ch->marks));
+	m = map_get(ch->marks, (uint64_t)ev->actor);
+	if (!m) {
+		if (ch->marks->count >= MARKS_MAX)
+			return;
+		m = xcalloc(1, sizeof(*m));
+		map_put(ch->marks, (uint64_t)ev->actor, m);
+	}
+	if (ev->type == EVT_READ)
+		m->read = MAX(m->read, ev->seq);
+	else
+		m->delivered = MAX(m->delivered, ev->seq);
+}
+
+void deliver_marks_clear(struct chan *ch)
+{
+	uint32_t pos = 0;
+	uint64_t user;
+	void *m;
+
+	if (!ch->marks)
+		return;
+	while (map_next(ch->marks, &pos, &user, &m))
+		free(m);
+	map_done(ch->marks);
+	free(ch->marks);
+	ch->marks = NULL;
+}
+
+static void send_mark(struct sub *sub, enum event_type type, int64_t user, int64_t seq)
+{
+	const struct event ev = {
+		.type = type,
+		.conv = sub->chan->conv,
+		.actor = user,
+		.seq = seq,
+		.at_ms = clock_wall_ms(),
+	};
+
+	if (seq)
+		deliver_single(sub, &ev);
+}
+
+void deliver_make_good(struct sub *sub)
+{
+	struct chan *ch = sub->chan;
+	uint32_t pos = 0;
+	uint64_t user;
+	void *m;
+
+	if (!sub->owes_state)
+		return;
+	while (ch->marks && map_next(ch->marks, &pos, &user, &m)) {
+		send_mark(sub, EVT_DELIVERED, (int64_t)user, ((struct marks *)m)->delivered);
+		send_mark(sub, EVT_READ, (int64_t)user, ((struct marks *)m)->read);
+	}
+	deliver_forgive(sub);
+	roster_greet(sub);
+}
