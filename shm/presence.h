@@ -13,7 +13,7 @@
  * The room that everybody with a connection to this node is in, whatever else they follow: presence on the
  * node is membership of it. No conversation has this id, and listings of rooms leave it out.
  */
-#define MEMBER_NODE INT64_MAX
+#define MEMBER_NODE INT32_MAX
 
 /*
  * One connection more of USER in CONV at slot ME. NAME (1 to SHM_NAME_MAX bytes, copied) counts
