@@ -171,6 +171,9 @@ void chan_event(struct worker *wk, const struct event *ev, struct str bytes)
 	}
 	if (ev->type == EVT_PRESENCE) {
 		roster_event(ch, ev);
+	} else if (ev->type == EVT_READ || ev->type == EVT_DELIVERED) {
+		deliver_event(ch, ev);
+		return;
 	} else if (ev->type == EVT_TYPING) {
 		ch->typing_due = true;
 	} else {

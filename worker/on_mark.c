@@ -72,6 +72,7 @@ void on_mark(struct conn *c, const struct cmd *cmd)
 	struct worker *wk = conn_worker(c);
 	bool is_read = cmd->op == OP_READ;
 	struct marking *m;
+	int r;
 
 	if (!cmd_sub(c, cmd))
 		return;
@@ -79,9 +80,10 @@ void on_mark(struct conn *c, const struct cmd *cmd)
 	m->p = pending_new(c, cmd, cmd->conv);
 	m->type = is_read ? EVT_READ : EVT_DELIVERED;
 	buf_add_cstr(&m->name, c->name);
-	if (mark_set(dbio_reader(wk), cmd->conv, c->user, is_read ? MARK_READ : MARK_DELIVERED, cmd->seq,
-		     dbio_deadline(wk), on_marked, m, NULL) < 0)
-		on_marked(m, -ERR_UNAVAILABLE, NULL);
+	r = mark_set(dbio_reader(wk), cmd->conv, c->user, is_read ? MARK_READ : MARK_DELIVERED, cmd->seq,
+		     dbio_deadline(wk), on_marked, m, NULL);
+	if (r < 0)
+		on_marked(m, r, NULL);
 }
 
 /* ---- Before "live" ---- */
