@@ -117,8 +117,8 @@ static void chan_refuse_all(struct chan *ch, enum proto_error error)
 		struct cmd_id re = sub->re ? *sub->re : (struct cmd_id){0};
 
 		chan_leave(sub, CONN_END_CLEAN);
-		if (error == E_UNAVAILABLE)
-			ws_conn_try_later(c, &re);
+		if (error == E_UNAVAILABLE && !re.len)
+			ws_conn_try_later(c, &re); /* nobody asked for this one alone */
 		else
 			ws_conn_error(c, error, &re, NULL, ch->conv);
 	}

@@ -151,6 +151,7 @@ static void test_members_linger(void **state)
 	now_ms += 1;
 	roster_expire(wk);
 	turns(3);
+	pass_ms(1000); /* departures are told together */
 	assert_contains(str_of(frames()), "\"content\":\"Bob left\",\"event\":\"leave\"");
 	assert_int_equal(member_is_present(wk->shm, 0, ROOM, 6, true, &is_present), 0);
 	assert_false(is_present);
