@@ -1,0 +1,731 @@
+# SPDX-License-Identifier: MIT
+"""The crowd: people who talk, read, leave and come back on every surface, and tell the checker what they saw.
+
+Each is a client as it should be: a message is sent under its key until it is acknowledged or refused, a position is
+kept and presented when coming back. What is right or wrong with the answers is soak_checker.py's.
+"""
+import asyncio
+import json
+import time
+import uuid
+from collections import OrderedDict
+
+import aiohttp
+
+try:
+    import msgpack
+except ImportError:  # then nobody speaks it
+    msgpack = None
+
+from soak_checker import DELETE, EDIT, MESSAGE, REACT, RECOVER, TYPES, UNREACT, Event
+from soak_link import Link, Refused
+from soak_texts import text_of
+
+# answers that say "not now": the same request is made again
+TRY_AGAIN = {'unavailable', 'overloaded', 'restarting', 'rate_limited', 'timeout'}
+# no answer on a connection that works: longer than the server lets a request wait for the database
+ANSWER_TIMEOUT = 30
+EMOJI = ('👍', '🎉', '❤️', '😂')
+TRANSIENT = (OSError, asyncio.TimeoutError, Refused, aiohttp.ClientError, EOFError)
+
+
+class Say:
+    """One message on its way."""
+
+    __slots__ = ('key', 'conv', 'attempts', 'connection', 'number', 'is_repeat')
+
+    def __init__(self, key, conv):
+        self.key, self.conv = key, conv
+        self.attempts, self.connection, self.number, self.is_repeat = 0, None, 0, False
+
+
+class Person:
+    """What everybody has: a name, a life of connections, messages not acknowledged yet."""
+
+    surface = ''
+
+    def __init__(self, run, name, rng, rooms):
+        self.run, self.name, self.rng, self.checker = run, name, rng, run.checker
+        self.rooms = list(rooms)
+        self.link = None
+        self.is_up = False  # connected and understood
+        self.pending = OrderedDict()  # key -> Say
+        self.mine = []  # acknowledged: (conv, rev, key), the latest
+        self.tracks = {}
+        self.away_until = 0.0
+        self.slow_until = 0.0
+        self.numbers = 0
+        self.people, self.typers = {}, {}  # conv -> set of names as last shown
+        self.ghosts = []
+
+    # ------------------------------------------------------------ life
+
+    async def live(self):
+        """Connects, and connects again, until the run is over."""
+        actor = asyncio.create_task(self._act_on())
+        try:
+            while not self.run.is_over:
+                await self._one_connection()
+        finally:
+            actor.cancel()
+            if self.link:
+                self.link.reset()
+            for ghost in self.ghosts:
+                ghost.reset()
+
+    async def _one_connection(self):
+        wait = self.away_until - time.monotonic()
+        if wait > 0:
+            await asyncio.sleep(min(wait, 0.25))
+            return
+        pause = self.rng.expovariate(4)
+        try:
+            await self.connect()
+            self.is_up = True
+            self.note('connected', self.link.serial, 'worker', self.link.worker)
+            self.run.stats['connects'] += 1
+            await self.link.closed
+            self.note('closed', self.link.serial, self.link.code)
+            self.run.stats[f'closed {self.link.code or "without a word"}'] += 1
+        except Refused as why:
+            self.run.stats[f'refused {why.args[0]}'] += 1
+            pause += min(why.args[1], 3)
+            if why.args[0] not in (503, 429):
+                self.checker.refused(self.name, None, 'handshake', why.args[0])
+        except TRANSIENT:
+            self.run.stats['failed connects'] += 1
+        finally:
+            self._ended()
+        if self.rng.random() < 0.03 and not self.run.is_calm:
+            pause += self.rng.uniform(2, self.run.long_pause)  # away for long: must still get everything
+        await asyncio.sleep(pause)
+
+    def _ended(self):
+        if self.link and self.link.is_open and self.link not in self.ghosts:
+            self.link.reset()
+        self.is_up, self.link = False, None
+        self.people.clear()
+        self.typers.clear()
+
+    async def connect(self):
+        raise NotImplementedError
+
+    async def _act_on(self):
+        while not self.run.is_over:
+            await asyncio.sleep(self.rng.expovariate(1 / self.run.pause))
+            if self.is_up and not self.run.is_calm and not self.link.is_paused:
+                self.act()
+
+    def act(self):
+        raise NotImplementedError
+
+    def note(self, *words):
+        """Something about all conversations, for the history of an offence."""
+        self.checker.note(None, None, self.name, *words)
+
+    # ------------------------------------------------------------ what chaos makes them do
+
+    def reset(self):
+        if self.is_up:
+            self.run.stats['resets'] += 1
+            self.link.reset()
+
+    def vanish(self):
+        """The link is lost without a word; the person notices and comes back on another one."""
+        if self.is_up:
+            self.run.stats['half-open'] += 1
+            self.link.fall_silent()
+            self.ghosts = [ghost for ghost in self.ghosts if ghost.is_open] + [self.link]
+            self.link.closed.set_result(None)
+
+    def dawdle(self, seconds):
+        """Stops reading for a while."""
+        if self.is_up and not self.link.is_paused:
+            self.run.stats['slow readers'] += 1
+            link = self.link
+            link.pause()
+            self.slow_until = time.monotonic() + seconds
+            asyncio.get_running_loop().call_later(seconds, link.resume)
+
+    def leave(self, seconds):
+        """Says good-bye and is away for so long."""
+        if self.is_up:
+            self.away_until = time.monotonic() + seconds
+            self.run.stats['leaves'] += 1
+            self.link.close()
+
+    # ------------------------------------------------------------ messages
+
+    def new_say(self, conv):
+        say = Say(str(uuid.UUID(int=self.rng.getrandbits(128), version=4)), conv)
+        self.pending[say.key] = say
+        self.checker.sent(self.name, conv, say.key)
+        return say
+
+    def stamp(self, say):
+        """The message goes out on the present connection."""
+        self.numbers += 1
+        say.attempts += 1
+        say.connection, say.number = self.link.serial if self.link else None, self.numbers
+
+    def said(self, say, rev, seq, is_duplicate):
+        if say.is_repeat and not is_duplicate:
+            self.checker.violation('different', say.conv, rev, self.name, say.key, 'a repeat was not called duplicate')
+        is_first = self.pending.pop(say.key, None) is not None
+        self.checker.acked(self.name, say.conv, say.key, rev, seq, is_duplicate or not is_first)
+        if is_first and say.attempts == 1 and say.connection is not None:
+            self.checker.in_order(say.connection, say.conv, say.number, rev, self.name, say.key)
+        if is_first:
+            self.mine.append((say.conv, rev, say.key))
+            del self.mine[:-20]
+
+    def present_in(self):
+        """The conversations in whose lists of people this person must be."""
+        return ()
+
+
+class RoomPerson(Person):
+    """S1: the socket of one room. Resumes by a revision."""
+
+    surface = 'S1'
+
+    def __init__(self, run, name, rng, rooms):
+        super().__init__(run, name, rng, rooms[:1])
+        self.room = self.rooms[0]
+        self.track = run.checker.track(name, self.room, is_sparse=True)
+        self.tracks[self.room] = self.track
+        # Live events may come before the resume is understood, at the latest with the answer to the ping behind it;
+        # from then on, or before, everything after the position that it names comes, once.
+        self.is_settling = False
+        self.restart = None
+        self.head, self.has_replay = 0, False  # of the room when the connection was confirmed; anything up to it came
+        self.waits_since = None
+        self.entered = None
+        self.repeats = set()
+        self.either = None
+
+    async def connect(self):
+        self.entered = asyncio.get_running_loop().create_future()
+        self.is_settling = self.track.position is not None
+        self.restart = self.track.position if self.is_settling else None
+        self.head, self.has_replay = 0, False
+        self.waits_since = None
+        self.link = await Link.open(self.run.port, f'/ws/chat/{self.room}', self._on_frame,
+                                    receive_buffer=self.run.receive_buffer(self.rng))
+        self._send({'username': self.name})
+        if self.is_settling:
+            self.note('resumes', self.link.serial, 'worker', self.link.worker, 'from', self.track.position)
+            self._send({'type': 'resume', 'rev': self.track.position})
+            self._send({'type': 'ping'})
+        done, _ = await asyncio.wait({self.entered, self.link.closed}, timeout=ANSWER_TIMEOUT,
+                                     return_when=asyncio.FIRST_COMPLETED)
+        if not done:
+            self.checker.violation('stuck', self.room, None, self.name, None, 'no answer to the name')
+        if self.entered not in done:
+            raise EOFError('closed before the confirmation')
+        for say in self.pending.values():
+            self._say(say)
+
+    def present_in(self):
+        return (self.room,) if self.is_up else ()
+
+    def _send(self, frame):
+        self.link.send(json.dumps(frame).encode())
+
+    def _say(self, say):
+        self.stamp(say)
+        self.waits_since = self.waits_since or time.monotonic()
+        self._send({'type': 'message', 'content': text_of(say.key, 0), 'client_id': say.key})
+
+    def _on_frame(self, payload):
+        frame = json.loads(payload)
+        handler = getattr(self, '_on_' + frame['type'], None)
+        if handler:
+            handler(frame)
+
+    def _on_connected(self, frame):
+        self.note('confirmed', self.link.serial, frame)
+        self.head = frame['rev']
+        if self.track.position is None:
+            self.track.begin(frame['rev'])
+        if not self.entered.done():
+            self.entered.set_result(True)
+
+    def _on_pong(self, _):
+        self.note('pong', self.link.serial)
+        self.is_settling = False
+
+    def _on_message(self, frame):
+        key, rev, seq = frame.get('client_id'), frame['rev'], frame['seq']
+        event = Event(MESSAGE, rev, seq, key, None, frame['username'])
+        mine = frame['username'] == self.name and key
+        say = self.pending.get(key) if mine else None
+        # the answer to a key that was sent again is a copy for the sender alone, at any place
+        is_answer = mine and (key in self.repeats or say is not None and say.attempts > 1)
+        if say:
+            self.waits_since = time.monotonic() if len(self.pending) > 1 else None
+            self.said(say, rev, seq, False)
+        is_early = self.is_settling and not self.has_replay and rev > self.head > self.track.position
+        if self.restart is not None and self.restart < rev <= self.track.position and not is_answer:
+            self.track.go_back(self.restart)  # what came so far came before the resume was understood
+            self.restart = None
+        elif not self.is_settling:
+            self.restart = None
+        self.has_replay = self.has_replay or rev <= self.head
+        if is_early or is_answer and rev != self.track.position + 1:
+            self.note('beside', self.link.serial, rev)
+            self.repeats.discard(key)
+            self.checker.receive(self.name, self.room, event, frame['content'])
+        elif rev == self.track.position and rev == self.either:
+            self.either = None
+        else:
+            if is_answer:  # or the room's own copy; then none other comes, else the room's comes next
+                self.either = rev
+            self.track.event(event, frame['content'])
+
+    def _on_error(self, frame):
+        code, key = frame['code'], frame.get('client_id')
+        say = self.pending.get(key)
+        self.run.stats[f'error {code}'] += 1
+        if code not in TRY_AGAIN:
+            self.checker.refused(self.name, self.room, 'S1', frame)
+        elif say:
+            link = self.link
+            asyncio.get_running_loop().call_later(min(frame.get('retry_after', 0.3), 2), self._again, link, say)
+
+    def _again(self, link, say):
+        if link is self.link and link.is_open and say.key in self.pending:
+            self._say(say)
+
+    def _on_users_list(self, frame):
+        self.people[self.room] = set(frame['users'])
+
+    def _on_typing(self, frame):
+        self.typers[self.room] = set(frame['users'])
+
+    def act(self):
+        dice = self.rng.random()
+        if dice < 0.6:
+            if len(self.pending) < 5:
+                self._say(self.new_say(self.room))
+        elif dice < 0.9:
+            self._send({'type': 'typing', 'is_typing': dice < 0.8})
+        elif dice < 0.95:
+            if self.mine and len(self.repeats) < 3:
+                key = self.rng.choice(self.mine)[2]
+                self.repeats.add(key)
+                self.run.stats['repeats'] += 1
+                self._send({'type': 'message', 'content': text_of(key, 0), 'client_id': key})
+        elif dice < 0.97:
+            self.leave(self.rng.expovariate(0.5))
+
+    def tick(self, now):
+        if self.is_up and self.pending and self.waits_since and \
+                now - max(self.waits_since, self.slow_until) > ANSWER_TIMEOUT:
+            key = next(iter(self.pending))
+            self.checker.violation('stuck', self.room, None, self.name, key, 'no answer to a message')
+            self.link.reset()
+
+
+class NativePerson(Person):
+    """The native socket, in JSON or MessagePack: several conversations, all operations."""
+
+    surface = 'native'
+    protocol = 'roomd.v1'
+
+    def __init__(self, run, name, rng, rooms):
+        super().__init__(run, name, rng, rooms)
+        self.requests = 0
+        self.waiting = {}  # id -> (callback, since, operation)
+        self.cursor = None
+        self.confirmed = set()  # conversations live on this connection
+        self.following = set()  # asked for on this connection
+        self.restored = set()  # to come back with the session
+        self.last_seq = {}
+        self.read = {}  # conv -> highest mark that was acknowledged
+
+    # ------------------------------------------------------------ frames
+
+    def encode(self, frame):
+        return json.dumps(frame).encode()
+
+    def decode(self, payload):
+        return json.loads(payload)
+
+    def ask(self, callback, op, **fields):
+        self.requests += 1
+        self.waiting[self.requests] = callback, time.monotonic(), op
+        self.link.send(self.encode({'op': op, 'id': self.requests, **fields}))
+
+    def _on_frame(self, payload):
+        frames = self.decode(payload)
+        for frame in frames if isinstance(frames, list) else (frames,):
+            op = frame['op']
+            if op == 'ev':
+                self._on_event(frame)
+            elif frame.get('re') is not None:
+                self._on_answer(frame)
+            elif op == 'eph':
+                self._on_ephemeral(frame)
+            elif op == 'live':
+                self._on_live(frame)
+            elif op == 'gap':
+                self._on_gap(frame)
+            elif op == 'goaway':
+                self.cursor = frame.get('cursor') or self.cursor
+                self.run.stats['goaways'] += 1
+            elif op == 'behind':
+                self.run.stats['told behind'] += 1
+
+    def _on_answer(self, frame):
+        callback, _, op = self.waiting.pop(frame['re'], (None, 0, '?'))
+        if callback is None:
+            self.checker.violation('different', None, None, self.name, None, f'an answer to nothing: {frame}')
+            return
+        if frame['op'] == 'err':
+            code = frame['code']
+            self.run.stats[f'error {code}'] += 1
+            if code == 'unknown_op':
+                self.run.lacks.add(op)
+                code = 'unavailable'
+            callback(None, code)
+        else:
+            callback(frame, None)
+
+    def _on_event(self, frame):
+        conv, rev, data = frame['c'], frame['rev'], frame['d']
+        kind = TYPES.get(frame['t'])
+        track = self.tracks.get(conv)
+        if track is None or conv not in self.following:
+            self.checker.violation('phantom', conv, rev, self.name, None, f'an event of what nobody follows: {frame}')
+            return
+        event, text = event_of(kind, rev, data)
+        track.event(event, text)
+        if kind == MESSAGE:
+            self.last_seq[conv] = data['seq']
+
+    def _on_ephemeral(self, frame):
+        conv, data = frame.get('c'), frame['d']
+        if frame['t'] == 'typing':
+            self.typers[conv] = set(data['names'])
+        elif frame['t'] == 'roster':
+            self.people[conv] = {one['name'] for one in data['users']} if 'users' in data else None
+        elif frame['t'] == 'presence' and self.people.get(conv) is not None:
+            for one in data:
+                (self.people[conv].discard if one['s'] == 'offline' else self.people[conv].add)(one.get('name'))
+
+    # ------------------------------------------------------------ connecting
+
+    async def connect(self):
+        self.waiting.clear()
+        self.confirmed.clear()
+        self.restored = set()
+        resumes = self.cursor is not None and self.rng.random() < 0.5
+        self.following = set(self.rooms) if resumes else set()
+        hello = {'name': self.name, 'client': 'soak/1'}
+        if resumes:
+            hello['resume'] = self.cursor
+            if self.rng.random() < 0.7:
+                hello['seen'] = {str(conv): track.position for conv, track in self.tracks.items()
+                                 if track.position is not None and conv in self.following}
+            for conv in self.following:
+                if conv in self.tracks and 'seen' not in hello:
+                    self.tracks[conv].rewind()
+        self.link = await Link.open(self.run.port, '/ws', self._on_frame, self.protocol,
+                                    self.run.receive_buffer(self.rng))
+        welcome = asyncio.get_running_loop().create_future()
+        self.ask(lambda frame, code: welcome.done() or welcome.set_result((frame, code)), 'hello', **hello)
+        frame, code = await self._or_closed(welcome, 'hello')
+        if code:
+            if code not in TRY_AGAIN:
+                self.checker.refused(self.name, None, 'hello', code)
+                self.cursor = None
+            raise EOFError(code)
+        self.cursor = frame.get('cursor') or self.cursor
+        if resumes and frame.get('resumed'):
+            self.run.stats['resumed'] += 1
+            await self._wait_restored()
+        elif resumes:
+            self.run.stats['not resumed'] += 1
+        for conv in self.rooms:
+            if conv not in self.confirmed:
+                self._sub(conv)
+        for say in list(self.pending.values()):
+            if say.conv in self.confirmed:
+                self._say(say)
+
+    async def _or_closed(self, future, what):
+        done, _ = await asyncio.wait({future, self.link.closed}, timeout=ANSWER_TIMEOUT,
+                                     return_when=asyncio.FIRST_COMPLETED)
+        if not done:
+            self.checker.violation('stuck', None, None, self.name, None, f'no answer to {what}')
+        if future not in done:
+            raise EOFError('closed')
+        return future.result()
+
+    async def _wait_restored(self):
+        """The session's conversations come back by themselves; what was followed just before its end may not."""
+        deadline = time.monotonic() + 5
+        while not self.confirmed.issuperset(self.rooms) and self.link.is_open and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+        if self.link.is_open and not self.confirmed.issuperset(self.rooms):
+            self.run.stats['not restored'] += 1
+
+    def _sub(self, conv):
+        track = self.tracks.get(conv)
+        if track is None:
+            track = self.tracks[conv] = self.checker.track(self.name, conv)
+        self.following.add(conv)
+        if track.is_replaying and track.position is not None:
+            track.is_replaying = False
+        self.checker.note(conv, track.position, self.name, 'subscribes', self.link.serial, 'worker', self.link.worker)
+        self.ask(lambda frame, code: self._subbed(conv, frame, code), 'sub', c=conv, rev=track.position or 0)
+
+    def _subbed(self, conv, frame, code):
+        if code == 'conflict':  # restored meanwhile
+            return
+        if code:
+            if code not in TRY_AGAIN:
+                self.checker.refused(self.name, conv, 'sub', code)
+            link = self.link
+            asyncio.get_running_loop().call_later(0.3, lambda: link is self.link and link.is_open and self._sub(conv))
+        elif frame['op'] == 'gap':
+            self._on_gap(frame)
+        else:
+            self._on_live(frame)
+
+    def _on_live(self, frame):
+        conv = frame['c']
+        if conv not in self.tracks or conv not in self.following:
+            self.checker.violation('phantom', conv, None, self.name, None, f'live, nobody follows: {frame}')
+            return
+        self.tracks[conv].live(frame['rev'])
+        self.last_seq[conv] = max(frame.get('seq', 0), self.last_seq.get(conv, 0))
+        self.confirmed.add(conv)
+        if self.is_up:
+            for say in list(self.pending.values()):
+                if say.conv == conv and say.connection != self.link.serial:
+                    self._say(say)
+
+    def _on_gap(self, frame):
+        self.checker.violation('lost', frame['c'], frame.get('first'), self.name, None, f'the log has all, told {frame}')
+        if frame['c'] in self.tracks:
+            self.tracks[frame['c']].begin(frame['first'] - 1)
+
+    def present_in(self):
+        return tuple(self.confirmed) if self.is_up else ()
+
+    # ------------------------------------------------------------ acting
+
+    def _say(self, say):
+        self.stamp(say)
+        self.ask(lambda frame, code: self._answered(say, frame, code), 'send', c=say.conv, k=say.key,
+                 content=text_of(say.key, 0))
+
+    def _answered(self, say, frame, code):
+        if code is None:
+            message = frame['message']
+            self.said(say, message['rev'], message['seq'], frame['duplicate'])
+            return
+        if code not in TRY_AGAIN and code != 'not_subscribed':
+            self.checker.refused(self.name, say.conv, 'send', code)
+        link = self.link
+        asyncio.get_running_loop().call_later(self.rng.uniform(0.1, 0.6), self._again, link, say)
+
+    def _again(self, link, say):
+        if link is self.link and link.is_open and say.key in self.pending:
+            if say.conv in self.confirmed:
+                self._say(say)
+            else:
+                say.connection = None  # goes out when the conversation is live
+
+    def act(self):
+        """One thing out of what people do."""
+        if not self.confirmed:
+            return
+        conv = self.rng.choice(sorted(self.confirmed))
+        choice = self.rng.choices(ACTS, WEIGHTS)[0]
+        if choice not in self.run.lacks:
+            getattr(self, '_do_' + choice)(conv)
+
+    def _do_send(self, conv):
+        if len(self.pending) < 6:
+            self._say(self.new_say(conv))
+
+    def _do_burst(self, conv):
+        for _ in range(self.rng.randint(5, 15)):
+            self._say(self.new_say(conv))
+
+    def _do_repeat(self, conv):
+        """The same key once more: the same answer, and nobody else hears of it."""
+        if self.mine:
+            conv, _, key = self.rng.choice(self.mine)
+            say = Say(key, conv)
+            say.is_repeat = True
+            if conv in self.confirmed:
+                self.run.stats['repeats'] += 1
+                self.ask(lambda frame, code: code or self._answered(say, frame, None), 'send', c=conv, k=key,
+                         content=text_of(key, 0))
+
+    def _do_typing(self, conv):
+        self.ask(self._ignore, 'typing', c=conv, on=self.rng.random() < 0.7)
+
+    def _do_ping(self, _):
+        self.ask(self._ponged, 'ping')
+
+    def _ponged(self, frame, _):
+        if frame:
+            self.cursor = frame.get('cursor') or self.cursor
+
+    def _do_history(self, conv):
+        def answered(frame, _):
+            page = frame['messages'] if frame else ()
+            for message in page['messages'] if isinstance(page, dict) else page:
+                self.checker.receive(self.name, conv, *event_of(MESSAGE, message['rev'], message))
+        before = self.rng.randint(2, max(3, self.tracks[conv].position or 3))
+        self.ask(answered, 'history', c=conv, before=before, limit=self.rng.randint(1, 60))
+
+    def _change(self, op, kind, **fields):
+        if not self.mine:
+            return
+        target = self.rng.choice(self.mine)
+        conv, rev, key = target
+        if conv not in self.confirmed:
+            return
+        if kind == EDIT:
+            fields['content'] = text_of(key, self.rng.randint(1, 9))
+        if kind == DELETE:
+            self.mine.remove(target)  # what is deleted can be edited no more
+
+        def answered(frame, code):
+            if frame and not frame.get('duplicate') and 'rev' in frame:
+                self.checker.changed(self.name, conv, frame['rev'], kind, rev, fields.get('content'))
+            elif code and code not in TRY_AGAIN and code not in ('not_found', 'conflict', 'not_subscribed'):
+                self.checker.refused(self.name, conv, op, code)
+        self.ask(answered, op, c=conv, rev=rev, k=str(uuid.UUID(int=self.rng.getrandbits(128), version=4)), **fields)
+
+    def _do_edit(self, _):
+        self._change('edit', EDIT)
+
+    def _do_delete(self, _):
+        self._change('delete', DELETE)
+
+    def _do_react(self, _):
+        is_on = self.rng.random() < 0.7
+        self._change('react', REACT if is_on else UNREACT, emoji=self.rng.choice(EMOJI), on=is_on)
+
+    def _do_read(self, conv):
+        seq = self.last_seq.get(conv, 0)
+
+        def answered(frame, _):
+            if frame:
+                self.read[conv] = max(seq, self.read.get(conv, 0))
+                if frame.get('seq', seq) < seq:
+                    self.checker.violation('counter', conv, None, self.name, None, f'read to {seq}, marked {frame}')
+        if seq:
+            self.ask(answered, 'read', c=conv, seq=seq)
+
+    def _do_unsub(self, conv):
+        """Leaves a conversation and follows it again later, from where it was."""
+        def gone(frame, _):
+            if frame is None:
+                return
+            self.following.discard(conv)
+            link = self.link
+            asyncio.get_running_loop().call_later(self.rng.expovariate(1), lambda: link is self.link and link.is_open
+                                                  and self._sub(conv))
+        self.confirmed.discard(conv)
+        self.people.pop(conv, None)
+        self.typers.pop(conv, None)
+        self.ask(gone, 'unsub', c=conv)
+
+    def _do_leave(self, _):
+        self.leave(self.rng.expovariate(0.5))
+
+    def _ignore(self, *_):
+        pass
+
+    def tick(self, now):
+        if not self.is_up or not self.waiting:
+            return
+        number, (_, since, op) = next(iter(self.waiting.items()))
+        if now - max(since, self.slow_until) > ANSWER_TIMEOUT:
+            self.waiting.pop(number)
+            self.checker.violation('stuck', None, None, self.name, None, f'no answer to {op}')
+            self.link.reset()
+
+
+# acts and how often each is chosen
+ACTS, WEIGHTS = zip(('send', 120), ('typing', 25), ('edit', 15), ('delete', 5), ('react', 20), ('read', 20), ('ping', 15),
+                    ('history', 4), ('repeat', 6), ('burst', 2), ('unsub', 3), ('leave', 3))
+
+
+def event_of(kind, rev, data):
+    """(Event, text or None) of a native event's data."""
+    if kind == MESSAGE:
+        text = data['content']
+        return Event(kind, rev, data['seq'], data.get('client_msg_id'), None, data['sender']['name']), text
+    actor = (data.get('by') or data.get('user') or {}).get('name')
+    return Event(kind, rev, None, None, data.get('target'), actor), data.get('content') if kind in (EDIT, RECOVER) else None
+
+
+class MsgpackPerson(NativePerson):
+    """The native socket in MessagePack."""
+
+    surface = 'msgpack'
+    protocol = 'roomd.v1.msgpack'
+
+    def encode(self, frame):
+        return msgpack.packb(frame)
+
+    def decode(self, payload):
+        return msgpack.unpackb(payload)
+
+
+class RestPerson(Person):
+    """Sends by REST, one after the other."""
+
+    surface = 'REST'
+
+    async def live(self):
+        timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT)
+        async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=1)) as session:
+            while not self.run.is_over:
+                await asyncio.sleep(self.rng.expovariate(1 / self.run.pause))
+                if not self.run.is_calm and not self.pending:
+                    self.new_say(self.rng.choice(self.rooms))
+                for say in list(self.pending.values()):
+                    await self._post(session, say)
+                if self.mine and self.rng.random() < 0.05:
+                    conv, _, key = self.rng.choice(self.mine)
+                    say = Say(key, conv)
+                    say.is_repeat = True
+                    await self._post(session, say)
+
+    async def _post(self, session, say):
+        say.attempts += 1
+        body = {'name': self.name, 'content': text_of(say.key, 0)}
+        headers = {}
+        if self.rng.random() < 0.5:
+            headers['Idempotency-Key'] = say.key
+        else:
+            body['client_msg_id'] = say.key
+        url = f'http://127.0.0.1:{self.run.port}/api/v1/conversations/{say.conv}/messages'
+        try:
+            async with session.post(url, json=body, headers=headers) as answer:
+                data = await answer.json(content_type=None)
+                if answer.status in (200, 201):
+                    self.said(say, data['rev'], data['seq'], data['duplicate'])
+                    return
+                self.run.stats[f'REST {answer.status}'] += 1
+                if answer.status < 500 and answer.status != 429:
+                    self.checker.refused(self.name, say.conv, 'POST', (answer.status, data))
+        except (asyncio.TimeoutError, *TRANSIENT, ValueError):
+            self.run.stats['REST failures'] += 1
+        await asyncio.sleep(self.rng.uniform(0.05, 0.5))
+
+    def act(self):
+        pass
+
+    def tick(self, now):
+        pass
