@@ -30,6 +30,7 @@ static void ask_for(const char *name)
 {
 	got = (struct answer){0};
 	session_guest(wk, str_of(name), on_guest, &got);
+	session_flush(wk);
 }
 
 static void test_looked_up_once(void **state)
@@ -54,19 +55,39 @@ static void test_looked_up_once(void **state)
 	assert_int_equal(got.user, 9);
 }
 
-static void test_two_at_once(void **state)
+/* Whoever comes in one turn is asked for together: a crowd costs one statement. */
+static void test_one_statement_a_turn(void **state)
 {
-	struct answer first = {0}, second = {0};
+	struct answer first = {0}, second = {0}, third = {0};
 
 	(void)state;
 	session_guest(wk, STR("Nina"), on_guest, &first);
-	session_guest(wk, STR("Nina"), on_guest, &second);
-	while (asked_count(ASK_GUEST))
-		db_guest(8, "Nina");
+	session_guest(wk, STR("Nino"), on_guest, &second);
+	session_guest(wk, STR("Nora"), on_guest, &third);
+	assert_int_equal(asked_count(ASK_GUEST), 0);
+	turn();
+	assert_int_equal(asked_count(ASK_GUEST), 1);
+	assert_int_equal(asked(ASK_GUEST)->n, 3);
+	db_guest(8, "Nina"); /* and the rows behind it */
 	assert_int_equal(first.n, 1);
-	assert_int_equal(second.n, 1);
 	assert_int_equal(first.user, 8);
-	assert_int_equal(second.user, 8);
+	assert_int_equal(second.n, 1);
+	assert_int_equal(second.user, 9);
+	assert_int_equal(third.n, 1);
+	assert_int_equal(third.user, 10);
+	turns(2);
+	assert_int_equal(asked_count(ASK_GUEST), 0);
+}
+
+/* Nobody is left without an answer when the worker ends. */
+static void test_asked_too_late(void **state)
+{
+	(void)state;
+	got = (struct answer){0};
+	session_guest(wk, STR("Nina"), on_guest, &got);
+	session_close(wk);
+	assert_int_equal(got.n, 1);
+	assert_int_equal(got.error, E_UNAVAILABLE);
 }
 
 /* The name may not be an account's; PROTOCOL.md section 9.9. */
@@ -108,7 +129,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_looked_up_once),
-		T(test_two_at_once),
+		T(test_one_statement_a_turn),
+		T(test_asked_too_late),
 		T(test_errors),
 		T(test_no_guests),
 	};
