@@ -69,7 +69,7 @@ void array_i64(struct db_args *a, const int64_t *v, size_t n)
 
 /* ---- Reading ---- */
 
-#define HEAD_WORDS 5   /* dimensions, has-null, type, length, lower bound */
+#define HEAD_WORDS 5	 /* dimensions, has-null, type, length, lower bound */
 #define ELEMENT_BYTES 12 /* a length and a bigint */
 
 static uint32_t word_at(const char *p, size_t i)
@@ -91,8 +91,7 @@ size_t array_read_i64(struct str bytes, size_t max, int64_t **ret)
 		return 0;
 	n = word_at(p, 3);
 	p += HEAD_WORDS * sizeof(uint32_t);
-	if (n == 0 || n > max ||
-	    bytes.len != HEAD_WORDS * sizeof(uint32_t) + n * ELEMENT_BYTES)
+	if (n == 0 || n > max || bytes.len != HEAD_WORDS * sizeof(uint32_t) + n * ELEMENT_BYTES)
 		return 0;
 	*ret = xcalloc(n, sizeof(**ret));
 	for (size_t i = 0; i < n; i++, p += ELEMENT_BYTES) {

@@ -96,8 +96,8 @@ static void on_settled(const struct db_call *call, const struct db_result *res)
 	((events_settled_fn *)call->then)(call->arg, db_result_err(res));
 }
 
-int events_settle(struct db *db, int64_t conv, uint64_t deadline_ms, events_settled_fn *done, void *arg,
-		  uint64_t *ret_token)
+int events_settle(struct db *db, int64_t conv, uint64_t deadline_ms, events_settled_fn *done,
+		  void *arg, uint64_t *ret_token)
 {
 	struct db_args args = DB_ARGS_INIT;
 	struct db_query q = {.stmt = STMT_EVENTS_SETTLE,

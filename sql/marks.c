@@ -117,8 +117,7 @@ static void on_total(const struct db_call *call, const struct db_result *res)
 {
 	unread_done_fn *done = (unread_done_fn *)call->then;
 	int err = db_result_err(res);
-	struct unread u = {.unread = db_get_i64(res, 0, 0),
-			   .conversations = db_get_i64(res, 0, 1)};
+	struct unread u = {.unread = db_get_i64(res, 0, 0), .conversations = db_get_i64(res, 0, 1)};
 
 	done(call->arg, err, err < 0 ? NULL : &u);
 }

@@ -11,13 +11,14 @@
 static void on_page(const struct db_call *call, const struct db_result *res)
 {
 	sync_done_fn *done = (sync_done_fn *)call->then;
-	int err = db_result_err(res), n = db_rows(res), limit;
+	int err = db_result_err(res), n = db_rows(res), limit = 0;
 
 	if (err < 0) {
 		done(call->arg, err, NULL, 0, false);
 		return;
 	}
-	limit = (int)db_get_i64(res, 0, EVENT_ROW_COLUMNS) - 1;
+	if (n > 0)
+		limit = (int)db_get_i64(res, 0, EVENT_ROW_COLUMNS) - 1;
 	done(call->arg, 0, res, MIN(n, limit), n > limit);
 }
 

@@ -53,8 +53,7 @@ static void hand_over(const PGresult *res, verify_fn *on_row, void *arg)
 static int recount(PGconn *pg, enum verify_what what, int limit, verify_fn *on_row, void *arg,
 		   int64_t *ret_n, struct buf *report)
 {
-	const struct stmt *s =
-		stmt_get(what == VERIFY_LOG ? STMT_VERIFY_LOG : STMT_VERIFY_UNREAD);
+	const struct stmt *s = stmt_get(what == VERIFY_LOG ? STMT_VERIFY_LOG : STMT_VERIFY_UNREAD);
 	char text[16];
 	const char *values[] = {text};
 	PGresult *res;

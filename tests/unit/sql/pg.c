@@ -229,6 +229,35 @@ int64_t pg_number(PGconn *pg, const char *sql)
 	return n;
 }
 
+static void pg_format(char sql[4096], const char *format, va_list ap)
+{
+	int n = vsnprintf(sql, 4096, format, ap);
+
+	assert_in_range(n, 1, 4095);
+}
+
+const char *pg_valuef(PGconn *pg, const char *format, ...)
+{
+	char sql[4096];
+	va_list ap;
+
+	va_start(ap, format);
+	pg_format(sql, format, ap);
+	va_end(ap);
+	return pg_value(pg, sql);
+}
+
+int64_t pg_numberf(PGconn *pg, const char *format, ...)
+{
+	char sql[4096];
+	va_list ap;
+
+	va_start(ap, format);
+	pg_format(sql, format, ap);
+	va_end(ap);
+	return pg_number(pg, sql);
+}
+
 const char *pg_try(PGconn *pg, const char *sql)
 {
 	static char state[6];
@@ -283,6 +312,16 @@ int64_t pg_account(PGconn *pg, const char *name)
 		 " RETURNING id",
 		 name, name);
 	return pg_number(pg, sql);
+}
+
+int64_t pg_send(PGconn *pg, int64_t conv, int64_t sender, const char *text)
+{
+	return pg_numberf(pg,
+			  "SELECT rev + 1 FROM persist_batch(ARRAY[%" PRId64
+			  "::bigint], ARRAY[%" PRId64 "::bigint], ARRAY[1], ARRAY[%" PRId64
+			  "::bigint], ARRAY[uuid_v7()],"
+			  " ARRAY['%s'], ARRAY[NULL::bigint], ARRAY[NULL::text])",
+			  conv, conv, sender, text);
 }
 
 /* ---- The loop ---- */

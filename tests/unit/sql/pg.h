@@ -42,6 +42,8 @@ PGconn *pg_open(const char *url);
 /* Runs SQL that must succeed; the first value of the first row, "" when none. Static buffer. */
 const char *pg_value(PGconn *pg, const char *sql);
 int64_t pg_number(PGconn *pg, const char *sql);
+const char *pg_valuef(PGconn *pg, const char *format, ...) PRINTF_LIKE(2, 3);
+int64_t pg_numberf(PGconn *pg, const char *format, ...) PRINTF_LIKE(2, 3);
 const char *pg_try(PGconn *pg, const char *sql); /* SQLSTATE, "" when it succeeded */
 
 /* ---- The loop ---- */
@@ -71,5 +73,8 @@ void link_until(struct link *l, const int *counter, int at_least);
 /* Adds an open room, an account; their ids. NAME needs no quoting. */
 int64_t pg_room(PGconn *pg, const char *name);
 int64_t pg_account(PGconn *pg, const char *name);
+
+/* Sends a message through persist_batch; its rev. TEXT needs no quoting. */
+int64_t pg_send(PGconn *pg, int64_t conv, int64_t sender, const char *text);
 
 #endif

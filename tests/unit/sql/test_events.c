@@ -21,7 +21,7 @@ struct got {
 struct range {
 	int n, err, rows;
 	struct event_row row[64];
-	char content[64][32], name[64][32], meta[64][64];
+	char content[64][32], name[64][32], meta[64][64], key[64][32], subject[64][32];
 };
 
 static void on_event(void *arg, int err, const struct event_numbers *numbers)
@@ -55,6 +55,8 @@ static void on_range(void *arg, int err, const struct db_result *res)
 		copy(r->content[i], sizeof(r->content[i]), r->row[i].content);
 		copy(r->name[i], sizeof(r->name[i]), r->row[i].actor_name);
 		copy(r->meta[i], sizeof(r->meta[i]), r->row[i].meta_json);
+		copy(r->key[i], sizeof(r->key[i]), r->row[i].key);
+		copy(r->subject[i], sizeof(r->subject[i]), r->row[i].subject_name);
 	}
 }
 
@@ -224,12 +226,124 @@ static void test_ranges(void **state UNUSED)
 	assert_int_equal(between(room, 5, 3).rows, 0);
 }
 
+/* ---- What changes look like in a range ---- */
+
+static void change(int64_t room, int kind, int64_t actor, int64_t target, const char *content,
+		   const char *key, int64_t subject)
+{
+	pg_valuef(pg,
+		  "SELECT log_change(%" PRId64 ", %d::smallint, %" PRId64
+		  ", uuid_v7(), nullif(%" PRId64 ", 0), nullif(%" PRId64 ", 0), %s, %s, true, 0)",
+		  room, kind, actor, target, subject, content, key);
+}
+
+static void is_row(const struct range *r, int i, int kind, int64_t target, const char *content)
+{
+	assert_int_equal(r->row[i].rev, i + 1);
+	assert_int_equal(r->row[i].kind, kind);
+	assert_int_equal(r->row[i].target_rev, target);
+	assert_string_equal(r->content[i], content);
+}
+
+static void test_changes_in_a_range(void **state UNUSED)
+{
+	int64_t room = pg_room(pg, "changes"), who = pg_account(pg, "carla");
+	struct range r;
+
+	send(room, who, "one", NULL);
+	send(room, who, "two", NULL);
+	change(room, 2, who, 1, "'one b'", "NULL", 0);
+	change(room, 2, who, 1, "'one c'", "NULL", 0);
+	change(room, 3, who, 2, "NULL", "NULL", 0);
+	change(room, 4, who, 2, "NULL", "NULL", 0);
+	change(room, 5, who, 2, "NULL", "'+1'", 0);
+	change(room, 6, who, 2, "NULL", "'+1'", 0);
+	change(room, 7, 0, 0, "NULL", "'member'", who);
+	change(room, 9, 0, 0, "NULL", "'admin'", who);
+	change(room, 8, who, 0, "NULL", "NULL", who);
+	change(room, 10, who, 0, "'what for'", "'description'", 0);
+	change(room, 11, who, 0, "NULL", "NULL", 0);
+	r = after(room, 0, 64);
+	assert_int_equal(r.rows, 13);
+	is_row(&r, 0, KIND_MESSAGE_NEW, 0, "one c"); /* the present text */
+	assert_true(r.row[0].edited_at_ms > 0);
+	is_row(&r, 1, KIND_MESSAGE_NEW, 0, "two"); /* deleted and back */
+	is_row(&r, 2, KIND_MESSAGE_EDIT, 1, "one b");
+	is_row(&r, 3, KIND_MESSAGE_EDIT, 1, "one c");
+	is_row(&r, 4, KIND_MESSAGE_DELETE, 2, "(null)");
+	is_row(&r, 5, KIND_MESSAGE_RECOVER, 2, "two");
+	is_row(&r, 6, KIND_REACTION_SET, 2, "(null)");
+	assert_string_equal(r.key[6], "+1");
+	is_row(&r, 7, KIND_REACTION_UNSET, 2, "(null)");
+	assert_string_equal(r.key[7], "+1");
+	is_row(&r, 8, KIND_MEMBER_JOIN, 0, "(null)");
+	assert_string_equal(r.key[8], "member");
+	assert_int_equal(r.row[8].subject, who);
+	assert_string_equal(r.subject[8], "carla");
+	assert_int_equal(r.row[8].actor, 0);
+	is_row(&r, 9, KIND_MEMBER_ROLE, 0, "(null)");
+	assert_string_equal(r.key[9], "admin");
+	is_row(&r, 10, KIND_MEMBER_LEAVE, 0, "(null)");
+	assert_int_equal(r.row[10].subject, who);
+	is_row(&r, 11, KIND_CONVERSATION_UPDATE, 0, "what for");
+	assert_string_equal(r.key[11], "description");
+	is_row(&r, 12, KIND_CONVERSATION_CLOSE, 0, "(null)");
+	for (int i = 0; i < 13; i++) {
+		assert_int_equal(r.row[i].conv, room);
+		assert_int_equal(r.row[i].seq, MIN(i + 1, 2)); /* changes take no seq */
+	}
+}
+
+/* No text of a deleted message leaves: not its own, not its edits', not its recovery's. */
+static void test_deleted_text_stays(void **state UNUSED)
+{
+	int64_t room = pg_room(pg, "secret"), who = pg_account(pg, "dora");
+	struct range r;
+
+	send(room, who, "secret", NULL);
+	change(room, 2, who, 1, "'secret too'", "NULL", 0);
+	change(room, 3, who, 1, "NULL", "NULL", 0);
+	change(room, 4, who, 1, "NULL", "NULL", 0);
+	change(room, 3, who, 1, "NULL", "NULL", 0);
+	r = after(room, 0, 64);
+	assert_int_equal(r.rows, 5);
+	for (int i = 0; i < 5; i++)
+		assert_string_equal(r.content[i], "(null)");
+}
+
+static void test_emptied_log(void **state UNUSED)
+{
+	int64_t room = pg_room(pg, "emptied");
+	struct range r;
+
+	assert_int_equal(after(room, 0, 10).rows, 0); /* nothing was ever there */
+	pg_valuef(pg, "UPDATE conversations SET base_rev = 40, base_seq = 30 WHERE id = %" PRId64,
+		  room);
+	r = after(room, 12, 10);
+	assert_int_equal(r.rows, 1);
+	assert_int_equal(r.row[0].kind, KIND_BASE);
+	assert_int_equal(r.row[0].conv, room);
+	assert_int_equal(r.row[0].rev, 40);
+	assert_int_equal(r.row[0].seq, 30);
+	assert_string_equal(kind_name(r.row[0].kind), "");
+	assert_int_equal(after(room, 39, 10).rows, 1);
+	assert_int_equal(after(room, 40, 10).rows, 0); /* nothing new */
+	send(room, 0, "goes on", NULL);
+	r = after(room, 12, 10);
+	assert_int_equal(r.rows, 1);
+	assert_int_equal(r.row[0].kind, KIND_MESSAGE_NEW);
+	assert_int_equal(r.row[0].rev, 41); /* above the one asked for: what is between is gone */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_persist),
 		cmocka_unit_test(test_persist_refused),
 		cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_changes_in_a_range),
+		cmocka_unit_test(test_deleted_text_stays),
+		cmocka_unit_test(test_emptied_log),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
