@@ -149,9 +149,12 @@ struct shm_room {
 	uint32_t is_closed;
 	_Atomic uint64_t slots;
 	uint32_t is_crowded; /* MEMBER_NODE only: see node_is_crowded */
-	/* newest: under LOCK_RING; published: atomic maximum */
+	/* newest: under LOCK_RING; published: atomic maximum; the rest as the first line */
 	ON_LINE _Atomic uint64_t newest;
 	_Atomic int64_t published;
+	int64_t targeted;	     /* highest revision whose receivers were chosen */
+	int64_t head_rev, head_seq;  /* of the log, as somebody read it */
+	uint32_t is_head_known;
 	/* live entries per slot, n_slots of them; guarded like the first line */
 	ON_LINE uint32_t slot_members[];
 };

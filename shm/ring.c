@@ -103,9 +103,12 @@ int ring_publish_add(struct shm *shm, unsigned me, int64_t conv, int64_t rev, un
 	if (r < 0)
 		return r;
 	p.room = room_find(shm, conv);
-	if (p.room)
-		p.targets =
-			atomic_load_explicit(&room_at(shm, p.room)->slots, memory_order_relaxed);
+	if (p.room) {
+		struct shm_room *room = room_at(shm, p.room);
+
+		p.targets = atomic_load_explicit(&room->slots, memory_order_relaxed);
+		room->targeted = MAX(room->targeted, rev);
+	}
 	rooms_unlock(shm, me, conv);
 	if (p.room)
 		batch_add(shm, &p);

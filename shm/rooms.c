@@ -163,6 +163,53 @@ int room_publish_rev(struct shm *shm, unsigned me, int64_t conv, int64_t rev)
 	return 0;
 }
 
+int room_note_head(struct shm *shm, unsigned me, int64_t conv, int64_t rev, int64_t seq)
+{
+	uint32_t idx;
+	int r = rooms_lock(shm, me, conv);
+
+	if (r < 0)
+		return r;
+	idx = room_find(shm, conv);
+	if (idx) {
+		struct shm_room *room = room_at(shm, idx);
+
+		if (!room->is_head_known || rev > room->head_rev) {
+			room->head_rev = rev;
+			room->head_seq = seq;
+			room->is_head_known = 1;
+		}
+	}
+	rooms_unlock(shm, me, conv);
+	return 0;
+}
+
+/* What a new follower may start from, if that is certain. */
+static int head_of(const struct shm_room *room, int64_t *ret_rev, int64_t *ret_seq)
+{
+	int64_t published = atomic_load(&room->published);
+	int64_t known = room->is_head_known ? room->head_rev : 0;
+
+	if ((!room->is_head_known && !published) || room->targeted > MAX(published, known))
+		return -ERR_NOENT;
+	*ret_rev = MAX(published, known);
+	*ret_seq = room->is_head_known && known >= published ? room->head_seq : -1;
+	return 0;
+}
+
+int room_head(struct shm *shm, unsigned me, int64_t conv, int64_t *ret_rev, int64_t *ret_seq)
+{
+	uint32_t idx;
+	int r = rooms_lock(shm, me, conv);
+
+	if (r < 0)
+		return r;
+	idx = room_find(shm, conv);
+	r = idx ? head_of(room_at(shm, idx), ret_rev, ret_seq) : -ERR_NOENT;
+	rooms_unlock(shm, me, conv);
+	return r;
+}
+
 int room_each(struct shm *shm, unsigned me,
 	      int (*on_room)(void *arg, int64_t conv, const struct room_info *info), void *arg)
 {

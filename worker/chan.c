@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/slab.h"
 #include "shm/presence.h"
+#include "shm/rooms.h"
 #include "sql/rooms.h"
 #include "worker/chan_order.h"
 #include "worker/chan_priv.h"
@@ -124,26 +125,14 @@ static void chan_refuse_all(struct chan *ch, enum proto_error error)
 	}
 }
 
-static void on_loaded(void *arg, int err, const struct room *room)
+/* The head is known: whoever waited for it goes on. */
+static void chan_open(struct chan *ch, int64_t rev, int64_t seq)
 {
-	struct sub_ref *ref = arg;
-	struct worker *wk = ref->wk;
-	struct chan *ch = chan_find(wk, ref->conv);
 	struct list *node;
 
-	if (!ch || ch->serial != ref->serial || ch->state != CHAN_LOADING) {
-		free(ref);
-		return;
-	}
-	free(ref);
-	ch->is_loading = false;
-	if (err || room->is_closed) {
-		chan_refuse_all(ch, err && err != -ERR_NOENT ? E_UNAVAILABLE : E_NO_SUCH_ROOM);
-		return;
-	}
 	ch->state = CHAN_OPEN;
-	ch->rev = ch->flushed_rev = room->rev;
-	ch->seq = room->seq;
+	ch->rev = ch->flushed_rev = rev;
+	ch->seq = seq;
 	while ((node = list_first(&ch->loading))) {
 		list_remove(node);
 		sub_go_on(list_entry(node, struct sub, node));
@@ -152,10 +141,56 @@ static void on_loaded(void *arg, int err, const struct room *room)
 	chan_set_due(ch);
 }
 
+/* Other workers find the head where this one left it. */
+static void note_head(struct chan *ch, int64_t rev, int64_t seq)
+{
+	if (room_note_head(ch->wk->shm, (unsigned)ch->wk->slot, ch->conv, rev, seq) < 0)
+		log_debug("a head was not noted", LF_INT("conversation", ch->conv));
+}
+
+static void on_loaded(void *arg, int err, const struct room *room)
+{
+	struct sub_ref *ref = arg;
+	struct worker *wk = ref->wk;
+	struct chan *ch = chan_find(wk, ref->conv);
+	bool is_same = ch && ch->serial == ref->serial && ch->state == CHAN_LOADING;
+
+	free(ref);
+	if (!is_same)
+		return;
+	ch->is_loading = false;
+	if (err || room->is_closed) {
+		chan_refuse_all(ch, err && err != -ERR_NOENT ? E_UNAVAILABLE : E_NO_SUCH_ROOM);
+		return;
+	}
+	note_head(ch, room->rev, room->seq);
+	chan_open(ch, room->rev, room->seq);
+}
+
+/* Whether the node knows the head: then nobody asks the database, however many come at once. */
+static bool load_from_node(struct chan *ch)
+{
+	int64_t rev, seq;
+
+	if (room_head(ch->wk->shm, (unsigned)ch->wk->slot, ch->conv, &rev, &seq) < 0)
+		return false;
+	if (seq < 0) {
+		seq = chan_replay_seq(ch, rev);
+		if (seq < 0)
+			return false;
+		note_head(ch, rev, seq);
+	}
+	chan_open(ch, rev, seq);
+	return true;
+}
+
 static void chan_load(struct chan *ch)
 {
-	struct sub_ref *ref = xcalloc(1, sizeof(*ref));
+	struct sub_ref *ref;
 
+	if (load_from_node(ch))
+		return;
+	ref = xcalloc(1, sizeof(*ref));
 	ch->is_loading = true;
 	*ref = (struct sub_ref){.wk = ch->wk, .conv = ch->conv, .serial = ch->serial};
 	if (room_info(dbio_reader(ch->wk), ch->conv, NULL, dbio_deadline(ch->wk), on_loaded, ref,
@@ -300,6 +335,18 @@ void chan_rewind(struct sub *sub, int64_t rev)
 
 /* ---- Joining and leaving ---- */
 
+/* Everybody had left within this turn: what was published meanwhile was not for this worker. */
+static void chan_reopen(struct chan *ch)
+{
+	if (ch->state == CHAN_OPEN) {
+		chan_order_fill(ch);
+	} else if (ch->is_loading) {
+		ch->serial = ++ch->wk->next_serial; /* that answer may be too old */
+		ch->is_loading = false;
+		chan_set_due(ch);
+	}
+}
+
 void chan_join(struct conn *c, int64_t conv, bool has_rev, int64_t rev, const struct cmd_id *re)
 {
 	struct worker *wk = conn_worker(c);
@@ -317,6 +364,8 @@ void chan_join(struct conn *c, int64_t conv, bool has_rev, int64_t rev, const st
 	}
 	if (!ch)
 		ch = chan_new(wk, conv);
+	else if (ch->n_subs == 0)
+		chan_reopen(ch);
 	sub = slab_get(wk->sub_slab);
 	sub->conn = c;
 	sub->chan = ch;

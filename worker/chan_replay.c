@@ -173,6 +173,16 @@ static int from_ring(struct sub *sub)
 	return n;
 }
 
+int64_t chan_replay_seq(struct chan *ch, int64_t rev)
+{
+	struct replay *rp = replay_get(ch);
+	struct event ev;
+
+	if (!look_at_new(ch, rp) || !read_place(ch, rp, place_of(ch, rp, rev), rev, &ev))
+		return -1;
+	return ev.seq;
+}
+
 /* ---- The database ---- */
 
 /* Rows between sub->rev and FIRST are not there any more: whoever asked for them must be told. */

@@ -20,6 +20,9 @@ void chan_replay_resume(struct sub *sub);
  */
 void chan_replay_behind(struct sub *sub, int64_t rev);
 
+/* The sequence number that goes with event REV, from its record in the ring; -1 when it is not there. */
+int64_t chan_replay_seq(struct chan *ch, int64_t rev);
+
 /* Does a share of the catching up that can be done now. Called once a turn. */
 void chan_replay_run(struct worker *wk);
 

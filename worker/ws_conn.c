@@ -9,6 +9,7 @@
 #include "proto/dialect_native.h"
 #include "proto/dialect_raw.h"
 #include "proto/msgpack.h"
+#include "shm/rooms.h"
 #include "sql/rooms.h"
 #include "worker/chan.h"
 #include "worker/dbio.h"
@@ -117,17 +118,18 @@ static void on_room_checked(void *arg, int err, const struct room *room)
 	free(check);
 }
 
-/* A room that nobody here follows may not exist: better said now than after the first frame. */
+/* A room that nobody on this node follows may not exist: better said now than after the first frame. */
 static void check_room(struct conn *c)
 {
 	struct worker *wk = conn_worker(c);
 	struct room_check *check;
+	int64_t rev, seq;
 
 	if (c->room <= 0) {
 		refuse_room(c);
 		return;
 	}
-	if (chan_find(wk, c->room))
+	if (chan_find(wk, c->room) || room_head(wk->shm, (unsigned)wk->slot, c->room, &rev, &seq) == 0)
 		return;
 	check = xcalloc(1, sizeof(*check));
 	*check = (struct room_check){wk, c->id};

@@ -5,6 +5,7 @@
  */
 #include "harness.h"
 
+#include "shm/ring.h"
 #include "shm/rooms.h"
 
 static void on_left(void *arg, int64_t conv, int64_t user, struct str name)
@@ -89,12 +90,58 @@ static void test_listing(void **state)
 	segment_done(&shm);
 }
 
+static void publish(struct shm *shm, unsigned me, int64_t rev)
+{
+	uint64_t wake;
+
+	ring_publish_begin(shm, me);
+	assert_int_equal(ring_publish_add(shm, me, 5, rev, 0, "x", 1, NULL), 0);
+	assert_int_equal(ring_publish_end(shm, me, &wake), 0);
+}
+
+/* Whoever follows from the head on must be sent everything after it: shm/rooms.h. */
+static void test_head(void **state)
+{
+	struct shm *shm = segment_opened(2);
+	int64_t rev = 0, seq = 0;
+	uint64_t wake;
+
+	(void)state;
+	assert_int_equal(room_note_head(shm, 0, 5, 7, 6), 0); /* nobody is there */
+	(void)join(shm, 0, 5, 1);
+	assert_int_equal(room_head(shm, 0, 5, &rev, &seq), -ERR_NOENT);
+	assert_int_equal(room_note_head(shm, 0, 5, 0, 0), 0); /* an empty log is known too */
+	assert_int_equal(room_head(shm, 0, 5, &rev, &seq), 0);
+	assert_int_equal(rev, 0);
+	assert_int_equal(room_note_head(shm, 0, 5, 7, 6), 0);
+	assert_int_equal(room_note_head(shm, 1, 5, 4, 3), 0); /* an older look */
+	assert_int_equal(room_head(shm, 1, 5, &rev, &seq), 0);
+	assert_int_equal(rev, 7);
+	assert_int_equal(seq, 6);
+	publish(shm, 1, 8);
+	assert_int_equal(room_head(shm, 0, 5, &rev, &seq), 0);
+	assert_int_equal(rev, 8);
+	assert_int_equal(seq, -1); /* the record has it */
+
+	/* targets are chosen, the record is not there yet: whoever attaches now is not among them */
+	ring_publish_begin(shm, 1);
+	assert_int_equal(ring_publish_add(shm, 1, 5, 9, 0, "x", 1, NULL), 0);
+	assert_int_equal(room_head(shm, 0, 5, &rev, &seq), -ERR_NOENT);
+	assert_int_equal(room_note_head(shm, 0, 5, 9, 9), 0); /* the database had it */
+	assert_int_equal(room_head(shm, 0, 5, &rev, &seq), 0);
+	assert_int_equal(rev, 9);
+	assert_int_equal(seq, 9);
+	assert_int_equal(ring_publish_end(shm, 1, &wake), 0);
+	segment_done(&shm);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_room_comes_and_goes),
 		cmocka_unit_test(test_counts_in_bulk),
 		cmocka_unit_test(test_listing),
+		cmocka_unit_test(test_head),
 	};
 
 	return cmocka_run_group_tests_name("rooms", tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include "worker_fixture.h"
 
 #include "shm/presence.h"
+#include "shm/ring.h"
 #include "shm/rooms.h"
 #include "worker/roster.h"
 
@@ -99,6 +100,43 @@ static void test_catch_up_then_live(void **state)
 	assert_contains(str_of(told(&cl)), "\"op\":\"live\"");
 	publish(13);
 	assert_string_equal(told_revs(&cl), "13");
+}
+
+/* The node knows how far the log goes, from whoever read it first: nobody asks again. */
+static void test_head_is_known_to_the_node(void **state)
+{
+	const struct event ev = message(ROOM, 12);
+	struct buf b = BUF_INIT;
+	uint64_t wake;
+	bool is_first;
+
+	(void)state;
+	assert_int_equal(member_attach(wk->shm, 1, ROOM, 7, STR("Dora"), &is_first), 0);
+	assert_int_equal(room_note_head(wk->shm, 1, ROOM, 10, 9), 0);
+	say(&cl, SUB(0));
+	turns(3);
+	assert_int_equal(asked_count(ASK_ROOM), 0);
+	assert_contains(str_of(told_until(&cl, "\"op\":\"live\"")), "\"rev\":10,\"seq\":9");
+	say(&cl, "{\"op\":\"unsub\",\"id\":3,\"c\":42}");
+	turns(2);
+	publish(11);
+	say(&cl, SUB(0)); /* 11 was published: its record has the seq */
+	turns(3);
+	assert_int_equal(asked_count(ASK_ROOM), 0);
+	assert_contains(str_of(told_until(&cl, "\"op\":\"live\"")), "\"rev\":11,\"seq\":11");
+	say(&cl, "{\"op\":\"unsub\",\"id\":4,\"c\":42}");
+	turns(2);
+	/* 12 is on its way, and not to this worker: only the database knows */
+	event_encode(&ev, &b);
+	ring_publish_begin(wk->shm, 1);
+	assert_int_equal(ring_publish_add(wk->shm, 1, ROOM, 12, 0, b.p, b.len, NULL), 0);
+	say(&cl, SUB(0));
+	assert_int_equal(asked_count(ASK_ROOM), 1);
+	assert_int_equal(ring_publish_end(wk->shm, 1, &wake), 0);
+	buf_done(&b);
+	db_room(12, 12);
+	turns(3);
+	assert_contains(str_of(told_until(&cl, "\"op\":\"live\"")), "\"rev\":12,\"seq\":12");
 }
 
 /* Rows that the channel has not delivered yet come through the channel, once. */
@@ -365,6 +403,7 @@ int main(void)
 		T(test_live_from_now),
 		T(test_raw_confirmation_comes_first),
 		T(test_catch_up_then_live),
+		T(test_head_is_known_to_the_node),
 		T(test_catch_up_does_not_run_ahead),
 		T(test_level_needs_no_database),
 		T(test_ahead_of_this_worker),
