@@ -86,7 +86,7 @@ struct cmd_limits {
 	uint32_t desc_max;    /* characters, chat.description_max */
 	uint32_t message_max; /* characters, chat.message_max */
 	uint32_t batch_max;   /* requests in one native frame */
-	uint32_t subs_max;    /* websocket.subscriptions_max: bounds seen, users and cursors; 0: 500 */
+	uint32_t subs_max;    /* websocket.subscriptions_max: bounds seen, users, cursors; 0: 500 */
 	bool conv_uids;	      /* conversations may come as UUIDs, which the caller looks up */
 };
 

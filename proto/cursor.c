@@ -10,7 +10,8 @@
 /*
  * Version 1, in bytes: the version, the session (16), user, count, then for each position how far
  * its conversation is from the one before (at least 1) and its rev; at the end the CRC-32 of all of
- * it (4, big-endian). Numbers are little-endian groups of seven bits, the last without its high bit.
+ * it (4, big-endian). Numbers are groups of seven bits, the lowest first, the last without its high
+ * bit.
  */
 #define VERSION 1
 #define CRC_LEN 4

@@ -27,8 +27,8 @@ size_t cursor_text_max(size_t n);
 
 /*
  * Appends the text: letters, digits, '-' and '_' (base64url, RFC 4648 section 5, no padding). Takes
- * positions in any order; of two of one conversation the further counts. Numbers are in their ranges
- * (asserted). c->pos is borrowed and left as it is.
+ * positions in any order; of two of one conversation the further counts. Numbers are in their
+ * ranges (asserted). c->pos is borrowed and left as it is.
  */
 void cursor_encode(struct buf *b, const struct cursor *c);
 

@@ -85,7 +85,7 @@ static int refuse(struct fault *fault, enum fault_kind kind, const char *field, 
 	return -ERR_INVAL;
 }
 
-/* A conversation as the key of a member: decimal without leading zeros, so that none comes twice. */
+/* A conversation as a member's key: decimal without leading zeros, so that none comes twice. */
 static bool is_conv_key(struct str key)
 {
 	int64_t conv;

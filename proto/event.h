@@ -27,8 +27,8 @@ enum presence_reason {
 /*
  * All strings are borrowed and UTF-8. Fields that a type does not use are zero or empty.
  *
- *	message.new		actor, seq, content, client_msg_id, client_id, reply_to_rev; on: deleted
- *				since (then the content is empty, and read from the log again)
+ *	message.new		actor, seq, content, client_msg_id, client_id, reply_to_rev;
+ *				on: deleted since (no dialect shows the content)
  *	message.edit		actor, target_rev, content (the new one)
  *	message.delete		actor, target_rev
  *	message.recover		actor, target_rev, content (shown again)

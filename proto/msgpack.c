@@ -238,7 +238,8 @@ static bool add_word(struct source *s)
 	static const struct {
 		struct str word;
 		char byte;
-	} words[] = {{STR("null"), (char)0xc0}, {STR("false"), (char)0xc2}, {STR("true"), (char)0xc3}};
+	} words[] = {
+		{STR("null"), (char)0xc0}, {STR("false"), (char)0xc2}, {STR("true"), (char)0xc3}};
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
 		struct str w = words[i].word;

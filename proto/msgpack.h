@@ -12,7 +12,7 @@
 
 struct json_doc;
 
-/* Nesting that msgpack_from_json follows, and the most that msgpack_to_json_doc can be asked for. */
+/* Nesting that msgpack_from_json follows, and the most that msgpack_to_json_doc is asked for. */
 #define MSGPACK_DEPTH_MAX 64
 
 /*

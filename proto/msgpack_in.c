@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * MessagePack of a client to a document: rewritten as JSON text, then parsed like any other, so that
- * both forms of a request meet the same rules. Writing MessagePack is msgpack.c's.
+ * MessagePack of a client to a document: rewritten as JSON text, then parsed like any other, so
+ * that both forms of a request meet the same rules. Writing MessagePack is msgpack.c's.
  */
 #include "proto/msgpack.h"
 

@@ -104,7 +104,8 @@ static void test_bad_targets(void **state)
 
 static void test_conv_uid(void **state)
 {
-	static const char frame[] = "{\"op\":\"sub\",\"c\":\"0190163d-8694-739b-aea5-966c26f8ad91\"}";
+	static const char frame[] =
+		"{\"op\":\"sub\",\"c\":\"0190163d-8694-739b-aea5-966c26f8ad91\"}";
 	struct json_doc *doc;
 	struct cmd c;
 	struct uuid u;

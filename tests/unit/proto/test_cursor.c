@@ -24,7 +24,8 @@ static struct uuid session(void)
 
 static void test_encode(void **state)
 {
-	struct cursor_pos pos[] = {{2147483647, 4294967295}, {42, 118}, {7, 300}, {42, 119}, {7, 0}};
+	struct cursor_pos pos[] = {
+		{2147483647, 4294967295}, {42, 118}, {7, 300}, {42, 119}, {7, 0}};
 	struct cursor c = {.session = session(), .user = 7, .pos = pos, .n = ARRAY_LEN(pos)};
 	struct buf b = BUF_INIT;
 
@@ -137,9 +138,8 @@ static void test_every_character_counts(void **state)
 static void test_limits(void **state)
 {
 	struct cursor_pos pos[1000];
-	struct cursor c = {.session = session(), .user = INT64_MAX, .pos = pos, .n = ARRAY_LEN(pos)};
+	struct cursor c = {.session = session(), .user = INT64_MAX, .pos = pos, .n = 1000}, back;
 	struct buf b = BUF_INIT;
-	struct cursor back;
 
 	(void)state;
 	/* as far apart as a thousand conversations can be */
