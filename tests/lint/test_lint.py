@@ -245,3 +245,27 @@ def test_readme_shows_every_folder():
     text = (TOP / 'README.md').read_text()
     for folder in FOLDERS:
         assert re.search(rf'`{folder}/`', text), folder
+
+
+# ---------------------------------------------------------------- the database is no bus
+
+
+BUS = re.compile(r'\bpg_notify\b|\b(?:NOTIFY|LISTEN|UNLISTEN)\b(?=[^\n]*["\';]|\s+\w)')
+
+
+def code_without_comments(path):
+    text = re.sub(r'/\*.*?\*/', '', path.read_text(), flags=re.S)
+    return re.sub(r'--[^\n]*', '', text) if path.suffix == '.sql' else text
+
+
+def test_c21_no_statement_notifies_or_listens():
+    """NOTIFY takes a lock of the whole cluster at commit, and LISTEN a session that poolers do not give."""
+    for path in files('.c', '.def', '.sql', '.awk'):
+        if path.relative_to(TOP).parts[0] == 'sql':
+            assert not BUS.search(code_without_comments(path)), path
+
+
+@pytest.mark.parametrize('text', ['"NOTIFY rooms, \'42\'"', 'PERFORM pg_notify(\'rooms\', \'42\');',
+                                  'LISTEN rooms;', 'CREATE RULE r AS ON INSERT TO events DO ALSO NOTIFY rooms;'])
+def test_c21_a_statement_that_notifies_is_found(text):
+    assert BUS.search(text)

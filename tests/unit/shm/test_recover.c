@@ -114,6 +114,138 @@ static void test_survivor_recovers_everything(void **state)
 	segment_done(&shm);
 }
 
+#define CROWD 500
+#define PIECE 32 /* records */
+
+static void be_a_crowd(void *arg)
+{
+	struct shm *shm = arg;
+
+	(void)slot_enter(shm, 1);
+	for (int64_t i = 0; i < CROWD; i++)
+		(void)join(shm, 1, 1 + i % 7, 1000 + i);
+	(void)raise(SIGKILL);
+}
+
+struct rival {
+	struct shm *shm;
+	_Atomic uint32_t may_try, has_tried;
+};
+
+static void find_it_claimed(void *arg)
+{
+	struct rival *rival = arg;
+	struct recover_run run;
+
+	flag_await(&rival->may_try, 1);
+	CHECK(recover_begin(rival->shm, 2, 1, 5000, &run) == -ERR_AGAIN);
+	atomic_store(&rival->has_tried, 1);
+}
+
+/* Between the pieces of a recovery everything goes on, and nobody else begins with the same slot. */
+static void test_in_pieces(void **state)
+{
+	struct shm *shm = segment_with_dead_slot();
+	struct recover_run run, other;
+	struct recover_result res;
+	struct room_info room;
+	struct rival *rival = shared_alloc(sizeof(*rival));
+	unsigned pieces = 0;
+	pid_t pid;
+	int r;
+
+	(void)state;
+	assert_int_equal(recover(shm, 0, 1, &res), 0);
+	slot_close(shm, 1, 1);
+	assert_int_equal(child_wait(child_start(be_a_crowd, shm)), 128 + SIGKILL);
+	rival->shm = shm;
+	pid = child_start(find_it_claimed, rival);
+	assert_int_equal(recover_begin(shm, 0, 1, 5000, &run), 0);
+	while ((r = recover_step(shm, 0, &no_calls, PIECE, &run)) == -ERR_AGAIN) {
+		pieces++;
+		if (pieces == 5) {
+			atomic_store(&rival->may_try, 1);
+			flag_await(&rival->has_tried, 1);
+		}
+		(void)join(shm, 0, 1, 5000 + pieces);
+		assert_int_equal(shm_verify(shm, 0), 0);
+	}
+	assert_int_equal(r, 0);
+	assert_int_equal(run.result.members, CROWD);
+	assert_true(pieces > 2 * CROWD / PIECE); /* members and users, a piece at a time */
+	assert_int_equal(child_wait(pid), 0);
+	assert_int_equal(recover_begin(shm, 2, 1, 5000, &other), -ERR_NOENT);
+	assert_int_equal(member_lingering(shm, 0), CROWD + 2);
+	assert_int_equal(room_read(shm, 0, 7, &room), 0);
+	assert_int_equal(room.users, CROWD / 7);
+	assert_int_equal(room.connections, 0);
+	segment_done(&shm);
+}
+
+/* What one began and left, another does from the start; nobody is lost or counted twice. */
+static void test_abandoned_in_every_piece(void **state)
+{
+	struct shm *shm = segment_with_dead_slot();
+	struct recover_result res;
+	struct shm_usage usage;
+	struct recover_run run;
+	unsigned steps = 0;
+
+	(void)state;
+	assert_int_equal(recover(shm, 0, 1, &res), 0);
+	slot_close(shm, 1, 1);
+	assert_int_equal(child_wait(child_start(be_a_crowd, shm)), 128 + SIGKILL);
+	for (unsigned n = 0; recover_begin(shm, n % 2 ? 0 : 2, 1, 5000, &run) == 0; n++) {
+		int r = -ERR_AGAIN;
+
+		for (unsigned i = 0; i < n && r == -ERR_AGAIN; i++, steps++)
+			r = recover_step(shm, n % 2 ? 0 : 2, &no_calls, PIECE, &run);
+		if (r == -ERR_AGAIN)
+			recover_abandon(shm, n % 2 ? 0 : 2, &run);
+		assert_int_equal(shm_verify(shm, 0), 0);
+	}
+	assert_true(steps > 10);
+	assert_int_equal(member_lingering(shm, 0) + member_lingering(shm, 2), CROWD + 2);
+	shm_usage(shm, &usage);
+	assert_int_equal(usage.members, CROWD + 3);
+	segment_done(&shm);
+}
+
+static void test_own_doubts_are_inherited_once(void **state)
+{
+	struct shm *shm = segment_with_dead_slot();
+	int64_t convs[10];
+	bool is_all;
+
+	(void)state;
+	recover_inherit(shm, 0, 7);
+	recover_inherit(shm, 0, 8);
+	recover_inherit(shm, 0, 7);
+	assert_int_equal(recover_inherited(shm, 0, convs, 10, &is_all), 2);
+	recover_announced(shm, 0, 7);
+	assert_int_equal(recover_inherited(shm, 0, convs, 10, &is_all), 1);
+	assert_int_equal(convs[0], 8);
+	segment_done(&shm);
+}
+
+static void test_all_rooms(void **state)
+{
+	struct shm *shm = segment_new(1);
+	int64_t convs[3], sum = 0;
+	uint32_t pos = 0, n;
+
+	(void)state;
+	(void)slot_enter(shm, 0);
+	for (int64_t conv = 1; conv <= 10; conv++)
+		(void)join(shm, 0, conv, 5);
+	(void)leave(shm, 0, 10, 5, 0);
+	while ((n = recover_rooms(shm, &pos, convs, 3)))
+		for (uint32_t i = 0; i < n; i++)
+			sum += convs[i];
+	assert_true(sum == 55 || sum == 45); /* the last one may linger */
+	segment_done(&shm);
+}
+
 static void test_next_process_recovers_itself(void **state)
 {
 	struct shm *shm = segment_with_dead_slot();
@@ -261,6 +393,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_living_and_clean_slots_are_left_alone),
 		cmocka_unit_test(test_survivor_recovers_everything),
+		cmocka_unit_test(test_in_pieces),
+		cmocka_unit_test(test_abandoned_in_every_piece),
+		cmocka_unit_test(test_own_doubts_are_inherited_once),
+		cmocka_unit_test(test_all_rooms),
 		cmocka_unit_test(test_next_process_recovers_itself),
 		cmocka_unit_test(test_second_death_inherits_again),
 		cmocka_unit_test(test_overlong_list_means_all_rooms),
