@@ -36,6 +36,7 @@ struct sub {
 	uint64_t behind_since_ms; /* while is_behind */
 	struct cmd_id *re;	/* owned; the request to confirm, NULL when done */
 	uint32_t index;		/* LIVE: place in the array */
+	uint32_t list_version;	/* wave.c's: the list of a large room that it has; 0: none */
 	uint8_t state;		/* enum sub_state */
 	bool is_announced;	/* its user's arrival was published (or nobody needed to know) */
 	bool is_confirmed;	/* "connected" or "live" is said */

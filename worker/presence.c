@@ -11,6 +11,7 @@
 #include "shm/presence.h"
 #include "worker/chan.h"
 #include "worker/fanout.h"
+#include "worker/names.h"
 #include "worker/roster.h"
 #include "worker/sse_conn.h"
 #include "worker/ws_conn.h"
@@ -142,20 +143,15 @@ static void frame_send(struct conn *c, void *arg)
 		c->is_presence_stale = false;
 }
 
-static void add_name(void *arg, int64_t user, struct str name)
-{
-	roster_names_add(arg, user, name);
-}
-
 /* Everybody who is online, as a frame that replaces what the receiver knew. */
 static void frame_whole(struct worker *wk, struct frame *f)
 {
 	struct names names = {0};
 
 	f->is_whole = true;
-	if (roster_read(wk->shm, (unsigned)wk->slot, MEMBER_NODE, add_name, &names) >= 0)
-		native_add_roster(&f->json, 0, roster_names_next, &names);
-	roster_names_done(&names);
+	if (roster_read(wk->shm, (unsigned)wk->slot, MEMBER_NODE, names_add, &names) >= 0)
+		native_add_roster(&f->json, 0, names_next_user, &names);
+	names_done(&names);
 }
 
 struct batch {

@@ -17,11 +17,13 @@
 #include "shm/typing.h"
 #include "worker/deliver.h"
 #include "worker/fanout.h"
+#include "worker/names.h"
 #include "worker/sse_conn.h"
+#include "worker/wave.h"
 #include "worker/ws_conn.h"
 
 #define EXPIRE_BUDGET 1000
-#define SEND_COST 200	   /* bytes that one more send is worth */
+#define SEND_COST 1000	   /* bytes that one more send is worth: as long as copying them takes */
 #define TYPING_PAUSE_MS 333 /* three typing sets a second, and as many at once after a pause */
 #define TYPING_BURST 3
 
@@ -42,67 +44,19 @@ struct roster {
 	bool is_counted; /* native receivers know a number, no names */
 	bool is_restated; /* ... and are owed the whole list */
 	struct list parked; /* struct sub.node: raw ones that wait for the next frame */
+	struct wave wave;   /* the list of a large room */
 	uint64_t changes_at_ms; /* not before */
 	uint64_t typing_at_ms;	/* when the typing sets sent so far are paid for */
 };
 
 /* ---- Sets ---- */
 
-void roster_names_add(struct names *n, int64_t user, struct str name)
-{
-	if (n->n == n->cap) {
-		n->cap = n->cap ? n->cap * 2 : 16;
-		n->rows = xrealloc(n->rows, n->cap * sizeof(*n->rows));
-	}
-	n->rows[n->n++] = (struct name_row){user, {xstrndup(name.p, name.len), name.len}};
-}
-
-static void names_add(void *arg, int64_t user, struct str name)
-{
-	roster_names_add(arg, user, name);
-}
-
-static int by_name(const void *a, const void *b)
-{
-	const struct name_row *x = a, *y = b;
-	int order = strcmp(x->name.p, y->name.p);
-
-	return order ? order : (x->user > y->user) - (x->user < y->user);
-}
-
-bool roster_names_next(void *arg, int64_t *ret_user, struct str *ret_name)
-{
-	struct names *n = arg;
-
-	if (n->next == n->n)
-		return false;
-	*ret_user = n->rows[n->next].user;
-	*ret_name = n->rows[n->next++].name;
-	return true;
-}
-
-static bool names_next(void *arg, struct str *ret_name)
-{
-	int64_t user;
-
-	return roster_names_next(arg, &user, ret_name);
-}
-
-void roster_names_done(struct names *n)
-{
-	for (size_t i = 0; i < n->n; i++)
-		free((char *)n->rows[i].name.p);
-	free(n->rows);
-	*n = (struct names){0};
-}
-
 /* The room's users by name. Returns their number or a negative code. */
 static int read_users(const struct chan *ch, struct names *ret)
 {
 	int users = roster_read(ch->wk->shm, (unsigned)ch->wk->slot, ch->conv, names_add, ret);
 
-	if (ret->n)
-		qsort(ret->rows, ret->n, sizeof(*ret->rows), by_name);
+	names_sort(ret);
 	return users;
 }
 
@@ -172,6 +126,18 @@ void roster_restate(struct chan *ch)
 	roster_mark(ch);
 }
 
+/* Large rooms: the list is due for all, but not at once. */
+static bool is_spread(struct chan *ch)
+{
+	if (!is_large(ch, count_users(ch))) {
+		if (ch->roster)
+			wave_stop(&ch->roster->wave);
+		return false;
+	}
+	wave_change(&roster_of(ch)->wave);
+	return true;
+}
+
 static void send_raw_list(struct chan *ch, uint64_t now_ms)
 {
 	struct names n = {0};
@@ -180,14 +146,13 @@ static void send_raw_list(struct chan *ch, uint64_t now_ms)
 	size_t begin;
 	struct buf *b;
 
-	ch->roster_due = false;
 	if (users >= 0 && (b = deliver_begin(ch, DIALECT_RAW, &begin))) {
 		raw_add_users_list(b, names_next, &n);
 		deliver_end(ch, DIALECT_RAW, begin);
 	}
 	pause = pause_of(ch, owed_bytes(ch) - before, ch->sides[DIALECT_RAW].n);
 	ch->roster_at_ms = now_ms + MAX((uint64_t)ch->wk->settings->deliver_roster_interval, pause);
-	roster_names_done(&n);
+	names_done(&n);
 }
 
 /* The list, or in a large room the number, for whoever speaks native. */
@@ -198,8 +163,8 @@ static void add_native_list(struct buf *b, struct chan *ch, uint32_t users)
 	if (is_large(ch, users))
 		native_add_roster_count(b, ch->conv, users);
 	else if (read_users(ch, &n) >= 0)
-		native_add_roster(b, ch->conv, roster_names_next, &n);
-	roster_names_done(&n);
+		native_add_roster(b, ch->conv, names_next_user, &n);
+	names_done(&n);
 }
 
 static void send_native_list(struct chan *ch, uint32_t users)
@@ -418,7 +383,7 @@ static void add_typing(struct buf *b, const struct chan *ch, bool is_raw, struct
 	if (is_raw)
 		raw_add_typing(b, names_next, n);
 	else
-		native_add_typing(b, ch->conv, roster_names_next, n);
+		native_add_typing(b, ch->conv, names_next_user, n);
 }
 
 static void greet_typing(struct sub *sub, struct buf *b)
@@ -433,7 +398,7 @@ static void greet_typing(struct sub *sub, struct buf *b)
 		send_one(sub, buf_str(b));
 		buf_clear(b);
 	}
-	roster_names_done(&n);
+	names_done(&n);
 }
 
 /* The list for one raw socket, unless one for all comes soon, or is too long to be sent to each newcomer. */
@@ -446,7 +411,8 @@ static void greet_raw(struct sub *sub, struct buf *b)
 	if (ch->roster_due && ch->roster_at_ms <= clock_mono_ms() + interval)
 		return;
 	if (is_large(ch, count_users(ch))) {
-		roster_mark(ch);
+		wave_want(&roster_of(ch)->wave);
+		chan_set_due(ch);
 		return;
 	}
 	if (read_users(ch, &n) >= 0) {
@@ -454,7 +420,7 @@ static void greet_raw(struct sub *sub, struct buf *b)
 		send_one(sub, buf_str(b));
 		buf_clear(b);
 	}
-	roster_names_done(&n);
+	names_done(&n);
 }
 
 void roster_greet(struct sub *sub)
@@ -492,7 +458,7 @@ static void send_typing(struct chan *ch)
 		add_typing(b, ch, sides[i] == DIALECT_RAW, &n);
 		deliver_end(ch, sides[i], begin);
 	}
-	roster_names_done(&n);
+	names_done(&n);
 }
 
 /* Each set is paid for with a pause; up to TYPING_BURST of them may be owed. */
@@ -524,12 +490,14 @@ uint64_t roster_run(struct chan *ch, uint64_t now_ms)
 		next = run_typing(ch, now_ms);
 	if (ch->roster && ch->roster->is_due)
 		next = MIN(next, run_changes(ch, now_ms));
-	if (!ch->roster_due)
-		return next;
-	if (now_ms < ch->roster_at_ms)
-		return MIN(next, ch->roster_at_ms);
-	send_raw_list(ch, now_ms);
-	return next;
+	if (ch->roster_due && now_ms < ch->roster_at_ms) {
+		next = MIN(next, ch->roster_at_ms);
+	} else if (ch->roster_due) {
+		ch->roster_due = false;
+		if (!is_spread(ch))
+			send_raw_list(ch, now_ms);
+	}
+	return ch->roster ? MIN(next, wave_run(ch, &ch->roster->wave, now_ms)) : next;
 }
 
 void roster_done(struct chan *ch)
@@ -539,6 +507,7 @@ void roster_done(struct chan *ch)
 	if (!r)
 		return;
 	changes_clear(r);
+	wave_stop(&r->wave);
 	free(r->changes);
 	free(r);
 	ch->roster = NULL;

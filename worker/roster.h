@@ -40,21 +40,4 @@ bool roster_expire(struct worker *wk);
 /* Frees what is kept for a channel. */
 void roster_done(struct chan *ch);
 
-/* ---- Sets of users, copied out of shared memory ---- */
-
-struct name_row {
-	int64_t user;
-	struct str name; /* owned */
-};
-
-/* Zero-initialised is empty. */
-struct names {
-	struct name_row *rows; /* owned */
-	size_t n, cap, next;
-};
-
-void roster_names_add(struct names *n, int64_t user, struct str name);
-bool roster_names_next(void *names, int64_t *ret_user, struct str *ret_name); /* a native_user_fn */
-void roster_names_done(struct names *n);
-
 #endif
