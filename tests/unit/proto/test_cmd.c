@@ -149,7 +149,7 @@ static void test_emoji(void **state)
 	static const char *const bad[] = {
 		"", " ", "a b", " a", "a ", "a\nb", "a\tb", "\x7f", "\xe2\x80\x8b", "\xef\xb8\x8f",
 		"a\xe2\x80\xae",				    /* right-to-left override */
-		"a\xc2\xa0" "b",				    /* no-break space */
+		"a\xc2\xa0z",					    /* no-break space */
 		"a\xe2\x80\x8d",				    /* a joiner that joins nothing */
 		"\xff", "123456789012345678901234567890123",
 	};
