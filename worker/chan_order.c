@@ -70,7 +70,11 @@ bool chan_order_from_row(int64_t conv, const struct event_row *row, struct key_t
 		.actor_name = row->actor_name,
 		.client_msg_id = row->client_msg_id,
 		.client_id = key_of(row, key),
+		.subject = row->subject,
+		.subject_name = row->subject_name,
+		.key = row->key,
 		.content = row->content,
+		.on = row->kind == KIND_MESSAGE_NEW && row->deleted_at_ms,
 	};
 	if (row->kind == KIND_MESSAGE_NEW)
 		ret->reply_to_rev = row->target_rev;
