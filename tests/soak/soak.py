@@ -204,10 +204,10 @@ class Run:
         self.is_calm = is_last
 
     def _heads(self):
-        """{conv: (rev, seq, last rev that is a message)}."""
+        """{conv: (rev, seq, last rev that is a message to be shown)}."""
         with self.postgres.connect(self.database) as connection:
             return {conv: (rev, seq, said or 0) for conv, rev, seq, said in connection.execute(
-                'select conversation_id, max(rev), max(seq), max(rev) filter (where kind = 1) from events group by 1')}
+                'select conversation_id, max(rev), max(seq), max(rev) filter (where kind = 1 and deleted_at is null) from events group by 1')}
 
     def _expected_people(self):
         expected = {room: set() for room in self.rooms}

@@ -28,7 +28,7 @@ HISTORY_LENGTH = 200_000
 
 Violation = namedtuple('Violation', 'kind conv rev who key detail')
 # one durable event as a reader got it; key: of the message that it is or (edit, recover) whose text it carries
-Event = namedtuple('Event', 'type rev seq key target actor')
+Event = namedtuple('Event', 'type rev seq key target actor extra', defaults=(None,))
 # one row of the log
 Row = namedtuple('Row', 'conv rev seq type actor key target text deleted', defaults=(False,))
 
@@ -175,14 +175,14 @@ class Checker:
 
 def _same(one, other):
     """Two sightings of one event; a key is missing where a deleted text no longer shows it."""
-    return all(a == b or (name in ('key', 'actor') and (a is None or b is None))
+    return all(a == b or (name in ('key', 'actor', 'extra') and (a is None or b is None))
                for name, a, b in zip(Event._fields, one, other))
 
 
 class Track:
     """What one reader got of one conversation, across its connections.
 
-    A sparse reader's dialect shows messages only: what it skips must be something else.
+    A sparse reader's dialect shows messages only, and not those that are deleted: what it skips must be something else.
     """
 
     def __init__(self, checker, who, conv, is_sparse):
@@ -249,7 +249,7 @@ class Track:
         """Judges what is missing, now that the table says what each revision is."""
         for rev in sorted(self.missing):
             row = table.get((self.conv, rev))
-            if row is None or not self.is_sparse or row.type == MESSAGE:
+            if row is None or not self.is_sparse or row.type == MESSAGE and not row.deleted:
                 self.checker.violation('lost', self.conv, rev, self.who, row.key if row else None,
                                        f'never came to a reader at {self.position}')
         self.missing.clear()

@@ -209,6 +209,7 @@ class RoomPerson(Person):
         self.is_settling = self.track.position is not None
         self.restart = self.track.position if self.is_settling else None
         self.head, self.has_replay = 0, False
+        self.repeats.clear()
         self.waits_since = None
         self.link = await Link.open(self.run.port, f'/ws/chat/{self.room}', self._on_frame,
                                     receive_buffer=self.run.receive_buffer(self.rng))
@@ -313,9 +314,10 @@ class RoomPerson(Person):
         elif dice < 0.95:
             if self.mine and len(self.repeats) < 3:
                 key = self.rng.choice(self.mine)[2]
-                self.repeats.add(key)
-                self.run.stats['repeats'] += 1
-                self._send({'type': 'message', 'content': text_of(key, 0), 'client_id': key})
+                if key not in self.repeats:
+                    self.repeats.add(key)
+                    self.run.stats['repeats'] += 1
+                    self._send({'type': 'message', 'content': text_of(key, 0), 'client_id': key})
         elif dice < 0.97:
             self.leave(self.rng.expovariate(0.5))
 
@@ -476,8 +478,9 @@ class NativePerson(Person):
         if track is None:
             track = self.tracks[conv] = self.checker.track(self.name, conv)
         self.following.add(conv)
-        if track.is_replaying and track.position is not None:
-            track.is_replaying = False
+        track.is_replaying = False
+        if not track.position:
+            track.position = None  # rev 0 means from now on
         self.checker.note(conv, track.position, self.name, 'subscribes', self.link.serial, 'worker', self.link.worker)
         self.ask(lambda frame, code: self._subbed(conv, frame, code), 'sub', c=conv, rev=track.position or 0)
 
@@ -666,7 +669,9 @@ def event_of(kind, rev, data):
         text = data['content']
         return Event(kind, rev, data['seq'], data.get('client_msg_id'), None, data['sender']['name']), text
     actor = (data.get('by') or data.get('user') or {}).get('name')
-    return Event(kind, rev, None, None, data.get('target'), actor), data.get('content') if kind in (EDIT, RECOVER) else None
+    # the text of an edit is hidden while its message is deleted
+    return (Event(kind, rev, None, None, data.get('target'), actor, data.get('emoji')),
+            data.get('content') or None if kind in (EDIT, RECOVER) else None)
 
 
 class MsgpackPerson(NativePerson):
