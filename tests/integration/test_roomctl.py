@@ -546,7 +546,7 @@ def test_check_does_what_roomd_t_does(daemon, tmp_path):
 def commands():
     """The commands that the help names: words without the argument."""
     text = roomctl('help').stdout.split('\n\n')[1]
-    return [re.match(r'  ([a-z -]+?)(?: [A-Z]+)?  ', line)[1].strip() for line in text.splitlines()]
+    return [re.match(r'  ([a-z -]+?)(?: \[?[A-Z]+\]?)?  ', line)[1].strip() for line in text.splitlines()]
 
 
 def test_version_and_help():
