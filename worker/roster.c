@@ -24,6 +24,7 @@
 
 #define EXPIRE_BUDGET 1000
 #define SEND_COST 1000	   /* bytes that one more send is worth: as long as copying them takes */
+#define CHANGES_PAUSE_MAX_MS 1000 /* newcomers wait for it */
 #define TYPING_PAUSE_MS 333 /* three typing sets a second, and as many at once after a pause */
 #define TYPING_BURST 3
 
@@ -343,7 +344,7 @@ static void send_changes(struct chan *ch, uint64_t now_ms)
 	r->is_counted = is_many;
 	r->is_due = r->is_restated = false;
 	changes_clear(r);
-	pause = pause_of(ch, owed_bytes(ch) - before, receivers(ch));
+	pause = MIN(pause_of(ch, owed_bytes(ch) - before, receivers(ch)), CHANGES_PAUSE_MAX_MS);
 	r->changes_at_ms = now_ms + MAX((uint64_t)ch->wk->settings->presence_batch_interval, pause);
 	unpark(ch);
 }
