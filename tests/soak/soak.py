@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'integration'))
 from soak_chaos import Chaos, run_schedule, schedule, settings  # noqa: E402
 from soak_checker import KINDS, MESSAGE, Checker, Row, check_people, check_unread  # noqa: E402
 from soak_link import raise_descriptor_limit  # noqa: E402
-from soak_people import MsgpackPerson, NativePerson, RestPerson, RoomPerson, msgpack  # noqa: E402
+from soak_people import MsgpackPerson, NativePerson, RestPerson, RoomPerson, StreamPerson, msgpack  # noqa: E402
 from soak_texts import parse  # noqa: E402
 from roomd_harness import CTL, LOGS, Daemon, session_of  # noqa: E402
 from roomd_postgres import Postgres  # noqa: E402
@@ -109,31 +109,18 @@ class Run:
 
     def make_people(self):
         rng = random.Random(f'people {self.seed}')
-        surfaces = (('S1', RoomPerson), ('native', NativePerson), ('msgpack', MsgpackPerson), ('REST', RestPerson))
+        surfaces = (('S1', RoomPerson), ('native', NativePerson), ('msgpack', MsgpackPerson), ('SSE', StreamPerson),
+                    ('REST', RestPerson))
         for surface, kind in surfaces:
-            if surface == 'msgpack' and not (msgpack and self._speaks('roomd.v1.msgpack')):
-                surface, kind = 'native', NativePerson
-                count = self.crowd['msgpack']
-            else:
-                count = self.crowd[surface]
+            if kind is MsgpackPerson and not msgpack:
+                continue
+            count = self.crowd[surface]
             for number in range(count):
                 # some rooms are busy, some have few people
                 rooms = sorted({self.rooms[int(len(self.rooms) * rng.random() ** 2)]
                                 for _ in range(rng.randint(1, 4))}, key=lambda _: rng.random())
-                name = f'{kind.surface} {number} of {surface}' if kind.surface != surface else f'{surface} {number}'
-                if any(one.name == name for one in self.people):
-                    name += ' too'
+                name = f'{surface} {number}'
                 self.people.append(kind(self, name, random.Random(f'{name} {self.seed}'), rooms))
-
-    def _speaks(self, protocol):
-        """Whether a handshake agrees on this protocol."""
-        import socket
-        request = ('GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n'
-                   'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n'
-                   f'Sec-WebSocket-Protocol: {protocol}\r\n\r\n')
-        with socket.create_connection(('127.0.0.1', self.port), timeout=10) as link:
-            link.sendall(request.encode())
-            return f'protocol: {protocol}\r\n' in link.recv(4096).decode('latin-1').lower()
 
     def _call(self, function, *args):
         self.loop.call_soon_threadsafe(function, *args)
@@ -218,16 +205,16 @@ class Run:
 
     def _shown(self, field):
         return {(person.name, conv): getattr(person, field).get(conv)
-                for person in self.people for conv in person.present_in()}
+                for person in self.people for conv in person.follows()}
 
     def _behind(self, heads):
         """(person, track, head) of everybody connected who has not got everything."""
         for person in self.people:
-            for conv in person.present_in():
+            for conv in person.follows():
                 track = person.tracks[conv]
                 rev, _, said = heads.get(conv, (0, 0, 0))
                 head = said if track.is_sparse else rev
-                if (track.position or 0) < head:
+                if (track.position or 0) < head and head not in track.excused:
                     yield person, track, head
 
     def _unsettled(self):
@@ -236,7 +223,7 @@ class Run:
         now = time.monotonic()
         # a REST sender sends one at a time and is not connected in between
         down = [person.name for person in self.people
-                if person.surface != 'REST' and not person.present_in() and person.away_until < now]
+                if person.surface != 'REST' and not person.follows() and person.away_until < now]
         if down:
             found.append(f'not connected: {down}')
         found += [f'pending at {person.name}' for person in self.people
@@ -251,7 +238,7 @@ class Run:
         violation = self.checker.violation
         now = time.monotonic()
         for person in self.people:
-            if person.surface != 'REST' and not person.present_in() and person.away_until < now:
+            if person.surface != 'REST' and not person.follows() and person.away_until < now:
                 violation('stuck', None, None, person.name, None, 'does not get connected')
             for key, say in person.pending.items():
                 if person.away_until < now or person.surface == 'REST':
@@ -427,7 +414,7 @@ def soak(seed, seconds, crowd, log_dir):
 def crowd_of(people):
     """How PEOPLE are spread over the surfaces."""
     return {'rooms': max(3, people // 10), 'S1': people * 4 // 10, 'native': people * 3 // 10,
-            'msgpack': people * 2 // 10, 'REST': people // 10}
+            'msgpack': people * 15 // 100, 'SSE': people * 5 // 100, 'REST': people // 10}
 
 
 def main():

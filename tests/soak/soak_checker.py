@@ -189,12 +189,17 @@ class Track:
         self.checker, self.who, self.conv, self.is_sparse = checker, who, conv, is_sparse
         self.position = None  # everything up to here is there, or was before its time
         self.missing = set()
+        self.excused = set()  # came as an answer, perhaps instead of, perhaps besides the room's own
         self.is_replaying = False
 
     def begin(self, rev):
         """A new start: everything after REV is owed."""
         self.position = rev
-        self.missing.clear()
+        self.is_replaying = False
+
+    def stop(self):
+        """The reader forgets its position: it will begin anew, wherever that is."""
+        self.position = None
         self.is_replaying = False
 
     def go_back(self, rev):
@@ -220,7 +225,7 @@ class Track:
         if rev == self.position + 1:
             self.position = rev
         elif rev > self.position:
-            self.missing.update(range(self.position + 1, rev))
+            self.missing.update(set(range(self.position + 1, rev)) - self.excused)
             self.position = rev
             if not self.is_sparse:
                 checker.note(self.conv, rev, self.who, 'hole', sorted(self.missing)[:20])

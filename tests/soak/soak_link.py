@@ -20,6 +20,7 @@ class Link(asyncio.Protocol):
     """One connection. ON_FRAME(payload) for each message; closed is done when it has ended."""
 
     serial = 0
+    good_status = 101
 
     def __init__(self, on_frame, is_binary=False):
         Link.serial += 1
@@ -39,6 +40,14 @@ class Link(asyncio.Protocol):
     @classmethod
     async def open(cls, port, path, on_frame, protocol=None, receive_buffer=0):
         """Connects and shakes hands; raises OSError, Refused or asyncio.TimeoutError."""
+        fields = ('Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n'
+                  'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n')
+        if protocol:
+            fields += f'Sec-WebSocket-Protocol: {protocol}\r\n'
+        is_binary = protocol is not None and protocol.endswith('msgpack')
+        return await cls(on_frame, is_binary)._connect(port, path, fields, receive_buffer)
+
+    async def _connect(self, port, path, fields, receive_buffer):
         loop = asyncio.get_running_loop()
         sock = socket.socket()
         sock.setblocking(False)
@@ -49,19 +58,14 @@ class Link(asyncio.Protocol):
         except BaseException:
             sock.close()
             raise
-        link = cls(on_frame, protocol is not None and protocol.endswith('msgpack'))
-        await loop.create_connection(lambda: link, sock=sock)
-        request = (f'GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n'
-                   'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n')
-        if protocol:
-            request += f'Sec-WebSocket-Protocol: {protocol}\r\n'
-        link.transport.write(request.encode() + b'\r\n')
+        await loop.create_connection(lambda: self, sock=sock)
+        self.transport.write(f'GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{fields}\r\n'.encode())
         try:
-            await asyncio.wait_for(asyncio.shield(link.head), CONNECT_TIMEOUT)
+            await asyncio.wait_for(asyncio.shield(self.head), CONNECT_TIMEOUT)
         except BaseException:
-            link.reset()
+            self.reset()
             raise
-        return link
+        return self
 
     @property
     def is_open(self):
@@ -94,7 +98,7 @@ class Link(asyncio.Protocol):
         fields = {name.lower(): value.strip() for name, _, value in (line.partition(':') for line in lines[1:])}
         status = int(lines[0].split()[1])
         self.worker = fields.get('x-roomd-worker')
-        if status == 101:
+        if status == self.good_status:
             self.head.set_result(True)
             return True
         self.head.set_exception(Refused(status, float(fields.get('retry-after', 0))))
@@ -185,6 +189,39 @@ class Link(asyncio.Protocol):
         self.is_paused = False
         if not self.transport.is_closing():
             self.transport.resume_reading()
+
+
+class Stream(Link):
+    """An event stream (HTML standard, section 9.2). ON_FRAME((type, id or None, data)) for each whole event."""
+
+    good_status = 200
+
+    @classmethod
+    async def open(cls, port, path, on_frame, last_id=None, receive_buffer=0):
+        fields = 'Accept: text/event-stream\r\n' + (f'Last-Event-ID: {last_id}\r\n' if last_id else '')
+        return await cls(on_frame)._connect(port, path, fields, receive_buffer)
+
+    def _read_frames(self):
+        *blocks, rest = self.buffer.split(b'\n\n')
+        self.buffer = rest
+        for block in blocks:
+            if self.is_silent:
+                return
+            kind, number, data = 'message', None, []
+            for line in block.decode().split('\n'):
+                name, _, value = line.partition(':')
+                value = value.removeprefix(' ')
+                if name == 'event':
+                    kind = value
+                elif name == 'id':
+                    number = value
+                elif name == 'data':
+                    data.append(value)
+            if data or number:
+                self.on_frame((kind, number, '\n'.join(data)))
+
+    def close(self):
+        self.transport.close()
 
 
 def raise_descriptor_limit():

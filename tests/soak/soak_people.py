@@ -18,7 +18,7 @@ except ImportError:  # then nobody speaks it
     msgpack = None
 
 from soak_checker import DELETE, EDIT, MESSAGE, REACT, RECOVER, TYPES, UNREACT, Event
-from soak_link import Link, Refused
+from soak_link import Link, Refused, Stream
 from soak_texts import text_of
 
 # answers that say "not now": the same request is made again
@@ -183,6 +183,10 @@ class Person:
         """The conversations in whose lists of people this person must be."""
         return ()
 
+    def follows(self):
+        """The conversations of which this person must see everything."""
+        return self.present_in()
+
 
 class RoomPerson(Person):
     """S1: the socket of one room. Resumes by a revision."""
@@ -276,12 +280,15 @@ class RoomPerson(Person):
         if is_early or is_answer and rev != self.track.position + 1:
             self.note('beside', self.link.serial, rev)
             self.repeats.discard(key)
+            if is_answer:
+                self.track.excused.add(rev)
             self.checker.receive(self.name, self.room, event, frame['content'])
         elif rev == self.track.position and rev == self.either:
             self.either = None
         else:
-            if is_answer:  # or the room's own copy; then none other comes, else the room's comes next
+            if is_answer:  # or the room's own copy: then the answer may still come; else the room's comes next
                 self.either = rev
+                self.repeats.add(key)
             self.track.event(event, frame['content'])
 
     def _on_error(self, frame):
@@ -685,6 +692,49 @@ class MsgpackPerson(NativePerson):
 
     def decode(self, payload):
         return msgpack.unpackb(payload)
+
+
+class StreamPerson(NativePerson):
+    """Reads an event stream, without a name. Comes back with the id of the last event, as browsers do."""
+
+    surface = 'SSE'
+
+    def __init__(self, run, name, rng, rooms):
+        super().__init__(run, name, rng, rooms)
+        self.last_id = None
+        for conv in self.rooms:
+            self.tracks[conv] = self.checker.track(name, conv)
+
+    async def connect(self):
+        self.confirmed.clear()
+        self.following = set(self.rooms)
+        if self.last_id is None or self.rng.random() < 0.05:
+            self.last_id = None
+            for track in self.tracks.values():
+                track.stop()
+        query = '&'.join(f'c={conv}' for conv in self.rooms)
+        self.link = await Stream.open(self.run.port, f'/api/v1/events?{query}', self._on_block, self.last_id,
+                                      self.run.receive_buffer(self.rng))
+
+    def _on_block(self, block):
+        kind, number, data = block
+        if data:
+            frame = json.loads(data)
+            if kind not in (frame['op'], frame.get('t')):
+                self.checker.violation('different', None, None, self.name, None, f'{data} is called {kind}')
+            if frame['op'] == 'err':
+                self.run.stats[f'error {frame["code"]}'] += 1
+            self._on_frame(data)
+        self.last_id = number or self.last_id
+
+    def present_in(self):
+        return ()
+
+    def follows(self):
+        return tuple(self.confirmed) if self.is_up else ()
+
+    def act(self):
+        pass
 
 
 class RestPerson(Person):
