@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A transaction that ends at any of its writes leaves nothing behind; sent again, it leaves all,
- * once. Seen red with the row of the log written by a statement of its own.
+ * once. Seen red with a COMMIT between two of the writes.
  */
 #include "pg.h"
 
