@@ -324,16 +324,17 @@ static int step(struct sub *sub)
 	struct conn *c = sub->conn;
 	int n;
 
+	conn_flush(c);
+	wait_for_it(sub);
+	/* also when nothing is left to send: the confirmation must not meet a queue that a page has filled */
+	sub->is_paused = c->out != NULL;
+	if (sub->is_paused || c->state == CONN_DEAD)
+		return 0;
 	if (sub->rev >= sub->chan->rev) {
 		list_remove(&sub->node);
 		sub_go_on(sub);
 		return 0;
 	}
-	conn_flush(c);
-	wait_for_it(sub);
-	sub->is_paused = c->out != NULL;
-	if (sub->is_paused || c->state == CONN_DEAD)
-		return 0;
 	n = from_ring(sub);
 	if (n == 0) {
 		from_database(sub);
