@@ -77,6 +77,22 @@ static void on_created(void *arg, int err, const struct room *room)
 		call_db_error(call, err);
 }
 
+/* Kinds that exist belong to people who are known; any other is a fault of the field. */
+static void refuse_kind(struct call *call, struct str kind)
+{
+	static const char *const others[] = {"code", "group", "direct"};
+	struct fault fault;
+
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+		if (!str_eq(kind, str_of(others[i])))
+			continue;
+		call_error(call, E_FORBIDDEN, "Without credentials only rooms can be made.");
+		return;
+	}
+	fault_field(&fault, FAULT_VALUE, "kind", 0);
+	call_fault(call, &fault, NULL);
+}
+
 void rest_conversations_create(struct call *call)
 {
 	struct cmd_limits limits = worker_cmd_limits(call->wk);
@@ -90,8 +106,8 @@ void rest_conversations_create(struct call *call)
 		return;
 	}
 	if (!str_eq(form.kind, STR("room"))) {
+		refuse_kind(call, form.kind);
 		json_doc_free(&doc);
-		call_error(call, E_FORBIDDEN, "Without credentials only rooms can be made.");
 		return;
 	}
 	r = room_create(dbio_writer(call->wk), form.name, form.description, 0,

@@ -95,7 +95,9 @@ static void cut_range(const struct variant *v, const struct http_request *req,
 		ret->status = 416;
 		ret->type = NULL;
 		ret->body = STR("");
-		buf_printf(&ret->fields, "Content-Range: bytes */%zu\r\n", v->len);
+		buf_clear(&ret->fields); /* an error is neither this file nor to be kept */
+		buf_printf(&ret->fields, "Accept-Ranges: bytes\r\nContent-Range: bytes */%zu\r\n",
+			   v->len);
 		break;
 	default: /* not a range that we serve: the whole file */
 		break;
@@ -133,12 +135,19 @@ void static_page(struct call *call)
 {
 	const struct asset *a = site_find(call->wk->site, call->req->path);
 	struct static_answer answer;
+	struct fault fault;
 
 	if (!a) {
 		call_error(call, E_NOT_FOUND, NULL);
 		return;
 	}
 	static_decide(a, call->req, &answer);
+	if (answer.status == 416) {
+		fault_set(&fault, E_RANGE_NOT_SATISFIABLE);
+		call_fault(call, &fault, (char *)answer.fields.p);
+		buf_done(&answer.fields);
+		return;
+	}
 	call_answer(call, answer.status, answer.type, (char *)answer.fields.p, answer.body);
 	buf_done(&answer.fields);
 }

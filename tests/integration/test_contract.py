@@ -29,7 +29,7 @@ KEY = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='
 ROOMS, CONVERSATIONS = '/api/chat/rooms', '/api/v1/conversations'
 ROOM, CONVERSATION = ROOMS + '/{id}', CONVERSATIONS + '/{id}'
 ROOM_MESSAGES, MESSAGES = ROOM + '/messages', CONVERSATION + '/messages'
-ROOM_SOCKET, SOCKET = '/ws/chat/{room_id}', '/ws'
+ROOM_SOCKET, SOCKET, EVENTS = '/ws/chat/{room_id}', '/ws', '/api/v1/events'
 FILES = ('/favicon.ico', '/openapi.json', '/static/{path}')
 
 
@@ -201,10 +201,9 @@ def bare_page(postgres, database, tmp_path_factory, daemon):
 
 @pytest.fixture(scope='module')
 def whole_page(postgres, database, tmp_path_factory, daemon):
-    """A daemon with every file that the document speaks of; the icon is the operator's to add."""
+    """A daemon with every file that the document speaks of."""
     root = tmp_path_factory.mktemp('whole') / 'web'
     shutil.copytree(WEB, root)
-    (root / 'favicon.ico').write_bytes(bytes(range(256)))
     yield from with_files(postgres, database, root, 'whole_page')
 
 
@@ -281,6 +280,13 @@ CASES = [
     Case('GET', SOCKET, 403, *HANDSHAKE, KEY, FOREIGN),
     Case('GET', SOCKET, 426),
 
+    Case('GET', EVENTS, 200, 'Last-Event-ID:', query='?c=1', state='no_database'),
+    Case('GET', EVENTS, 401, query='?c=1', state='members_only'),
+    Case('GET', EVENTS, 404, query=f'?c={GONE}'),
+    Case('GET', EVENTS, 422),
+    Case('GET', EVENTS, 422, query='?c=x'),
+    Case('GET', EVENTS, 503, query='?c=1', state='no_database'),
+
     Case('GET', CONVERSATIONS, 200),
     Case('GET', CONVERSATIONS, 200, query='?limit=1'),
     Case('GET', CONVERSATIONS, 200, query='?cursor=1&limit=1000'),
@@ -298,6 +304,7 @@ CASES = [
     Case('POST', CONVERSATIONS, 415, 'Content-Type: text/plain', body=new),
     Case('POST', CONVERSATIONS, 422, body={}),
     Case('POST', CONVERSATIONS, 422, body=lambda: new(kind=5)),
+    Case('POST', CONVERSATIONS, 422, body=lambda: new(kind='cinema')),
     Case('POST', CONVERSATIONS, 503, body=new, state='no_database'),
     Case('GET', CONVERSATION, 200),
     Case('GET', CONVERSATION, 401, state='members_only'),
