@@ -18,6 +18,12 @@
 #define RING_MIN 65536ULL
 #define RING_MAX (1ULL << 34)
 
+/*
+ * Records in one chain when a table is full. Hashed heads lie all over their array: with one for each record of
+ * the largest node, every member of a small one would touch a page of its own.
+ */
+#define CHAIN 8
+
 static uint64_t pow2_from(uint64_t n, uint64_t least)
 {
 	uint64_t p = least;
@@ -82,9 +88,9 @@ static uint64_t lay_out(struct shm *v)
 {
 	const struct shm_geometry *g = &v->geo;
 	uint64_t end = 0, slot_words = align_to(4ULL * g->n_slots, SHM_LINE);
-	uint64_t room_buckets = pow2_from(g->rooms_max, ROOM_SHARDS);
-	uint64_t member_buckets = pow2_from(2ULL * g->members_max, ROOM_SHARDS);
-	uint64_t user_buckets = pow2_from(g->users_max, USER_SHARDS);
+	uint64_t room_buckets = pow2_from(g->rooms_max / CHAIN, ROOM_SHARDS);
+	uint64_t member_buckets = pow2_from(g->members_max / CHAIN, ROOM_SHARDS);
+	uint64_t user_buckets = pow2_from(g->users_max / CHAIN, USER_SHARDS);
 	uintptr_t base = (uintptr_t)v->base;
 
 	v->stride[POOL_ROOMS] = (uint32_t)(sizeof(struct shm_room) + slot_words);

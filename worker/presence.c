@@ -274,23 +274,6 @@ void presence_run(struct worker *wk)
 		worker_wake_in(wk, p->flush_at_ms > now ? p->flush_at_ms - now : 1);
 }
 
-void presence_event(struct worker *wk, const struct event *ev)
-{
-	struct presence *p = wk->presence;
-	uint64_t soon;
-
-	if (ev->type == EVT_ROSTER) {
-		presence_resync(wk);
-		return;
-	}
-	if (p->scope != SCOPE_ALL || ev->type != EVT_PRESENCE)
-		return;
-	set_due(p, person_get(p, ev->actor, ev->actor_name));
-	/* others may be waiting for their interval: that does not keep this one waiting */
-	soon = clock_mono_ms() + (uint64_t)wk->settings->presence_batch_interval;
-	p->flush_at_ms = MIN(p->flush_at_ms, soon);
-}
-
 /* ---- Comparing with the truth ---- */
 
 static void see(void *arg, int64_t user, struct str name)
@@ -316,6 +299,25 @@ static void compare(struct worker *wk)
 	}
 }
 
+void presence_event(struct worker *wk, const struct event *ev)
+{
+	struct presence *p = wk->presence;
+	uint64_t soon;
+
+	if (ev->type == EVT_ROSTER && ev->on) {
+		presence_resync(wk);
+		return;
+	}
+	if (ev->type == EVT_ROSTER && p->scope == SCOPE_ALL)
+		compare(wk);
+	if (p->scope != SCOPE_ALL || ev->type != EVT_PRESENCE)
+		return;
+	set_due(p, person_get(p, ev->actor, ev->actor_name));
+	/* others may be waiting for their interval: that does not keep this one waiting */
+	soon = clock_mono_ms() + (uint64_t)wk->settings->presence_batch_interval;
+	p->flush_at_ms = MIN(p->flush_at_ms, soon);
+}
+
 void presence_resync(struct worker *wk)
 {
 	uint32_t pos = 0;
@@ -328,11 +330,22 @@ void presence_resync(struct worker *wk)
 		roster_restate(ch);
 }
 
-void presence_ask_resync(struct worker *wk)
+/* Rooms as well, or the node only. */
+static void ask(struct worker *wk, bool with_rooms)
 {
-	const struct event ev = {.type = EVT_ROSTER, .conv = MEMBER_NODE, .at_ms = clock_wall_ms()};
+	const struct event ev = {
+		.type = EVT_ROSTER,
+		.conv = MEMBER_NODE,
+		.at_ms = clock_wall_ms(),
+		.on = with_rooms,
+	};
 
 	fanout_publish(wk, &ev, 1);
+}
+
+void presence_ask_resync(struct worker *wk)
+{
+	ask(wk, true);
 }
 
 static const char *scope_name(enum scope scope)
@@ -410,6 +423,12 @@ static void scope_change(struct worker *wk, enum scope scope)
 	frame_whole(wk, &f);
 	conn_each(wk, frame_send, &f);
 	frame_done(&f);
+	ask(wk, false); /* others may tell everybody already, and have heard nothing from here */
+}
+
+bool presence_is_told(const struct worker *wk)
+{
+	return wk->presence->scope == SCOPE_ALL;
 }
 
 void presence_look(struct worker *wk)
@@ -457,7 +476,7 @@ void presence_enter(struct conn *c)
 	c->is_present = true;
 	if (wk->presence->n_here++ == 0 && wk->presence->scope == SCOPE_ALL)
 		compare(wk); /* nothing was for this worker while it had nobody to tell */
-	if (is_first)
+	if (is_first && presence_is_told(wk))
 		fanout_presence(wk, MEMBER_NODE, c->user, str_of(c->name), true, PRESENCE_JOIN);
 }
 

@@ -40,6 +40,9 @@ void presence_resync(struct worker *wk);
 /* A socket took everything again: makes good what it was not told meanwhile. */
 void presence_catch_up(struct conn *c);
 
+/* Whether comings and goings on the node are told at all: else nobody needs an event. */
+bool presence_is_told(const struct worker *wk);
+
 /* The scope in force: "all", "shared" or "off"; static. */
 struct str presence_scope(const struct worker *wk);
 

@@ -18,6 +18,7 @@
 #include "worker/deliver.h"
 #include "worker/fanout.h"
 #include "worker/names.h"
+#include "worker/presence.h"
 #include "worker/sse_conn.h"
 #include "worker/wave.h"
 #include "worker/ws_conn.h"
@@ -551,7 +552,8 @@ void roster_stop_typing(struct sub *sub)
 
 static void on_left(void *arg, int64_t conv, int64_t user, struct str name)
 {
-	fanout_presence(arg, conv, user, name, false, PRESENCE_LEAVE);
+	if (conv != MEMBER_NODE || presence_is_told(arg))
+		fanout_presence(arg, conv, user, name, false, PRESENCE_LEAVE);
 }
 
 static void on_typing_over(void *arg, int64_t conv)

@@ -73,7 +73,7 @@ async def alone(http, daemon, *sockets):
 # ---------------------------------------------------------------- the node
 
 async def test_s3_11_three_devices_cause_one_pair(daemon):
-    """Red without is_first and has_left: each device was told."""
+    """Red when events are passed on instead of compared with what was told: each device was told."""
     async with await NativeSocket.hello(daemon, unique('Watcher'), 0) as watcher:
         name = unique('Bob')
         devices = [await NativeSocket.hello(daemon, name, worker) for worker in (0, 1, 2)]
@@ -140,19 +140,25 @@ async def test_a_lost_link_waits_longer_than_a_closed_one(start_daemon):
 
 
 async def test_one_change_per_user_and_interval(start_daemon):
-    """Red with presence.min_interval = 10ms: every coming and going was told."""
-    one = start_daemon(settings=dict(QUICK, **{'presence.min_interval': '2s', 'presence.grace_clean': '0'}))
-    async with await NativeSocket.hello(one, 'Watcher', 0) as watcher:
-        for number in range(12):
+    """Red without the interval: each of the comings and goings was told."""
+    one = start_daemon(settings=dict(QUICK, **{'presence.min_interval': '3s'}))
+    async with Http(one) as http, await NativeSocket.hello(one, 'Watcher', 0) as watcher:
+        await alone(http, one, watcher)
+        for number in range(5):
             bob = await NativeSocket.hello(one, 'Bob', number % 2)
-            if number < 11:
+            await alone(http, one, watcher, bob)
+            if number < 4:
                 await bob.link.close(1000, 'bye')
-        await until_told(watcher, user_of(bob), ['online'])
+                await alone(http, one, watcher)
+        # he may have been told to be gone once, if that took longer than the interval
+        await eventually(lambda: told(watcher, user_of(bob))[-1:] == ['online'], 'online')
+        assert len(told(watcher, user_of(bob))) <= 3
+        seen = len(watcher.frames)
         await bob.link.close(1000, 'bye')
-        # the newest state is told in the end, and nothing in between was
-        await until_told(watcher, user_of(bob), ['online', 'offline'])
+        # the newest state is told in the end
+        await until_told(watcher, user_of(bob), ['offline'], seen)
         again = await NativeSocket.hello(one, 'Bob', 1)
-        await until_told(watcher, user_of(bob), ['online', 'offline', 'online'])
+        await until_told(watcher, user_of(bob), ['offline', 'online'], seen)
         await again.close()
 
 
@@ -170,7 +176,7 @@ async def test_changes_are_batched(start_daemon):
 
 
 async def test_s3_25_the_list_is_the_set_of_live_sockets_after_kill_9(daemon):
-    """Red without the taking over of a dead slot's members: its users stayed online."""
+    """Red when a dead slot's members are not taken over: its users stayed online."""
     async with Http(daemon) as http:
         watcher = await NativeSocket.hello(daemon, unique('Watcher'), 0)
         await alone(http, daemon, watcher)
@@ -334,7 +340,8 @@ async def leave(sockets):
 @pytest.mark.parametrize('roster_max', [1000, 20])
 async def test_every_native_socket_knows_the_room_in_the_end(start_daemon, roster_max):
     """Below the limit all know the names, above it the number, and back again when the room shrinks."""
-    one = start_daemon(settings=dict(QUICK, **{'presence.roster_max': roster_max, 'presence.batch_max': 15}))
+    one = start_daemon(settings=dict(QUICK, **{'presence.roster_max': roster_max,
+                                     'presence.batch_max': 15 if roster_max > 60 else 200}))
     async with Http(one) as http:
         room = (await http.new_room())['id']
         sockets = await crowd(one, room, 60, 'native')
@@ -372,20 +379,23 @@ async def test_every_raw_socket_has_the_list_in_the_end(start_daemon, roster_max
 
 
 async def test_a_single_arrival_is_told_at_once_and_never_to_itself(start_daemon):
-    """With an interval of a minute only what is told at once can be seen."""
+    """With an interval of a minute only what is told at once can be seen. Red without the parking of newcomers."""
     one = start_daemon(settings=dict(QUICK, **{'presence.batch_interval': '60s'}))
     async with Http(one) as http:
         room = (await http.new_room())['id']
         alice = await RoomSocket.enter(one, room, 'Alice', 0)
-        bob = await RoomSocket.enter(one, room, 'Bob', 1)
+        bob = await RoomSocket.enter(one, room, 'Bob', 0)
         line = await alice.expect(type='system', event='join')
         assert (line['username'], line['content']) == ('Bob', 'Bob joined')
+        await bob.say('here')
+        await bob.wait_messages(1)
         assert not bob.all(type='system') and not alice.all(type='system', username='Alice')
         await alice.close()
         await bob.close()
 
 
 async def test_who_comes_and_goes_within_an_interval_was_never_there(start_daemon):
+    """Red when opposite changes do not cancel out and are not compared with the truth."""
     one = start_daemon(settings=dict(QUICK, **{'presence.batch_interval': '1s'}))
     async with Http(one) as http:
         room = (await http.new_room())['id']
