@@ -249,6 +249,7 @@ static void go_live(struct sub *sub)
 	sub->index = side->n++;
 	side->entries[sub->index] = (struct chan_entry){c->io.fd, c->out ? ENTRY_QUEUED : 0, sub};
 	sub->state = SUB_LIVE;
+	sub->is_paused = false;
 	if (sub->owes_state)
 		deliver_make_good(sub);
 	else

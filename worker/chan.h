@@ -92,6 +92,7 @@ struct chan {
 	bool is_loading;  /* its head is being read from the database */
 	bool is_filling;  /* a hole is being read from the database */
 	bool is_behind;	  /* may have missed events: must read from the database */
+	bool must_refill; /* has missed more since the question was put */
 	bool roster_due, typing_due;
 	int64_t rev, seq; /* delivered so far */
 	int64_t flushed_rev; /* sent so far: what is after it is in the sides' buffers */

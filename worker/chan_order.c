@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "proto/json.h"
 #include "shm/presence.h"
+#include "shm/rooms.h"
 #include "worker/dbio.h"
 #include "worker/deliver.h"
 #include "worker/presence.h"
@@ -22,6 +23,7 @@ struct fill {
 	struct worker *wk;
 	int64_t conv;
 	uint64_t serial;
+	int64_t announced; /* highest rev that was held when the question was put */
 };
 
 /* A key that was no UUID is stored as its hash; persist.c put it into the row's meta as it was written. */
@@ -186,6 +188,16 @@ void chan_event(struct worker *wk, const struct event *ev, struct str bytes)
 	chan_set_due(ch);
 }
 
+/*
+ * What was announced is committed, with all before it: what the log did not have then, up to the first event held, it
+ * does not have any more. Nobody waits for it.
+ */
+static void skip_removed(struct chan *ch, int64_t announced)
+{
+	if (ch->n_early && ch->early[0].rev <= announced && ch->early[0].rev > ch->rev + 1)
+		ch->rev = ch->early[0].rev - 1;
+}
+
 static void on_filled(void *arg, int err, const struct db_result *res)
 {
 	struct fill f = *(struct fill *)arg;
@@ -209,8 +221,10 @@ static void on_filled(void *arg, int err, const struct db_result *res)
 		ch->rev = row.rev;
 		ch->seq = row.seq;
 	}
+	if (!err && n < FILL_PAGE)
+		skip_removed(ch, f.announced);
 	chan_order_release(ch);
-	if (n == FILL_PAGE) {
+	if (n == FILL_PAGE || (!err && ch->must_refill)) {
 		chan_order_fill(ch);
 		return;
 	}
@@ -226,10 +240,12 @@ void chan_order_fill(struct chan *ch)
 	struct fill *f;
 
 	ch->is_behind = true;
+	ch->must_refill = ch->is_filling; /* that question may have been put too early */
 	if (ch->is_filling || ch->state != CHAN_OPEN)
 		return;
 	f = xcalloc(1, sizeof(*f));
-	*f = (struct fill){ch->wk, ch->conv, ch->serial};
+	*f = (struct fill){ch->wk, ch->conv, ch->serial,
+			   ch->n_early ? ch->early[ch->n_early - 1].rev : 0};
 	ch->is_filling = true;
 	worker_count(ch->wk, M_HOLES, 1);
 	if (events_after(dbio_reader(ch->wk), ch->conv, ch->rev, FILL_PAGE, 0, on_filled, f, NULL) <
@@ -260,6 +276,15 @@ void chan_order_done(struct chan *ch)
 	ch->early = NULL;
 }
 
+/* Nothing that lasts was lost on a channel that has what the node has published. */
+static bool has_all(const struct chan *ch)
+{
+	int64_t rev, seq;
+
+	return ch->state == CHAN_OPEN && !ch->n_early &&
+	       room_head(ch->wk->shm, (unsigned)ch->wk->slot, ch->conv, &rev, &seq) == 0 && rev <= ch->rev;
+}
+
 void chan_refill_all(struct worker *wk)
 {
 	uint32_t pos = 0;
@@ -267,5 +292,6 @@ void chan_refill_all(struct worker *wk)
 	void *ch;
 
 	while (map_next(&wk->chans, &pos, &key, &ch))
-		chan_order_fill(ch);
+		if (!has_all(ch))
+			chan_order_fill(ch);
 }

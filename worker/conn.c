@@ -222,8 +222,8 @@ static void queue_copy(struct conn *c, const uint8_t *p, size_t len)
 /* Replies cannot be caught up with: whoever lets them pile up behind a full queue is cut off. */
 static bool has_room_for_replies(const struct conn *c)
 {
-	return !c->out || (int64_t)(c->out->bytes + c->reply->len) <=
-				  conn_worker(c)->settings->deliver_queue_max;
+	return !c->out || (c->state != CONN_WS && c->state != CONN_SSE) ||
+	       (int64_t)(c->out->bytes + c->reply->len) <= conn_worker(c)->settings->deliver_queue_max;
 }
 
 void conn_flush(struct conn *c)
@@ -248,7 +248,7 @@ void conn_flush_with(struct conn *c, const uint8_t *p, size_t len)
 		conn_kill(c, CONN_END_LOST);
 		return;
 	}
-	if (c->state != CONN_LINGER && n && !has_room_for_replies(c)) {
+	if (n && !has_room_for_replies(c)) {
 		cut_off(c); /* comes here again, with the close frame */
 		return;
 	}

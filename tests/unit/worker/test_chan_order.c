@@ -5,6 +5,8 @@
  */
 #include "worker_fixture.h"
 
+#include "worker/chan_order.h"
+
 static struct client cl;
 
 static int setup(void **state)
@@ -131,6 +133,49 @@ static void test_lapped_ring_is_refilled(void **state)
 	assert_string_equal(told_revs(&cl), "50");
 }
 
+/* The ring went round with events of other rooms: what this one has is what the node has published. */
+static void test_lapped_without_a_loss(void **state)
+{
+	(void)state;
+	publish(11);
+	chan_refill_all(wk);
+	assert_int_equal(asked_count(ASK_EVENTS), 0);
+	assert_string_equal(told_revs(&cl), "11");
+}
+
+/* A second loss while the first is being made good: that answer may be too old. */
+static void test_refill_during_a_refill(void **state)
+{
+	struct chan *ch = chan_find(wk, ROOM);
+
+	(void)state;
+	chan_order_fill(ch);
+	chan_order_fill(ch);
+	assert_int_equal(asked_count(ASK_EVENTS), 1);
+	db_events(11, 12);
+	assert_int_equal(asked(ASK_EVENTS)->after, 12);
+	db_events(13, 14);
+	pass_ms(1000);
+	assert_int_equal(asked_count(ASK_EVENTS), 0);
+	assert_string_equal(told_revs(&cl), "11 12 13 14");
+}
+
+/* Rows that were removed leave a hole that nothing will ever fill. */
+static void test_removed_rows_stop_nobody(void **state)
+{
+	(void)state;
+	publish(14);
+	pass_ms(50);
+	publish(15);
+	publish(17); /* after the question: 16 may be on its way */
+	db_events(11, 11);
+	assert_string_equal(told_revs(&cl), "11 14 15");
+	publish(16);
+	assert_string_equal(told_revs(&cl), "16 17");
+	pass_ms(1000);
+	assert_int_equal(asked_count(ASK_EVENTS), 0);
+}
+
 /* A full page may not be all: the next one is asked for. */
 static void test_long_refill_goes_page_by_page(void **state)
 {
@@ -138,7 +183,7 @@ static void test_long_refill_goes_page_by_page(void **state)
 	int limit;
 
 	(void)state;
-	chan_refill_all(wk);
+	chan_order_fill(chan_find(wk, ROOM));
 	limit = asked(ASK_EVENTS)->limit;
 	db_events(first, first + limit - 1);
 	assert_int_equal(asked(ASK_EVENTS)->after, first + limit - 1);
@@ -210,6 +255,9 @@ int main(void)
 		T(test_hole_closes_itself_while_it_is_read),
 		T(test_database_error_is_tried_again),
 		T(test_lapped_ring_is_refilled),
+		T(test_lapped_without_a_loss),
+		T(test_refill_during_a_refill),
+		T(test_removed_rows_stop_nobody),
 		T(test_long_refill_goes_page_by_page),
 		T(test_close_ends_the_channel),
 		T(test_close_read_from_the_log),

@@ -332,6 +332,34 @@ static void test_who_stays_behind_is_cut_off(void **state)
 	assert_string_equal(told_revs(&a), revs_between(rev, rev));
 }
 
+/* It reads, but never enough to come back. */
+static void test_who_reads_too_little_is_cut_off(void **state)
+{
+	static char some[20000];
+	int small = 4096;
+	int64_t rev = 10;
+
+	(void)state;
+	stand_set("deliver.queue_max=65536");
+	setsockopt(client_conn(&b)->io.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	while (sub_find(client_conn(&b), ROOM)->state == SUB_LIVE)
+		publish_big(&rev);
+	for (int i = 0; i < 2; i++) {
+		size_t queued = conn_queued(client_conn(&b));
+
+		now_ms += 14000;
+		conn_check_slow(wk);
+		assert_int_equal(client_conn(&b)->state, CONN_WS);
+		assert_true(recv(b.fd, some, sizeof(some), 0) > 0);
+		turns(2);
+		assert_true(conn_queued(client_conn(&b)) < queued);
+	}
+	now_ms += 2000;
+	conn_check_slow(wk);
+	assert_int_not_equal(client_conn(&b)->state, CONN_WS);
+	assert_int_equal(counted(M_CLOSED_SLOW), 1);
+}
+
 static void test_reader_that_takes_nothing_for_long(void **state)
 {
 	int small = 4096;
@@ -416,6 +444,7 @@ int main(void)
 		T(test_ephemeral_first),
 		T(test_who_stays_behind_is_cut_off),
 		T(test_replies_leave_with_the_rooms_frames),
+		T(test_who_reads_too_little_is_cut_off),
 		T(test_reader_that_takes_nothing_for_long),
 		T(test_no_frames_from_before),
 		T(test_broken_link_leaves_the_others),
