@@ -98,6 +98,7 @@ static void on_unread(const struct db_call *call, const struct db_result *res)
 		return;
 	}
 	u.read_seq = db_get_i64(res, 0, 1);
+	u.seq = db_get_i64(res, 0, 2);
 	u.conversations = u.unread > 0;
 	done(call->arg, 0, &u);
 }

@@ -65,6 +65,7 @@ struct unread {
 	int64_t unread;	       /* messages */
 	int64_t conversations; /* with at least one; unread_get: 0 or 1 */
 	int64_t read_seq;      /* unread_get only */
+	int64_t seq;	       /* unread_get only: the newest message there was, counted in */
 	bool is_known;	       /* unread_get: there is a row with marks; else unread is 0 */
 };
 

@@ -97,8 +97,8 @@ struct confirming {
 	uint64_t conn_id, serial; /* sub.confirming */
 	int64_t conv;
 	struct cmd_id re;
-	int64_t unread;
-	int left; /* answers that are missing */
+	int64_t unread, seq; /* SEQ: the newest message that UNREAD knows of; 0: no marks */
+	int left;	     /* answers that are missing */
 };
 
 static struct sub *sub_of(const struct confirming *cf)
@@ -116,6 +116,9 @@ static void step(struct confirming *cf)
 	if (--cf->left > 0)
 		return;
 	sub = sub_of(cf);
+	/* "live" counts up to its own seq: what the client is told before and after, it counts itself */
+	if (sub && cf->seq)
+		cf->unread = MAX(cf->unread + sub->chan->seq - cf->seq, 0);
 	if (sub)
 		sub_say_live(sub, &cf->re, cf->unread);
 	free(cf);
@@ -125,8 +128,10 @@ static void on_unread(void *arg, int err, const struct unread *u)
 {
 	struct confirming *cf = arg;
 
-	if (!err && u->is_known)
+	if (!err && u->is_known) {
 		cf->unread = u->unread;
+		cf->seq = u->seq;
+	}
 	step(cf);
 }
 
