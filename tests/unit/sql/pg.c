@@ -229,7 +229,7 @@ int64_t pg_number(PGconn *pg, const char *sql)
 	return n;
 }
 
-static void pg_format(char sql[4096], const char *format, va_list ap)
+PRINTF_LIKE(2, 0) static void pg_format(char sql[4096], const char *format, va_list ap)
 {
 	int n = vsnprintf(sql, 4096, format, ap);
 
