@@ -201,7 +201,12 @@ const struct routes *routes_all(void)
 
 const struct routes *routes_ops(void)
 {
-	return routes_all();
+	static const struct route row = ROW(GET, "/healthz", on_hello, PROBLEM, OPS, NONE);
+	static struct routes *ops;
+
+	if (!ops)
+		assert_int_equal(routes_new(&row, 1, &ops, NULL), 0);
+	return ops;
 }
 
 /* ---- Driving it ---- */

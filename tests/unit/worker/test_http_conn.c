@@ -19,6 +19,22 @@ static void test_pipeline(void **state)
 	assert_int_equal(conn->state, CONN_HTTP);
 }
 
+/* The two listeners have nothing in common; on the operators' one errors are problems. */
+static void test_operations_apart(void **state)
+{
+	struct str s;
+
+	(void)state;
+	check_status("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 404);
+	stand_reset();
+	conn->is_ops = true;
+	s = stand_ask("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
+	assert_int_equal(answer_count(s, "HTTP/1.1 200 OK\r\n"), 1);
+	assert_int_equal(answer_count(s, "HTTP/1.1 404 "), 1);
+	assert_int_equal(answer_count(s, "application/problem+json"), 1);
+	conn->is_ops = false;
+}
+
 static void test_later(void **state)
 {
 	struct str s;
@@ -217,6 +233,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		STAND_TEST(test_pipeline),
+		STAND_TEST(test_operations_apart),
 		STAND_TEST(test_later),
 		STAND_TEST(test_gone_before_answer),
 		STAND_TEST(test_closing),

@@ -277,6 +277,14 @@ void call_error(struct call *call, enum proto_error error, const char *detail)
 	answer.fields = strdup("");
 }
 
+void call_fault(struct call *call, const struct fault *fault, const char *headers)
+{
+	(void)call;
+	answer.status = error_info(fault->error)->http_status;
+	answer.error = fault->error;
+	answer.fields = strdup(headers);
+}
+
 static void answer_done(void)
 {
 	free(answer.type);
@@ -435,6 +443,7 @@ static void test_ranges(void **state)
 			assert_contains(str_of(answer.fields), want);
 		else
 			assert_lacks(str_of(answer.fields), "Content-Range");
+		assert_int_equal(answer.error, cases[i].status == 416 ? E_RANGE_NOT_SATISFIABLE : E_NONE);
 	}
 }
 
