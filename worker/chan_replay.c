@@ -31,8 +31,8 @@
  */
 struct replay {
 	struct map places; /* rev -> offset, as a pointer's value */
-	uint64_t newest;   /* the chain is known from here … */
-	uint64_t next;	   /* … to the record after this one; 0: it ends */
+	uint64_t newest;   /* the chain was walked from here … */
+	uint64_t next;	   /* … to this record, which was not looked at; 0: the chain ends */
 	uint64_t used_ms;
 	struct buf copy; /* the record being looked at */
 };
@@ -77,6 +77,8 @@ static bool look_at_new(struct chan *ch, struct replay *rp)
 
 	if (ring_room_newest(shm, (unsigned)ch->wk->slot, ch->conv, &newest) < 0)
 		return false;
+	if (!rp->newest)
+		rp->newest = rp->next = newest; /* place_of walks from there as far as it must */
 	at = newest;
 	for (int i = 0; at > rp->newest; i++) {
 		struct ring_rec rec;
@@ -88,8 +90,6 @@ static bool look_at_new(struct chan *ch, struct replay *rp)
 		note_place(rp, &rec);
 		at = rec.prev;
 	}
-	if (!rp->newest)
-		rp->next = at;
 	rp->newest = newest;
 	return true;
 }
