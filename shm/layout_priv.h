@@ -102,6 +102,8 @@ struct shm_slot {
 	_Atomic uint32_t inherited_n;
 	_Atomic uint32_t inherited_all;
 	int64_t inherited[INHERITED_MAX];
+	_Atomic uint32_t backends_next;
+	_Atomic int32_t backends[SLOT_BACKENDS_MAX];
 	struct shm_wheel member_wheel;
 	struct shm_wheel typing_wheel;
 };

@@ -63,6 +63,16 @@ static void inherit_rooms(struct shm *shm, unsigned me, unsigned dead)
 	}
 }
 
+/* Before the conversations: who sees those waits for these. */
+static void inherit_backends(struct shm *shm, unsigned me, unsigned dead)
+{
+	int32_t pids[SLOT_BACKENDS_MAX];
+	unsigned n = slot_backends(shm, dead, pids);
+
+	for (unsigned i = 0; i < n && dead != me; i++)
+		slot_backend_add(shm, me, pids[i]);
+}
+
 static void inherit_lists(struct shm *shm, unsigned me, unsigned dead)
 {
 	struct shm_slot *d = &shm->slots[dead];
@@ -134,6 +144,8 @@ static void slot_mark_clean(struct shm *shm, unsigned me, unsigned dead)
 		wheel_reset(&d->typing_wheel);
 		atomic_store(&d->inherited_n, 0);
 		atomic_store(&d->inherited_all, 0);
+		for (unsigned i = 0; i < SLOT_BACKENDS_MAX; i++)
+			atomic_store(&d->backends[i], 0);
 	}
 	slot_reset_run(shm, dead);
 	atomic_store(&d->dirty_gen, 0);
@@ -149,6 +161,7 @@ static int step_claimed(struct shm *shm, unsigned me, struct recover_run *run)
 		wheel_reset(&shm->slots[me].member_wheel);
 		wheel_reset(&shm->slots[me].typing_wheel);
 	}
+	inherit_backends(shm, me, run->dead);
 	inherit_lists(shm, me, run->dead);
 	FAULT_POINT("recover.inherited");
 	run->step = RECOVER_LOCKS;

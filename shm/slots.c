@@ -194,6 +194,45 @@ void slot_inflight_set(struct shm *shm, unsigned me, const int64_t *convs, size_
 	atomic_store_explicit(&s->inflight_now, next, memory_order_release);
 }
 
+void slot_backend_add(struct shm *shm, unsigned me, int32_t pid)
+{
+	struct shm_slot *s = &shm->slots[me];
+	uint32_t at = atomic_load(&s->backends_next);
+
+	if (!pid)
+		return;
+	for (unsigned i = 0; i < SLOT_BACKENDS_MAX; i++)
+		if (atomic_load(&s->backends[i]) == pid)
+			return;
+	for (unsigned i = 0; i < SLOT_BACKENDS_MAX && atomic_load(&s->backends[at % SLOT_BACKENDS_MAX]); i++)
+		at++;
+	atomic_store(&s->backends[at % SLOT_BACKENDS_MAX], pid);
+	atomic_store(&s->backends_next, at + 1);
+}
+
+void slot_backend_remove(struct shm *shm, unsigned me, int32_t pid)
+{
+	struct shm_slot *s = &shm->slots[me];
+
+	for (unsigned i = 0; i < SLOT_BACKENDS_MAX; i++)
+		if (atomic_load(&s->backends[i]) == pid)
+			atomic_store(&s->backends[i], 0);
+}
+
+unsigned slot_backends(const struct shm *shm, unsigned slot, int32_t ret[SLOT_BACKENDS_MAX])
+{
+	const struct shm_slot *s = &shm->slots[slot];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < SLOT_BACKENDS_MAX; i++) {
+		int32_t pid = atomic_load(&s->backends[i]);
+
+		if (pid)
+			ret[n++] = pid;
+	}
+	return n;
+}
+
 void slot_inflight_clear(struct shm *shm, unsigned me)
 {
 	slot_inflight_set(shm, me, NULL, 0);

@@ -436,6 +436,11 @@ bool db_is_connected(const struct db *db)
 	return db->phase == PHASE_UP && !db->is_broken && !db->is_stalled;
 }
 
+int32_t db_backend(const struct db *db)
+{
+	return db->phase == PHASE_UP ? PQbackendPID(db->pg) : 0;
+}
+
 uint32_t db_pending(const struct db *db)
 {
 	return db->n_waiting + db->n_inflight;

@@ -84,6 +84,12 @@ void db_on_timer(struct db *db);
 /* Queries flow: there is a connection and it is not stalled. */
 bool db_is_connected(const struct db *db);
 
+/*
+ * The server's process behind the present connection, 0 when there is none. Behind a pooler it is a number
+ * of the pooler's.
+ */
+int32_t db_backend(const struct db *db);
+
 /* Waiting and in flight together: 0 = idle. */
 uint32_t db_pending(const struct db *db);
 

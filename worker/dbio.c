@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "shm/metrics.h"
+#include "shm/slots.h"
 
 struct dbio {
 	struct worker *wk;
@@ -76,6 +77,7 @@ static void on_connected(struct dbio *d, const char *text)
 	if (d->was_lost)
 		worker_count(d->wk, M_DB_RECONNECTS, 1);
 	d->was_lost = false;
+	slot_backend_add(d->wk->shm, (unsigned)d->wk->slot, db_backend(d->db));
 	log_info("database connected", LF_STR("connection", d->role), LF_STR("reason", text));
 	worker_kick(d->wk); /* what waits in persist.c may go */
 }
@@ -185,14 +187,14 @@ void dbio_close_all(struct worker *wk)
 	dbio_close(&wk->reader);
 }
 
-struct db *dbio_writer(struct worker *wk)
+struct db *dbio_writer(const struct worker *wk)
 {
-	return wk->writer->db;
+	return wk->writer ? wk->writer->db : NULL;
 }
 
-struct db *dbio_reader(struct worker *wk)
+struct db *dbio_reader(const struct worker *wk)
 {
-	return wk->reader->db;
+	return wk->reader ? wk->reader->db : NULL;
 }
 
 void dbio_reload(struct worker *wk)

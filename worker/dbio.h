@@ -17,8 +17,9 @@
 void dbio_open_all(struct worker *wk);
 void dbio_close_all(struct worker *wk);
 
-struct db *dbio_writer(struct worker *wk);
-struct db *dbio_reader(struct worker *wk);
+/* NULL only while dbio_close_all closes it. */
+struct db *dbio_writer(const struct worker *wk);
+struct db *dbio_reader(const struct worker *wk);
 
 /* New timeouts after a reload. */
 void dbio_reload(struct worker *wk);

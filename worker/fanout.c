@@ -15,6 +15,8 @@
 #include "shm/recover.h"
 #include "shm/ring.h"
 #include "shm/rooms.h"
+#include "shm/slots.h"
+#include "sql/db_backends.h"
 #include "sql/events.h"
 #include "sql/rooms.h"
 #include "worker/chan_order.h"
@@ -22,6 +24,9 @@
 
 #define REPUBLISH_PAGE 500	/* events in one query */
 #define REPUBLISH_RETRY 0.2	/* seconds, after a database error */
+#define GHOST_RETRY 0.02	/* seconds, while a dead connection's server process runs */
+#define GHOST_PATIENCE_MS 10000
+#define GHOST_MEMORY_MS 60000	/* by then a server process has noticed that its client is gone */
 #define REPUBLISH_RUNNING 32	/* conversations at once: others ask the database, too */
 
 void fanout_wake(struct worker *wk, uint64_t slots)
@@ -128,31 +133,122 @@ struct republish {
 	int64_t conv, after;
 	struct list node; /* in fanout.waiting, or none */
 	ev_timer retry;
+	unsigned n_looks; /* done; behind a pooler one is not enough */
+	bool is_resting;  /* between two looks */
 	bool is_again; /* asked for once more meanwhile: what was read then may be too old */
 };
 
 struct fanout {
+	struct worker *wk;
 	struct map open;     /* conversation id -> struct republish, owned */
 	struct list waiting; /* struct republish.node: not begun */
 	unsigned n_running;
+	ev_timer look;	     /* for server processes that must end first */
+	bool is_looking;
+	uint64_t patient_until_ms; /* 0: nobody is waited for */
+	uint64_t ghosts_since_ms;  /* 0: there are none */
+	int32_t pids[SLOT_BACKENDS_MAX];
+	unsigned n_pids;
 };
 
 static void republish_start(struct republish *rp);
 static void republish_next(struct republish *rp);
+static void run_waiting(struct fanout *f);
+static void on_look(EV_P_ ev_timer *w, int revents);
 
 static struct fanout *fanout_of(struct worker *wk)
 {
 	if (!wk->fanout) {
 		wk->fanout = xcalloc(1, sizeof(*wk->fanout));
+		wk->fanout->wk = wk;
 		list_init(&wk->fanout->waiting);
+		ev_timer_init(&wk->fanout->look, on_look, 0., 0.);
+		wk->fanout->look.data = wk->fanout;
 	}
 	return wk->fanout;
 }
+
+/* ---- Server processes of dead connections ---- */
+
+static bool is_closing(const struct worker *wk)
+{
+	return !wk->reader || !wk->writer || !dbio_reader(wk) || !dbio_writer(wk);
+}
+
+/*
+ * What a dead worker had sent may lie unread in its server process's socket: no lock shows it yet, and it will
+ * be committed after whoever looks now. So first that process must have ended.
+ */
+static unsigned ghosts(struct worker *wk, int32_t pids[SLOT_BACKENDS_MAX])
+{
+	unsigned n = slot_backends(wk->shm, (unsigned)wk->slot, pids), kept = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		if (pids[i] != db_backend(dbio_writer(wk)) && pids[i] != db_backend(dbio_reader(wk)))
+			pids[kept++] = pids[i];
+	return kept;
+}
+
+static void look_later(struct fanout *f, double after)
+{
+	ev_timer_stop(f->wk->loop, &f->look);
+	ev_timer_set(&f->look, after, 0.);
+	ev_timer_start(f->wk->loop, &f->look);
+}
+
+static void on_ghosts(void *arg, int err, int64_t n_alive)
+{
+	struct worker *wk = arg;
+	struct fanout *f = wk->fanout;
+
+	if (!f)
+		return;
+	f->is_looking = false;
+	/* ids are used again: one that stays for so long is somebody else's */
+	if (err || (n_alive > 0 && clock_mono_ms() < f->patient_until_ms)) {
+		look_later(f, err ? REPUBLISH_RETRY : GHOST_RETRY);
+		return;
+	}
+	f->patient_until_ms = 0;
+	for (unsigned i = 0; i < f->n_pids; i++)
+		slot_backend_remove(wk->shm, (unsigned)wk->slot, f->pids[i]);
+	run_waiting(f);
+}
+
+/* True when nothing stands in the way of reading the log; else run_waiting follows. */
+static bool are_ghosts_gone(struct fanout *f)
+{
+	struct worker *wk = f->wk;
+
+	if (f->is_looking || ev_is_active(&f->look))
+		return false;
+	f->n_pids = ghosts(wk, f->pids);
+	if (f->n_pids == 0)
+		return true;
+	if (!f->patient_until_ms)
+		f->patient_until_ms = clock_mono_ms() + GHOST_PATIENCE_MS;
+	f->is_looking =
+		backends_alive(dbio_reader(wk), f->pids, f->n_pids, 0, on_ghosts, wk) == 0;
+	if (!f->is_looking)
+		look_later(f, REPUBLISH_RETRY);
+	return false;
+}
+
+static void on_look(EV_P_ ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	run_waiting(w->data);
+}
+
+/* ---- Turns ---- */
 
 static void run_waiting(struct fanout *f)
 {
 	struct list *node;
 
+	if (list_empty(&f->waiting) || is_closing(f->wk) || !are_ghosts_gone(f))
+		return;
 	while (f->n_running < REPUBLISH_RUNNING && (node = list_first(&f->waiting))) {
 		list_remove(node);
 		f->n_running++;
@@ -160,17 +256,47 @@ static void run_waiting(struct fanout *f)
 	}
 }
 
+static void republish_queue(struct republish *rp)
+{
+	list_append(&rp->wk->fanout->waiting, &rp->node);
+	run_waiting(rp->wk->fanout);
+}
+
 static void on_republish_retry(EV_P_ ev_timer *w, int revents)
 {
+	struct republish *rp = w->data;
+
 	(void)loop;
 	(void)revents;
-	republish_start(w->data);
+	if (rp->is_resting) {
+		rp->is_resting = false;
+		republish_queue(rp);
+	} else {
+		republish_start(rp);
+	}
+}
+
+static void republish_in(struct republish *rp, double after)
+{
+	ev_timer_set(&rp->retry, after, 0.);
+	ev_timer_start(rp->wk->loop, &rp->retry);
 }
 
 static void republish_later(struct republish *rp)
 {
-	ev_timer_set(&rp->retry, REPUBLISH_RETRY, 0.);
-	ev_timer_start(rp->wk->loop, &rp->retry);
+	republish_in(rp, REPUBLISH_RETRY);
+}
+
+/* A pooler does not tell which processes are whose: what they may still commit is looked for later, too. */
+static bool rests(struct republish *rp)
+{
+	static const double pauses[] = {0.2, 1., 4.};
+
+	if (rp->wk->settings->database_prepared || rp->n_looks >= ARRAY_LEN(pauses))
+		return false;
+	rp->is_resting = true;
+	republish_in(rp, pauses[rp->n_looks++]);
+	return true;
 }
 
 static void republish_done(struct republish *rp)
@@ -178,15 +304,18 @@ static void republish_done(struct republish *rp)
 	struct worker *wk = rp->wk;
 	struct fanout *f = wk->fanout;
 
+	f->n_running--;
 	if (rp->is_again) {
 		rp->is_again = false;
-		republish_start(rp);
+		rp->n_looks = 0;
+		republish_queue(rp);
 		return;
 	}
-	recover_announced(wk->shm, (unsigned)wk->slot, rp->conv);
-	map_del(&f->open, (uint64_t)rp->conv);
-	free(rp);
-	f->n_running--;
+	if (!rests(rp)) {
+		recover_announced(wk->shm, (unsigned)wk->slot, rp->conv);
+		map_del(&f->open, (uint64_t)rp->conv);
+		free(rp);
+	}
 	run_waiting(f);
 }
 
@@ -266,10 +395,10 @@ static void on_republish_settled(void *arg, int err)
 	}
 }
 
-/* A dead worker's transaction may be running still: only after it has ended does the log hold everything. */
+/* A transaction that was begun elsewhere may be running still: only after it does the log hold everything. */
 static void republish_start(struct republish *rp)
 {
-	if (!rp->wk->reader ||
+	if (is_closing(rp->wk) ||
 	    events_settle(dbio_reader(rp->wk), rp->conv, 0, on_republish_settled, rp, NULL) < 0)
 		republish_later(rp);
 }
@@ -281,7 +410,8 @@ void fanout_republish(struct worker *wk, int64_t conv)
 
 	recover_inherit(wk->shm, (unsigned)wk->slot, conv);
 	if (rp) {
-		rp->is_again = list_empty(&rp->node); /* one that waits will see everything */
+		rp->n_looks = 0;
+		rp->is_again = list_empty(&rp->node) && !rp->is_resting; /* else it will see everything */
 		return;
 	}
 	rp = xcalloc(1, sizeof(*rp));
@@ -291,8 +421,23 @@ void fanout_republish(struct worker *wk, int64_t conv)
 	rp->retry.data = rp;
 	map_put(&f->open, (uint64_t)conv, rp);
 	list_init(&rp->node);
-	list_append(&f->waiting, &rp->node);
-	run_waiting(f);
+	republish_queue(rp);
+}
+
+void fanout_forget(struct worker *wk)
+{
+	int32_t pids[SLOT_BACKENDS_MAX];
+	struct fanout *f = fanout_of(wk);
+	uint64_t now = clock_mono_ms();
+	unsigned n = is_closing(wk) || !fanout_is_idle(wk) ? 0 : ghosts(wk, pids);
+
+	if (n == 0)
+		f->ghosts_since_ms = 0;
+	else if (!f->ghosts_since_ms)
+		f->ghosts_since_ms = now;
+	else if (now - f->ghosts_since_ms > GHOST_MEMORY_MS)
+		for (unsigned i = 0; i < n; i++)
+			slot_backend_remove(wk->shm, (unsigned)wk->slot, pids[i]);
 }
 
 bool fanout_is_idle(const struct worker *wk)
@@ -317,6 +462,7 @@ void fanout_close(struct worker *wk)
 
 	if (!f)
 		return;
+	ev_timer_stop(wk->loop, &f->look);
 	while (map_next(&f->open, &pos, &key, &value)) {
 		struct republish *rp = value;
 

@@ -39,6 +39,12 @@ void fanout_republish(struct worker *wk, int64_t conv);
 /* True when no announcement from the log is under way. */
 bool fanout_is_idle(const struct worker *wk);
 
+/*
+ * Forgets server processes of connections that were lost a minute ago: their ids may be others' soon. Called
+ * each second.
+ */
+void fanout_forget(struct worker *wk);
+
 /* Announcements under way are given up; the inherited list has them still. */
 void fanout_close(struct worker *wk);
 

@@ -143,6 +143,7 @@ void heir_look(struct worker *wk)
 {
 	struct heir *h = heir_of(wk);
 
+	fanout_forget(wk);
 	if (!h->is_running)
 		begin(wk, h);
 	heir_run(wk);

@@ -54,7 +54,7 @@ class Postgres:
             os.chown(self.dir, user.pw_uid, user.pw_gid)
             self.owner = dict(user=user.pw_uid, group=user.pw_gid, extra_groups=[])
         self._run('initdb', '-D', self.data, '-U', 'roomd', '--auth=trust', '--encoding=UTF8',
-                  '--locale=C.UTF-8', '--no-instructions')
+                  '--locale=C.UTF-8', '--no-instructions', '--no-sync')
 
     def _run(self, program, *args):
         subprocess.run([self.bindir / program, *args], check=True, stdin=subprocess.DEVNULL,

@@ -32,7 +32,7 @@ def passes_of(point):
     if point.startswith('change.'):
         return 5  # each visitor makes three
     if point.startswith('member.'):
-        return 12  # a recovery passes these as well, once for each member that was left
+        return 30  # a recovery passes these as well, once for each member that was left
     return 200 if point == 'lock.taken' else 8
 
 

@@ -128,6 +128,31 @@ static void test_names_of_states(void **state)
 	assert_string_equal(slot_state_name(SLOT_DEAD + 1), "unknown");
 }
 
+static void test_server_processes(void **state)
+{
+	struct shm *shm = segment_opened(2);
+	int32_t pids[SLOT_BACKENDS_MAX];
+
+	(void)state;
+	assert_int_equal(slot_backends(shm, 0, pids), 0);
+	slot_backend_add(shm, 0, 0); /* none */
+	slot_backend_add(shm, 0, 100);
+	slot_backend_add(shm, 0, 200);
+	slot_backend_add(shm, 0, 100);
+	assert_int_equal(slot_backends(shm, 0, pids), 2);
+	assert_int_equal(slot_backends(shm, 1, pids), 0);
+	slot_backend_remove(shm, 0, 100);
+	slot_backend_remove(shm, 0, 300);
+	assert_int_equal(slot_backends(shm, 0, pids), 1);
+	assert_int_equal(pids[0], 200);
+	for (int32_t i = 1; i <= 2 * SLOT_BACKENDS_MAX; i++)
+		slot_backend_add(shm, 0, 1000 + i);
+	assert_int_equal(slot_backends(shm, 0, pids), SLOT_BACKENDS_MAX);
+	for (unsigned i = 0; i < SLOT_BACKENDS_MAX; i++)
+		assert_true(pids[i] > 1000 + SLOT_BACKENDS_MAX); /* the latest */
+	segment_done(&shm);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -137,6 +162,7 @@ int main(void)
 		cmocka_unit_test(test_next_process_waits_for_recovery),
 		cmocka_unit_test(test_inflight_list_changes_in_one_step),
 		cmocka_unit_test(test_names_of_states),
+		cmocka_unit_test(test_server_processes),
 	};
 
 	return cmocka_run_group_tests_name("slots", tests, NULL, NULL);

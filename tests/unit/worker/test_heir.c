@@ -207,6 +207,50 @@ static void test_commits_in_flight_are_announced(void **state)
 	assert_int_equal(asked_count(ASK_SETTLE), 0);
 }
 
+static void die_having_sent(void)
+{
+	die_committing();
+	slot_backend_add(wk->shm, DEAD, 4711);
+}
+
+/* What it had sent may lie unread in a server process's socket: no lock shows it until that has ended. */
+static void test_server_process_is_waited_for(void **state)
+{
+	int32_t pids[SLOT_BACKENDS_MAX];
+
+	(void)state;
+	live_and_die(die_having_sent);
+	heir_look(wk);
+	assert_int_equal(asked(ASK_ALIVE)->conv, 4711);
+	assert_int_equal(asked_count(ASK_SETTLE), 0);
+	for (int i = 0; i < 3; i++) {
+		db_alive(1);
+		assert_int_equal(asked_count(ASK_SETTLE), 0);
+		while (asked_count(ASK_ALIVE) == 0)
+			turn(); /* soon asked again */
+	}
+	assert_int_equal(slot_backends(wk->shm, 0, pids), 1); /* for the heir of this one */
+	db_alive(0);
+	assert_int_equal(asked_count(ASK_SETTLE), 2);
+	assert_int_equal(slot_backends(wk->shm, 0, pids), 0);
+	db_settled(0);
+	db_settled(0);
+	db_events(12, 12);
+	turns(3);
+	assert_string_equal(told_revs(&a), "12");
+}
+
+/* Ids are used again: one that stays for long is somebody else's. */
+static void test_server_process_is_not_waited_for_for_ever(void **state)
+{
+	(void)state;
+	live_and_die(die_having_sent);
+	heir_look(wk);
+	now_ms += 10000;
+	db_alive(1);
+	assert_int_equal(asked_count(ASK_SETTLE), 2);
+}
+
 static void test_nothing_was_committed(void **state)
 {
 	(void)state;
@@ -251,6 +295,8 @@ int main(void)
 		T(test_who_comes_back_never_left),
 		T(test_typing_marks_go),
 		T(test_commits_in_flight_are_announced),
+		T(test_server_process_is_waited_for),
+		T(test_server_process_is_not_waited_for_for_ever),
 		T(test_nothing_was_committed),
 		T(test_owed_wakeups_are_made_good),
 	};

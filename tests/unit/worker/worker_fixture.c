@@ -77,6 +77,9 @@ int __wrap_messages_page_native(struct db *db, int64_t conv, enum page_from from
 int __wrap_log_change_submit(struct db *db, const struct log_change *change, uint64_t deadline_ms,
 			     log_change_done_fn *done, void *arg, uint64_t *ret_token);
 
+int __wrap_backends_alive(struct db *db, const int32_t *pids, size_t n, uint64_t deadline_ms,
+			  backends_done_fn *done, void *arg);
+
 uint64_t __wrap_clock_mono_ms(void)
 {
 	return now_ms;
@@ -114,6 +117,14 @@ static struct asked *ask(enum ask what, int64_t conv, uint64_t deadline_ms, void
 	*a = (struct asked){
 		.what = what, .conv = conv, .deadline_ms = deadline_ms, .done = done, .arg = arg};
 	return a;
+}
+
+int __wrap_backends_alive(struct db *db, const int32_t *pids, size_t n, uint64_t deadline_ms,
+			  backends_done_fn *done, void *arg)
+{
+	(void)db;
+	ask(ASK_ALIVE, pids[n - 1], deadline_ms, (void *)done, arg);
+	return 0;
 }
 
 int __wrap_room_info(struct db *db, int64_t id, const struct uuid *uid, uint64_t deadline_ms,
@@ -453,6 +464,14 @@ void db_batch_stored(int64_t rev)
 	free(answers);
 }
 
+void db_alive(int64_t n)
+{
+	struct asked a = take(ASK_ALIVE);
+
+	((backends_done_fn *)a.done)(a.arg, 0, n);
+	turn();
+}
+
 void db_change(enum log_change_status status, int64_t rev)
 {
 	struct asked a = take(ASK_CHANGE);
@@ -639,6 +658,9 @@ static void answer_all(void)
 			for (size_t k = 0; k < ARRAY_LEN(unsent); k++)
 				unsent[k].status = BATCH_UNSENT;
 			db_batch(unsent);
+			break;
+		case ASK_ALIVE:
+			db_alive(0);
 			break;
 		case ASK_CHANGE:
 			db_change(CHANGE_UNSENT, 0);

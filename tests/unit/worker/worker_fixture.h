@@ -11,6 +11,7 @@
 
 #include "sql/batch.h"
 #include "sql/changes.h"
+#include "sql/db_backends.h"
 #include "sql/events.h"
 #include "sql/marks.h"
 #include "sql/resume.h"
@@ -90,7 +91,7 @@ void enter_native(struct client *cl, const char *name, int64_t user);
 
 /* ---- The database ---- */
 
-enum ask { ASK_ROOM, ASK_EVENTS, ASK_SETTLE, ASK_BATCH, ASK_CHANGE, ASK_GUEST, ASK_PAGE,
+enum ask { ASK_ROOM, ASK_EVENTS, ASK_SETTLE, ASK_ALIVE, ASK_BATCH, ASK_CHANGE, ASK_GUEST, ASK_PAGE,
 	ASK_UNREAD, /* only while stand_marks.is_held */
 	ASK_MARK,
 	ASK_SAVE, /* only while stand_saved.is_held */
@@ -125,6 +126,7 @@ void db_events(int64_t first, int64_t last); /* messages "mREV" of user 7, Dora;
 void db_events_closing(int64_t first, int64_t last); /* LAST is a conversation.close */
 void db_events_error(int err);
 void db_settled(int err);
+void db_alive(int64_t n); /* server processes of lost connections */
 void db_batch(const struct batch_answer *answers);
 void db_batch_stored(int64_t rev); /* every row, from this rev on; seq equals rev */
 void db_change(enum log_change_status status, int64_t rev); /* with nothing else worth telling */
