@@ -76,7 +76,7 @@ class Run:
         self.log_dir.mkdir(parents=True, exist_ok=True)
         with open(self.log_dir / f'violation-{number}-{found.kind}.log', 'w', encoding='utf-8') as out:
             print(f'seed {self.seed}: {found}', file=out)
-            for words in self.checker.history:
+            for words in list(self.checker.history):  # the people go on meanwhile
                 if self._belongs(words, found):
                     print(f'{words[-1]:.3f}', *words[:-1], file=out)
 
@@ -136,8 +136,11 @@ class Run:
             await self._acts()
         finally:
             self.is_over = True
-            for task in tasks + helpers:
-                task.cancel()
+            left = {*tasks, *helpers}
+            while left:  # a cancellation can be lost to something that ends in the same moment
+                for task in left:
+                    task.cancel()
+                _, left = await asyncio.wait(left, timeout=2)
             ended = await asyncio.gather(*tasks, *helpers, return_exceptions=True)
         self.faults += [why for why in ended if isinstance(why, Exception)]
 
@@ -167,6 +170,7 @@ class Run:
         self.is_calm = True
         rng = random.Random(f'rest {self.seed}')
         for person in self.people:  # departures of all kinds, whose graces must end
+            person.read_on()
             choice = rng.random()
             if choice < 0.1:
                 person.leave(REST_PATIENCE * 2)
@@ -176,9 +180,13 @@ class Run:
                 person.vanish()
         unsettled, deadline = ['not begun'], time.monotonic() + REST_PATIENCE
         since = time.monotonic()
+        told = since + REPORT_EVERY
         while unsettled and time.monotonic() < deadline:
             await asyncio.sleep(0.5)
             unsettled = await asyncio.to_thread(self._unsettled)
+            if unsettled and time.monotonic() > told:
+                told += REPORT_EVERY
+                print(f'soak: rest: not yet settled ({len(unsettled)}): {"; ".join(unsettled[:3])}', flush=True)
         took = time.monotonic() - since
         if unsettled:
             self._judge_unsettled()

@@ -147,6 +147,11 @@ class Person:
             self.slow_until = time.monotonic() + seconds
             asyncio.get_running_loop().call_later(seconds, link.resume)
 
+    def read_on(self):
+        """Slow readers come to their senses."""
+        if self.is_up and self.link.is_paused and not self.link.is_silent:
+            self.link.resume()
+
     def leave(self, seconds):
         """Says good-bye and is away for so long."""
         if self.is_up:
