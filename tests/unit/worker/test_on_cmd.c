@@ -254,6 +254,117 @@ static void test_pings(void **state)
 	assert_string_equal(told(&r), "{\"type\":\"pong\"}");
 }
 
+/* ---- Changes and marks ---- */
+
+static void test_a_change_is_answered_after_the_commit(void **state)
+{
+	(void)state;
+	say(&n, "{\"op\":\"edit\",\"id\":3,\"c\":42,\"rev\":4,\"content\":\"new\"}");
+	assert_int_equal(asked(ASK_CHANGE)->change.actor, 8);
+	assert_int_equal(asked(ASK_CHANGE)->change.target_rev, 4);
+	assert_string_equal(told(&n), "");
+	db_change(CHANGE_STORED, 11);
+	turns(2);
+	assert_contains(str_of(told_until(&n, "\"op\":\"ok\"")),
+			"{\"op\":\"ok\",\"re\":3,\"c\":42,\"rev\":11,\"id\":\"180388626436\"");
+}
+
+static void test_a_change_that_is_refused(void **state)
+{
+	static const struct {
+		enum log_change_status status;
+		const char *code;
+	} rows[] = {
+		{CHANGE_NO_CONV, "no_such_room"}, {CHANGE_NO_TARGET, "not_found"},
+		{CHANGE_DENIED, "forbidden"},	  {CHANGE_CONFLICT, "conflict"},
+		{CHANGE_FAILED, "invalid"},
+	};
+	char text[64];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		say(&n, "{\"op\":\"delete\",\"id\":3,\"c\":42,\"rev\":4}");
+		db_change(rows[i].status, 0);
+		turns(2);
+		snprintf(text, sizeof(text), "{\"op\":\"err\",\"re\":3,\"code\":\"%s\"", rows[i].code);
+		assert_contains(str_of(told(&n)), text);
+		assert_int_equal(client_conn(&n)->state, CONN_WS);
+	}
+}
+
+/* Section 6: state, no rev; the newest value wins. */
+static void test_a_mark_is_told_to_everybody(void **state)
+{
+	(void)state;
+	say(&n, "{\"op\":\"read\",\"id\":3,\"c\":42,\"seq\":9}");
+	assert_int_equal(asked(ASK_MARK)->user, 8);
+	assert_int_equal(asked(ASK_MARK)->after, 9);
+	assert_int_equal(asked(ASK_MARK)->limit, MARK_READ);
+	db_mark(0, 9, 1, true);
+	turns(2);
+	assert_string_equal(told_until(&n, "\"op\":\"ok\""),
+			    "{\"op\":\"ok\",\"re\":3,\"c\":42,\"seq\":9,\"unread\":1}");
+	assert_string_equal(told_until(&n, "\"t\":\"read\""),
+			    "{\"op\":\"eph\",\"c\":42,\"t\":\"read\",\"d\":{\"user\":8,\"seq\":9}}");
+	say(&n, "{\"op\":\"delivered\",\"c\":42,\"seq\":5}"); /* without an id: no answer */
+	assert_int_equal(asked(ASK_MARK)->limit, MARK_DELIVERED);
+	db_mark(0, 9, 1, false);
+	turns(2);
+	assert_string_equal(told(&n), "");
+}
+
+static void test_marks_that_fail(void **state)
+{
+	(void)state;
+	say(&n, "{\"op\":\"read\",\"id\":7,\"c\":42,\"seq\":9}");
+	db_mark(-ERR_UNAVAILABLE, 0, 0, false);
+	assert_contains(str_of(told(&n)), "\"re\":7,\"code\":\"unavailable\"");
+	say(&n, "{\"op\":\"read\",\"id\":7,\"c\":42,\"seq\":9}");
+	db_mark(-ERR_NOENT, 0, 0, false);
+	assert_contains(str_of(told(&n)), "\"re\":7,\"code\":\"no_such_room\"");
+}
+
+/* What was read is said up to the seq of "live", and events do not wait for it. */
+static void test_live_waits_for_the_counter(void **state)
+{
+	struct client other;
+
+	(void)state;
+	enter_native(&other, "Olga", 9);
+	told_all(&other);
+	stand_marks.is_held = true;
+	stand_marks.unread = 3;
+	stand_marks.seq = 10;
+	say(&other, "{\"op\":\"sub\",\"id\":2,\"c\":42}");
+	turns(3);
+	publish(11);
+	turns(2);
+	told_until(&other, "\"rev\":11");
+	db_unread(0);
+	assert_contains(str_of(told_until(&other, "\"op\":\"live\"")),
+			"{\"op\":\"live\",\"re\":2,\"c\":42,\"rev\":11,\"seq\":11,\"unread\":4");
+	client_close(&other);
+}
+
+static void test_marks_of_others_come_before_live(void **state)
+{
+	const struct mark_row rows[] = {{.user = 5, .read_seq = 4, .delivered_seq = 6}};
+	struct client other;
+
+	(void)state;
+	enter_native(&other, "Olga", 9);
+	told_all(&other);
+	stand_marks.rows = rows;
+	stand_marks.n = 1;
+	say(&other, "{\"op\":\"sub\",\"id\":2,\"c\":42,\"rev\":10}");
+	turns(3);
+	assert_int_equal(stand_marks.after, 10);
+	told_until(&other, "\"t\":\"delivered\",\"d\":{\"user\":5,\"seq\":6}");
+	told_until(&other, "\"t\":\"read\",\"d\":{\"user\":5,\"seq\":4}");
+	told_until(&other, "\"op\":\"live\"");
+	client_close(&other);
+}
+
 /* Section 5: 50, up to 200. */
 static void test_history(void **state)
 {
@@ -295,6 +406,12 @@ int main(void)
 		T(test_unsub),
 		T(test_subscriptions_max),
 		T(test_pings),
+		T(test_a_change_is_answered_after_the_commit),
+		T(test_a_change_that_is_refused),
+		T(test_a_mark_is_told_to_everybody),
+		T(test_marks_that_fail),
+		T(test_live_waits_for_the_counter),
+		T(test_marks_of_others_come_before_live),
 		T(test_history),
 	};
 

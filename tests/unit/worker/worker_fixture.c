@@ -218,6 +218,7 @@ int __wrap_unread_get(struct db *db, int64_t conv, int64_t user, uint64_t deadli
 		      unread_done_fn *done, void *arg, uint64_t *ret_token)
 {
 	const struct unread u = {.unread = stand_marks.unread,
+				 .seq = stand_marks.seq,
 				 .is_known = stand_marks.unread >= 0};
 
 	(void)db;
@@ -515,7 +516,8 @@ void db_guest_error(int err)
 void db_unread(int err)
 {
 	struct asked a = take(ASK_UNREAD);
-	const struct unread u = {.unread = stand_marks.unread, .is_known = true};
+	const struct unread u = {
+		.unread = stand_marks.unread, .seq = stand_marks.seq, .is_known = true};
 
 	((unread_done_fn *)a.done)(a.arg, err, err ? NULL : &u);
 	turn();

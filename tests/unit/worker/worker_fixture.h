@@ -142,6 +142,7 @@ void db_resume(int err, size_t n, const int64_t *convs, const int64_t *revs);
 extern struct stand_marks {
 	bool is_held;
 	int64_t unread; /* of everybody; -1: no marks */
+	int64_t seq;	/* up to which message */
 	int64_t after;	/* the rev that the last page was asked for */
 	int n;
 	const struct mark_row *rows;
