@@ -18,8 +18,8 @@
 struct sockets; /* opaque */
 
 /*
- * Opens for every address of LIST, the value of SETTING (server.listen), and every slot a non-blocking SO_REUSEPORT socket, closed
- * on exec. With port 0 the system chooses one port for all slots. On failure *RET_WHY says which
+ * Opens for every address of LIST, the value of SETTING (server.listen), and every slot a non-blocking
+ * SO_REUSEPORT socket, closed on exec. With port 0 the system chooses one port for all slots. On failure *RET_WHY says which
  * address and why. Returns 0, -ERR_INVAL (address) or -ERR_IO.
  */
 int sockets_open(const char *setting, const char *list, unsigned n_slots, int backlog,

@@ -3,7 +3,8 @@
 
 Seen red: with readiness_of answering 0 always, the tests of readiness fail; with listen_give_up giving the
 operations sockets up too, the test of the drain does; with the client's table answering rows of both listeners, the
-one that keeps them apart does; with one socket per worker, the one with a worker that stands still.
+one that keeps them apart does; with the listener open in the first worker only, the one with a worker that stands
+still.
 """
 import asyncio
 import json

@@ -3,7 +3,7 @@
 
 Seen red: with the position of one conversation only in the id, the tests that resume several fail; with ids left
 out, all that resume; with chan_join called without a position, those of the places read before the stream begins;
-with WAIT_PING not renewed, the comment; with conn.c not counting what a stream has queued, the slow reader.
+with WAIT_PING not renewed, the comment; with deliver.c not asking whether a stream has room, the slow reader.
 """
 import asyncio
 import itertools

@@ -372,7 +372,7 @@ static void answer_room(int err, const struct room *room)
 
 void db_room(int64_t rev, int64_t seq)
 {
-	answer_room(0, &(struct room){.rev = rev, .seq = seq});
+	answer_room(0, &(struct room){.id = ROOM, .kind = STR("room"), .rev = rev, .seq = seq});
 }
 
 void db_room_closed(void)

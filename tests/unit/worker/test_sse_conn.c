@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tests of worker/sse_conn.c and worker/rest_events.c: what stands in a stream, byte by byte.
+ */
+#include "worker_fixture.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proto/cursor.h"
+#include "worker/sse_conn.h"
+
+static int fd;
+static struct buf got;
+
+static int setup(void **state)
+{
+	int pair[2];
+
+	stand_setup(state);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	fd = pair[0];
+	assert_non_null(conn_open(wk, pair[1]));
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	close(fd);
+	buf_done(&got);
+	return stand_teardown(state);
+}
+
+/* Everything that came since the last call. */
+static struct str come(void)
+{
+	ssize_t n;
+
+	turns(3);
+	buf_clear(&got);
+	while ((n = read(fd, buf_reserve(&got, 65536), 65536)) > 0)
+		buf_commit(&got, (size_t)n);
+	return buf_str(&got);
+}
+
+static struct str ask(const char *target, const char *fields)
+{
+	struct buf b = BUF_INIT;
+
+	buf_printf(&b, "GET %s HTTP/1.1\r\nHost: a\r\n%s\r\n", target, fields);
+	assert_int_equal(write(fd, b.p, b.len), b.len);
+	buf_done(&b);
+	return come();
+}
+
+/* The stream's id when everything up to REV of ROOM has been read; static. */
+static const char *id_of(int64_t rev)
+{
+	static struct buf b;
+	const struct cursor cursor = {.pos = &(struct cursor_pos){ROOM, rev}, .n = 1};
+
+	buf_clear(&b);
+	cursor_encode(&b, &cursor);
+	buf_add_char(&b, '\0');
+	return (char *)b.p;
+}
+
+static const char *id_line(int64_t rev)
+{
+	static char line[256];
+
+	snprintf(line, sizeof(line), "id: %s\n", id_of(rev));
+	return line;
+}
+
+/* A stream of ROOM, whose log ends at HEAD, that is live; what came is in GOT. */
+static void open_stream(const char *fields, int64_t head)
+{
+	struct str s = ask("/api/v1/events?c=42", fields);
+
+	assert_int_equal(s.len, 0);
+	db_room(head, head); /* may it be read, and where does it end */
+	turns(2);
+	if (asked_count(ASK_ROOM)) /* the channel's own look */
+		db_room(head, head);
+}
+
+static void test_from_now(void **state)
+{
+	struct str s;
+
+	(void)state;
+	open_stream("", 5);
+	s = come();
+	assert_contains(s, "HTTP/1.1 200 OK\r\n");
+	assert_contains(s, "Content-Type: text/event-stream\r\n");
+	assert_contains(s, "Cache-Control: no-store\r\n");
+	assert_contains(s, "X-Accel-Buffering: no\r\n");
+	assert_contains(s, "Connection: close\r\n");
+	assert_contains(s, "retry: ");
+	assert_contains(s, id_line(5));
+	assert_contains(s, "event: live\n");
+	assert_lacks(s, "message.new");
+	assert_int_equal(counted(M_CONNECTIONS_SSE), 1);
+	assert_int_equal(counted(M_CONNECTIONS_HTTP), 0);
+	publish(6);
+	s = come();
+	assert_contains(s, "event: message.new\n");
+	assert_contains(s, id_line(6));
+	assert_contains(s, "\"content\":\"m6\"");
+	close(fd);
+	fd = -1;
+	turns(3);
+	assert_int_equal(counted(M_CONNECTIONS_SSE), 0);
+}
+
+/* More than the log has: it is a shorter one now. */
+static void test_ahead_of_the_log(void **state)
+{
+	char fields[300];
+	struct str s;
+
+	(void)state;
+	snprintf(fields, sizeof(fields), "Last-Event-ID: %s\r\n", id_of(9));
+	open_stream(fields, 5);
+	s = come();
+	assert_contains(s, "event: gap\n");
+	assert_contains(s, "\"first\":6");
+	assert_contains(s, id_line(5));
+	assert_contains(s, "event: live\n");
+}
+
+static void test_silence(void **state)
+{
+	(void)state;
+	open_stream("", 5);
+	come();
+	for (int i = 0; i < 3; i++) {
+		now_ms += (uint64_t)wk->settings->websocket_ping_interval + 1;
+		conn_check_waits(wk);
+		assert_true(come().len > 0);
+		assert_int_equal(got.p[0], ':');
+		assert_lacks(buf_str(&got), "data");
+	}
+}
+
+static void test_refusals(void **state)
+{
+	(void)state;
+	assert_contains(ask("/api/v1/events", ""), "HTTP/1.1 422 ");
+	assert_contains(ask("/api/v1/events?c=x", ""), "HTTP/1.1 422 ");
+	assert_contains(ask("/api/v1/events?c=42", "Last-Event-ID: nonsense\r\n"), "HTTP/1.1 422 ");
+	ask("/api/v1/events?c=42", "");
+	db_room_error(-ERR_NOENT);
+	assert_contains(come(), "HTTP/1.1 404 ");
+	ask("/api/v1/events?c=42", "");
+	db_room_closed();
+	assert_contains(come(), "HTTP/1.1 404 ");
+	ask("/api/v1/events?c=42", "");
+	db_room_error(-ERR_UNAVAILABLE);
+	assert_contains(come(), "HTTP/1.1 503 ");
+}
+
+/* An EventSource gives up at anything but a stream. */
+static void test_come_again(void **state)
+{
+	char fields[300];
+	struct str s;
+
+	(void)state;
+	snprintf(fields, sizeof(fields), "Last-Event-ID: %s\r\n", id_of(5));
+	ask("/api/v1/events?c=42", fields);
+	db_room_error(-ERR_UNAVAILABLE);
+	s = come();
+	assert_contains(s, "HTTP/1.1 200 ");
+	assert_contains(s, "\r\n\r\nretry: ");
+	assert_lacks(s, "data:");
+}
+
+static void test_goaway(void **state)
+{
+	struct str s;
+
+	(void)state;
+	open_stream("", 5);
+	come();
+	worker_drain(wk);
+	s = come();
+	assert_contains(s, "retry: ");
+	assert_contains(s, "event: goaway\n");
+	assert_contains(s, id_line(5));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_from_now, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ahead_of_the_log, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_silence, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_come_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_goaway, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
