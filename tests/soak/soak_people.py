@@ -8,7 +8,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 
 import aiohttp
 
@@ -210,15 +210,14 @@ class RoomPerson(Person):
         self.head, self.has_replay = 0, False  # of the room when the connection was confirmed; anything up to it came
         self.waits_since = None
         self.entered = None
-        self.repeats = set()
-        self.either = None
+        self.answers = Counter()  # key -> copies that may come beside the room's own
 
     async def connect(self):
         self.entered = asyncio.get_running_loop().create_future()
         self.is_settling = self.track.position is not None
         self.restart = self.track.position if self.is_settling else None
         self.head, self.has_replay = 0, False
-        self.repeats.clear()
+        self.answers.clear()
         self.waits_since = None
         self.link = await Link.open(self.run.port, f'/ws/chat/{self.room}', self._on_frame,
                                     receive_buffer=self.run.receive_buffer(self.rng))
@@ -270,11 +269,13 @@ class RoomPerson(Person):
         event = Event(MESSAGE, rev, seq, key, None, frame['username'])
         mine = frame['username'] == self.name and key
         say = self.pending.get(key) if mine else None
-        # the answer to a key that was sent again is a copy for the sender alone, at any place
-        is_answer = mine and (key in self.repeats or say is not None and say.attempts > 1)
+        # the answer to a key that was sent again is one more copy, for the sender alone, at any place
         if say:
             self.waits_since = time.monotonic() if len(self.pending) > 1 else None
             self.said(say, rev, seq, False)
+            if say.attempts > 1:
+                self.answers[key] = 2
+        is_answer = mine and self.answers[key] > 0
         is_early = self.is_settling and not self.has_replay and rev > self.head > self.track.position
         if self.restart is not None and self.restart < rev <= self.track.position and not is_answer:
             self.track.go_back(self.restart)  # what came so far came before the resume was understood
@@ -284,16 +285,11 @@ class RoomPerson(Person):
         self.has_replay = self.has_replay or rev <= self.head
         if is_early or is_answer and rev != self.track.position + 1:
             self.note('beside', self.link.serial, rev)
-            self.repeats.discard(key)
             if is_answer:
+                self.answers[key] -= 1
                 self.track.excused.add(rev)
             self.checker.receive(self.name, self.room, event, frame['content'])
-        elif rev == self.track.position and rev == self.either:
-            self.either = None
         else:
-            if is_answer:  # or the room's own copy: then the answer may still come; else the room's comes next
-                self.either = rev
-                self.repeats.add(key)
             self.track.event(event, frame['content'])
 
     def _on_error(self, frame):
@@ -324,10 +320,10 @@ class RoomPerson(Person):
         elif dice < 0.9:
             self._send({'type': 'typing', 'is_typing': dice < 0.8})
         elif dice < 0.95:
-            if self.mine and len(self.repeats) < 3:
+            if self.mine:
                 key = self.rng.choice(self.mine)[2]
-                if key not in self.repeats:
-                    self.repeats.add(key)
+                if not self.answers[key]:
+                    self.answers[key] = 1
                     self.run.stats['repeats'] += 1
                     self._send({'type': 'message', 'content': text_of(key, 0), 'client_id': key})
         elif dice < 0.97:
