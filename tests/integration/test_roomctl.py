@@ -531,6 +531,39 @@ def test_migrate_and_its_check(postgres):
     postgres.drop_database(database)
 
 
+async def test_c5_verify_recounts_unread_and_the_log(daemon, rows):
+    async with Http(daemon) as http:
+        room = (await http.new_room())['id']
+    alice = await NativeSocket.hello(daemon, 'Alice verifies')
+    await alice.sub(room)
+    for number in range(3):
+        await alice.say(room, f'text {number}')
+    await alice.close()
+    for what in ('unread', 'log', 'all', ''):
+        said = await ask_async(daemon, 'verify', *what.split())
+        names = ['log', 'unread'] if what in ('all', '') else [what]
+        assert said == ''.join(f'{name}: 0 differences\n' for name in names)
+    assert await asyncio.to_thread(ask_json, daemon, 'verify') == {'ok': True, 'differences': []}
+    rows('delete from events where conversation_id = %s and rev = 2 returning rev', room)
+    try:
+        done = await asyncio.to_thread(roomctl, '-c', daemon.conf, 'verify', 'log')
+        assert done.returncode == 1
+        assert f'log: conversation {room} rev 3' in done.stdout, done
+        assert not done.stdout.endswith('log: 0 differences\n')
+        found = json.loads((await asyncio.to_thread(roomctl, '-c', daemon.conf, '--json', 'verify')).stdout)
+        assert not found['ok'] and {one['conversation'] for one in found['differences']} == {room}
+    finally:
+        rows('delete from events where conversation_id = %s returning rev', room)
+        rows('update conversations set base_rev = 3, base_seq = 3 where id = %s returning id', room)
+
+
+def test_verify_refuses_other_words_and_says_when_there_is_no_database(daemon, tmp_path):
+    assert roomctl('-c', daemon.conf, 'verify', 'everything').returncode == EX_USAGE
+    done = roomctl('-c', daemon.conf, '-o', f'database.url=host={tmp_path} dbname=x password=hush', 'verify')
+    assert done.returncode == EX_UNAVAILABLE
+    assert 'connect' in done.stderr and 'hush' not in done.stderr
+
+
 def test_check_does_what_roomd_t_does(daemon, tmp_path):
     assert ask(daemon, 'check') == run_roomd('-t', '-c', daemon.conf).stdout == 'configuration ok\n'
     bad = tmp_path / 'bad.conf'
