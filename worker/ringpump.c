@@ -11,6 +11,7 @@
 #include "proto/event.h"
 #include "shm/ring.h"
 #include "worker/chan.h"
+#include "worker/presence.h"
 #include "worker/resume.h"
 
 #define RING_BUDGET 4096 /* records in one turn: sockets want their share of it */
@@ -29,6 +30,7 @@ static void on_lapped(struct worker *wk)
 	if (log_rate_pass(&wk->ringpump->rate, 10000, &held))
 		log_warn("the ring was overtaken: reading from the database", LF_INT("suppressed", held));
 	chan_refill_all(wk);
+	presence_resync(wk); /* no log has what was missed of these */
 }
 
 /* One record; 0, -ERR_AGAIN at the end, -ERR_LAPPED. */
