@@ -53,8 +53,7 @@ async def test_kill_9_of_all_workers_at_once(start_daemon):
 async def test_kill_9_at_random_for_twenty_seconds(start_daemon):
     """Any worker at any moment, every 20 to 600 ms; every promise holds afterwards. The long form is the soak.
 
-    Seen red: with heir_look doing nothing, sockets of other workers miss what the dead had committed, where
-    nothing follows it; with persist.c sending batches under new keys, texts are stored twice."""
+    Seen red: with item_row giving a new key to every attempt, texts are stored twice."""
     one = start_daemon(workers=4, settings=dict(FAST, **{'server.respawn_delay_max': '50ms'}))
     seed = random.randrange(1 << 32)
     print(f'seed {seed}')
@@ -97,7 +96,7 @@ async def test_kill_9_at_random_for_twenty_seconds(start_daemon):
 async def test_s3_43_everything_but_the_database_dies_and_clients_resume_by_rev(start_daemon):
     """The ring and all queues are gone; what a client missed is read from PostgreSQL.
 
-    Seen red: with catch_up answering from the ring alone, the missed revisions do not come."""
+    Seen red: with from_database (chan_replay.c) reading from the head on, the missed revisions do not come."""
     one = start_daemon(settings=FAST)
     async with Http(one) as http:
         room = (await http.new_room())['id']

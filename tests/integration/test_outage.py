@@ -143,7 +143,7 @@ async def check_all(server, room, senders, others=()):
 async def test_c20_s0_50_sends_are_refused_in_time_and_stored_once_when_repeated(server, way, start_beside):
     """Seen red: with persist_expire doing nothing, sends hang; with classes 53 and 57 taken for the rows'
     fault (is_rows_fault), the full disk answers "invalid"; with uuid_v7() in place of the sender's key,
-    repeated sends are stored twice; with the readers' deadline left out, REST hangs while frozen."""
+    repeated sends are stored twice."""
     one = start_beside(server)
     one.expected_errors.append('database|connect')
     room = await new_room(one)
@@ -213,8 +213,8 @@ async def test_c20_s0_50_sends_are_refused_in_time_and_stored_once_when_repeated
 
 
 async def test_c20_typing_presence_and_known_rooms_go_on(server, way, start_beside):
-    """Seen red: with chan_load in place of go_on for an open channel, joining waits for the database; with
-    readers that have no deadline, joining an unknown room hangs while frozen."""
+    """Seen red: with chan_refuse_all closing the socket, it does not stay; with cut_late cutting nothing,
+    joining an unknown room hangs while the server is frozen."""
     one = start_beside(server)
     one.expected_errors.append('database|connect')
     room, unknown = await new_room(one), await new_room(one)
@@ -281,8 +281,7 @@ async def test_s0_47_a_restart_is_no_more_than_a_delay(plain_server, start_besid
 async def test_s2_27_a_crash_at_any_statement_leaves_none_or_all(plain_server, start_beside):
     """Backends are terminated at random moments under load; then the tables are judged by themselves.
 
-    Seen red: with persist_batch committing after each message (in a procedure), seq and rev had holes;
-    with SENDS_MAX 0 nothing in flight is sent again and roomd_batch_retries_total stands still."""
+    Seen red: with SENDS_MAX 0 nothing in flight is sent again, and the talkers do not come to an end."""
     one = start_beside(plain_server, settings=dict(FAST, **{'persist.wait_max': '20s'}))
     one.expected_errors.append('database|connect')
     chance = random.Random(11)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """C21: the daemon through PgBouncer in transaction mode, with database.prepared = off.
 
-Seen red: with database.prepared = on, named statements meet backends that do not know them and nothing
-is stored in time; with a setting made per session (job_send_setup without its condition) it outlives the
-transaction and reaches other clients of the pool.
+Seen red: with database.prepared taken for on and is_name_trouble answering false, named statements meet
+backends that do not know them; with job_send_setup without its condition, the setting of a session outlives
+the transaction and reaches other clients of the pool.
 """
 import asyncio
 import os
@@ -121,7 +121,7 @@ def test_the_pool_is_shared_by_transactions(pooler):
     assert len(pids) == 1
 
 
-async def test_c21_the_basic_flows_through_a_pooler(behind, server):
+async def test_c21_the_basic_flows_through_a_pooler(behind, server, pooler):
     one = behind(workers=4)
     async with Http(one) as http:
         room = (await http.new_room())['id']
@@ -141,7 +141,7 @@ async def test_c21_the_basic_flows_through_a_pooler(behind, server):
         assert status == 201 and message['rev'] == 3
         assert [one['content'] for one in await http.history(room)] == ['from the page', 'native', 'by REST']
         page_of = await alice.ask('history', c=room)
-        assert len(page_of['messages']) == 3
+        assert len(page_of['messages']['messages']) == 3
         assert (await http.ask('DELETE', f'/api/chat/rooms/{room}'))[0] == 200
         assert (await page.closed())[0] == 4404
         await alice.expect(op='ev', t='conversation.close')
@@ -149,6 +149,8 @@ async def test_c21_the_basic_flows_through_a_pooler(behind, server):
     with server.connect('chat') as link:  # nothing was left behind in the pool's sessions
         assert link.execute("select count(*) from pg_stat_activity where backend_type = 'client backend' "
                             "and pid <> pg_backend_pid()").fetchone()[0] <= POOL
+    with psycopg.connect(pooler.url('chat')) as link:
+        assert link.execute('show client_connection_check_interval').fetchone()[0] == '0'
 
 
 async def test_c21_load_crashes_and_a_restart_of_the_pooler(behind, pooler):
