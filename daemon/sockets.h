@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The listening sockets: one per address and worker slot, kept by the master, or taken from systemd.
- * Accepting is the workers' business.
+ * The listening sockets: one per address and worker slot, kept by the master, or taken from
+ * systemd. Accepting is the workers' business.
  */
 #ifndef DAEMON_SOCKETS_H
 #define DAEMON_SOCKETS_H
@@ -18,17 +18,19 @@
 struct sockets; /* opaque */
 
 /*
- * Opens for every address of LIST, the value of SETTING (server.listen), and every slot a non-blocking
- * SO_REUSEPORT socket, closed on exec. With port 0 the system chooses one port for all slots. On failure *RET_WHY says which
- * address and why. Returns 0, -ERR_INVAL (address) or -ERR_IO.
+ * Opens for every address of LIST, the value of SETTING (server.listen), and every slot a
+ * non-blocking SO_REUSEPORT socket, closed on exec. With port 0 the system chooses one port for
+ * all slots. On failure *RET_WHY says which address and why. Returns 0, -ERR_INVAL (address) or
+ * -ERR_IO.
  */
 int sockets_open(const char *setting, const char *list, unsigned n_slots, int backlog,
 		 struct sockets **ret, struct buf *ret_why) MUST_CHECK;
 
 /*
- * Takes the N listening sockets FDS instead. An address with at least one socket per slot is dealt out, one
- * to a slot; the sockets of any other address are shared by all slots. Takes over the descriptors also
- * on failure. Returns 0 or -ERR_INVAL (no listening stream socket, more than SOCKETS_MAX).
+ * Takes the N listening sockets FDS instead. An address with at least one socket per slot is
+ * dealt out, one to a slot; the sockets of any other address are shared by all slots. Takes over
+ * the descriptors also on failure. Returns 0 or -ERR_INVAL (no listening stream socket, more than
+ * SOCKETS_MAX).
  */
 int sockets_adopt(const int *fds, int n, unsigned n_slots, struct sockets **ret,
 		  struct buf *ret_why) MUST_CHECK;
@@ -55,7 +57,10 @@ void sockets_shut(struct sockets *s);
 /* Appends the addresses as "127.0.0.1:8080 [::1]:8080", with the ports in force. */
 void sockets_print(const struct sockets *s, struct buf *ret);
 
-/* Checks that every address of LIST has a form that sockets_open accepts. Returns 0 or -ERR_INVAL. */
+/*
+ * Checks that every address of LIST has a form that sockets_open accepts. Returns 0 or
+ * -ERR_INVAL.
+ */
 int sockets_check(const char *setting, const char *list, struct buf *ret_why) MUST_CHECK;
 
 #endif

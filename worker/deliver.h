@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From event to bytes on sockets: encode once per dialect, join what a turn brings, one send per receiver.
+ * From event to bytes on sockets: encode once per dialect, join what a turn brings, one send per
+ * receiver.
  */
 #ifndef WORKER_DELIVER_H
 #define WORKER_DELIVER_H
@@ -9,12 +10,15 @@
 #include "proto/event.h"
 #include "worker/chan.h"
 
-/* Adds an event's frame for all receivers of the channel. Ephemeral ones do not move the channel's rev. */
+/*
+ * Adds an event's frame for all receivers of the channel. Ephemeral ones do not move the
+ * channel's rev.
+ */
 void deliver_event(struct chan *ch, const struct event *ev);
 
 /*
- * Appends the event's WebSocket frame in one dialect (not DIALECT_SSE); false (nothing added) when the dialect
- * does not show it.
+ * Appends the event's WebSocket frame in one dialect (not DIALECT_SSE); false (nothing added)
+ * when the dialect does not show it.
  */
 bool deliver_encode(struct buf *b, enum dialect dialect, const struct event *ev);
 
@@ -22,15 +26,16 @@ bool deliver_encode(struct buf *b, enum dialect dialect, const struct event *ev)
 void deliver_single(struct sub *sub, const struct event *ev);
 
 /*
- * A place to append one more frame of state for the receivers of a dialect, or NULL when there are none.
- * DIALECT_NATIVE stands for every notation of the native frames.
+ * A place to append one more frame of state for the receivers of a dialect, or NULL when there
+ * are none. DIALECT_NATIVE stands for every notation of the native frames.
  */
 struct buf *deliver_begin(struct chan *ch, enum dialect dialect, size_t *ret_begin);
 void deliver_end(struct chan *ch, enum dialect dialect, size_t begin);
 
 /*
- * Whether LEN bytes more may be queued for the socket of a live subscription. If not, it falls behind when they are
- * LASTING (have a rev), and goes without them until it has drained when they are not.
+ * Whether LEN bytes more may be queued for the socket of a live subscription. If not, it falls
+ * behind when they are LASTING (have a rev), and goes without them until it has drained when they
+ * are not.
  */
 bool deliver_has_room(struct sub *sub, size_t len, bool is_lasting);
 
@@ -46,8 +51,8 @@ void deliver_marks_note(struct chan *ch, const struct event *ev);
 void deliver_marks_clear(struct chan *ch);
 
 /*
- * Sends a connection's replies, and with them what one of its channels would send it this turn. False: there is
- * nothing to join, and nothing was done.
+ * Sends a connection's replies, and with them what one of its channels would send it this turn.
+ * False: there is nothing to join, and nothing was done.
  */
 bool deliver_join(struct conn *c);
 

@@ -3,8 +3,9 @@
  * The table of the operations, and what all of them share: who asks, where answers go.
  * Each operation is in on_*.c; decoding and encoding is proto/'s.
  */
-#include "worker/on_priv.h"
+#include "worker/on_cmd.h"
 
+#include "worker/on_priv.h"
 #include "worker/resume.h"
 
 struct pending *pending_new(const struct conn *c, const struct cmd *cmd, int64_t conv)

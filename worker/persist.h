@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Gathers sends into batches, commits them, then acknowledges and announces. The only way of a message into the
- * log.
+ * Gathers sends into batches, commits them, then acknowledges and announces. The only way of a
+ * message into the log.
  */
 #ifndef WORKER_PERSIST_H
 #define WORKER_PERSIST_H
@@ -16,8 +16,8 @@ struct log_change; /* sql/changes.h */
 struct log_change_answer;
 
 /*
- * What became of a send or a change; EVENT is complete when error is E_NONE. Its rev is 0 when a change was
- * in force already: then nothing was announced. Borrowed during the call.
+ * What became of a send or a change; EVENT is complete when error is E_NONE. Its rev is 0 when a
+ * change was in force already: then nothing was announced. Borrowed during the call.
  */
 struct persist_result {
 	enum proto_error error;
@@ -34,19 +34,19 @@ void persist_open(struct worker *wk);
 void persist_close(struct worker *wk);
 
 /*
- * Queues a message: EVENT has conv, actor, actor_name, content, client_msg_id (zero: given here), client_id,
- * reply_to_rev; all copied. DONE is called exactly once, after the commit or when it is certain that it will
- * not be answered in time; never from inside this call. Returns 0, or -ERR_FULL when persist.queue_max is
- * reached.
+ * Queues a message: EVENT has conv, actor, actor_name, content, client_msg_id (zero: given here),
+ * client_id, reply_to_rev; all copied. DONE is called exactly once, after the commit or when it
+ * is certain that it will not be answered in time; never from inside this call. Returns 0, or
+ * -ERR_FULL when persist.queue_max is reached.
  */
 int persist_send(struct worker *wk, const struct event *event, persist_done_fn *done, void *arg) MUST_CHECK;
 
 /*
- * Queues a change of the log that is no message: an edit, a reaction, a closing. Keeps the promises of
- * persist_send: CHANGE and ACTOR_NAME are copied, DONE comes exactly once and never from inside this call; its
- * row is announced to the conversation after the commit and before DONE, also when this process dies between
- * the two. What one actor sends and changes in one conversation is stored in the order of these calls. Returns
- * 0, or -ERR_FULL.
+ * Queues a change of the log that is no message: an edit, a reaction, a closing. Keeps the
+ * promises of persist_send: CHANGE and ACTOR_NAME are copied, DONE comes exactly once and never
+ * from inside this call; its row is announced to the conversation after the commit and before
+ * DONE, also when this process dies between the two. What one actor sends and changes in one
+ * conversation is stored in the order of these calls. Returns 0, or -ERR_FULL.
  */
 int persist_change(struct worker *wk, const struct log_change *change, struct str actor_name,
 		   persist_done_fn *done, void *arg) MUST_CHECK;

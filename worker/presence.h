@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who is online on this node: connections enter and leave, changes are told in batches to whom the scope allows.
- * The truth is the membership of MEMBER_NODE in shm/; who is in which room is roster.c's.
+ * Who is online on this node: connections enter and leave, changes are told in batches to whom
+ * the scope allows. The truth is the membership of MEMBER_NODE in shm/; who is in which room is
+ * roster.c's.
  */
 #ifndef WORKER_PRESENCE_H
 #define WORKER_PRESENCE_H
@@ -12,12 +13,15 @@
 #include "worker/worker.h"
 
 /*
- * A connection whose user is known (c->user, c->name) counts for its presence from now on. Does nothing for
- * user 0. Call once, after the welcome is queued.
+ * A connection whose user is known (c->user, c->name) counts for its presence from now on. Does
+ * nothing for user 0. Call once, after the welcome is queued.
  */
 void presence_enter(struct conn *c);
 
-/* The connection counts no more; END decides for how long its user stays. May be called again, or without enter. */
+/*
+ * The connection counts no more; END decides for how long its user stays. May be called again, or
+ * without enter.
+ */
 void presence_leave(struct conn *c, enum conn_end end);
 
 /* How long a user stays after the last connection ended like this, in milliseconds. */
@@ -33,7 +37,8 @@ void presence_run(struct worker *wk);
 void presence_look(struct worker *wk);
 
 /*
- * Events may have been missed: what was told is compared with the truth, and rooms are told their lists again.
+ * Events may have been missed: what was told is compared with the truth, and rooms are told their
+ * lists again.
  */
 void presence_resync(struct worker *wk);
 
@@ -46,7 +51,10 @@ bool presence_is_told(const struct worker *wk);
 /* The scope in force: "all", "shared" or "off"; static. */
 struct str presence_scope(const struct worker *wk);
 
-/* Asks all workers to compare (presence_resync): after a death, whose last announcements may be missing. */
+/*
+ * Asks all workers to compare (presence_resync): after a death, whose last announcements may be
+ * missing.
+ */
 void presence_ask_resync(struct worker *wk);
 
 void presence_open(struct worker *wk);

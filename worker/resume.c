@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sessions in memory, and their way into the database and back.
- * A position that is kept is one the client is known to have reached: what it said itself, or where its
- * subscription began. So a resume may repeat, and never leaves out.
+ * A position that is kept is one the client is known to have reached: what it said itself, or
+ * where its subscription began. So a resume may repeat, and never leaves out.
  */
 #include "worker/resume.h"
 
@@ -141,7 +141,10 @@ void resume_restore_end(struct conn *c, const struct cursor_pos *kept, size_t n_
 		resume_mark(c);
 }
 
-/* What the connection follows, confirmed subscriptions only. Returns how many; POS has room for all. */
+/*
+ * What the connection follows, confirmed subscriptions only. Returns how many; POS has room for
+ * all.
+ */
 static size_t positions_of(const struct conn *c, struct cursor_pos *pos)
 {
 	size_t n = 0;
@@ -206,7 +209,10 @@ struct recall {
 	struct cursor cur; /* positions owned */
 };
 
-/* Both lists ascending; of one conversation the further position. Returns how many; RET has room for all. */
+/*
+ * Both lists ascending; of one conversation the further position. Returns how many; RET has room
+ * for all.
+ */
 static size_t merge(const struct cursor_pos *a, size_t na, const struct cursor_pos *b, size_t nb,
 		    struct cursor_pos *ret)
 {
@@ -405,7 +411,10 @@ static size_t size_of(const struct resume *r)
 	return r->conn ? r->conn->n_subs : r->n;
 }
 
-/* The oldest of the dirty ones, as many as one statement takes. Returns how many; *RET_CONVS: what they follow. */
+/*
+ * The oldest of the dirty ones, as many as one statement takes. Returns how many; *RET_CONVS:
+ * what they follow.
+ */
 static size_t take(struct resumes *rs, size_t *ret_convs)
 {
 	struct list *node;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sessions of native sockets: what each follows and from where, kept in the database for whoever resumes it.
- * Saying hello is on_hello.c's, following is chan.c's, the text of a cursor is proto's.
+ * Sessions of native sockets: what each follows and from where, kept in the database for whoever
+ * resumes it. Saying hello is on_hello.c's, following is chan.c's, the text of a cursor is
+ * proto's.
  */
 #ifndef WORKER_RESUME_H
 #define WORKER_RESUME_H
@@ -18,27 +19,35 @@ void resume_open(struct worker *wk);
 void resume_close(struct worker *wk);
 
 /*
- * Gives a connection its session: SESSION, or a new one if NULL. What the connection follows from now on is noted.
- * *RET is the session's id.
+ * Gives a connection its session: SESSION, or a new one if NULL. What the connection follows from
+ * now on is noted. *RET is the session's id.
  */
 void resume_start(struct conn *c, const struct uuid *session, struct uuid *ret);
 
 /*
- * Between the two calls subscriptions are restored: they are in the database already, and are not written again.
+ * Between the two calls subscriptions are restored: they are in the database already, and are not
+ * written again.
  */
 void resume_restore_begin(struct conn *c);
 void resume_restore_end(struct conn *c, const struct cursor_pos *kept, size_t n_kept);
 
-/* A subscription is confirmed / the connection has given one up: the session is written with the next batch. */
+/*
+ * A subscription is confirmed / the connection has given one up: the session is written with the
+ * next batch.
+ */
 void resume_confirmed(struct sub *sub);
 void resume_mark(struct conn *c);
 
-/* The connection ends and its subscriptions still stand: what is not written yet is taken down. NULL session allowed. */
+/*
+ * The connection ends and its subscriptions still stand: what is not written yet is taken down.
+ * NULL session allowed.
+ */
 void resume_end(struct conn *c);
 
 /*
- * Appends the text of a cursor: everything that C was told before what is queued next. False, and nothing
- * appended, when C has no session or has just ended: sending what it is owed may show that it is gone.
+ * Appends the text of a cursor: everything that C was told before what is queued next. False, and
+ * nothing appended, when C has no session or has just ended: sending what it is owed may show
+ * that it is gone.
  */
 bool resume_cursor(struct conn *c, struct buf *b) MUST_CHECK;
 
@@ -55,23 +64,26 @@ struct resume_known {
 typedef void resume_known_fn(struct worker *wk, void *arg, int err, const struct resume_known *known);
 
 /*
- * Looks up the session of CUR, whose user the caller has checked. CUR is not needed afterwards. DONE is called
- * exactly once, possibly before this returns.
+ * Looks up the session of CUR, whose user the caller has checked. CUR is not needed afterwards.
+ * DONE is called exactly once, possibly before this returns.
  */
 void resume_recall(struct worker *wk, const struct cursor *cur, resume_known_fn *done, void *arg);
 
 /*
- * Another connection takes the session over: whoever has it, in this process or another, is closed with
- * E_REPLACED and writes nothing more.
+ * Another connection takes the session over: whoever has it, in this process or another, is
+ * closed with E_REPLACED and writes nothing more.
  */
 void resume_take_over(struct worker *wk, const struct uuid *session);
 
-/* A record of the ring that belongs to no conversation, published at STAMP_NS by some worker's resume_take_over. */
+/*
+ * A record of the ring that belongs to no conversation, published at STAMP_NS by some worker's
+ * resume_take_over.
+ */
 void resume_control(struct worker *wk, struct str bytes, uint64_t stamp_ns);
 
 /*
- * Writes what has changed, many sessions in one statement, at most every RESUME_SAVE_MS. Called once a turn.
- * Without the database it is kept until later.
+ * Writes what has changed, many sessions in one statement, at most every RESUME_SAVE_MS. Called
+ * once a turn. Without the database it is kept until later.
  */
 #define RESUME_SAVE_MS 250
 void resume_flush(struct worker *wk);
