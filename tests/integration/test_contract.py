@@ -227,6 +227,8 @@ def new(**more):
 
 SAY = {'name': 'Alice', 'content': 'hello'}
 GONE = '2000000000'
+SYNC = '/api/v1/sync'
+CURSOR = 'AQAAAAAAAAAAAAAAAAAAAAAAAQEAxgcdYw'  # nobody's, at the beginning of conversation 1
 
 CASES = [
     Case('GET', '/', 200),
@@ -286,6 +288,13 @@ CASES = [
     Case('GET', EVENTS, 422),
     Case('GET', EVENTS, 422, query='?c=x'),
     Case('GET', EVENTS, 503, query='?c=1', state='no_database'),
+
+    Case('GET', SYNC, 200, query=f'?cursor={CURSOR}&limit=5'),
+    Case('GET', SYNC, 401, query=f'?cursor={CURSOR}', state='members_only'),
+    Case('GET', SYNC, 422),
+    Case('GET', SYNC, 422, query='?cursor=nonsense'),
+    Case('GET', SYNC, 422, query=f'?cursor={CURSOR}&limit=0'),
+    Case('GET', SYNC, 503, query=f'?cursor={CURSOR}', state='no_database'),
 
     Case('GET', CONVERSATIONS, 200),
     Case('GET', CONVERSATIONS, 200, query='?limit=1'),

@@ -184,7 +184,8 @@ async def test_the_cursor_of_pong_is_a_newer_position(daemon, rows):
 async def test_pongs_are_exact_under_fire(daemon):
     """A position is never ahead of what was told before it, whatever is on its way meanwhile.
 
-    Seen red without deliver_flush in resume_cursor: the pong overtakes events that its cursor counts as told.
+    Seen red with the channel's newest rev plus one for a position. Large rooms, whose frames are held for a
+    while, are test_a_cursor_is_never_ahead's in tests/unit/worker/test_resume.c.
     """
     room, = await new_rooms(daemon, 1)
     alice = await NativeSocket.hello(daemon, 'Alice', worker=0)

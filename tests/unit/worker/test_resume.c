@@ -7,6 +7,7 @@
 
 #include "proto/cursor.h"
 #include "shm/ring.h"
+#include "worker/deliver.h"
 #include "worker/resume.h"
 
 static struct client n;
@@ -189,6 +190,26 @@ static void test_written_again_after_a_day(void **state)
 	assert_int_equal(stand_saved.convs[0], ROOM);
 }
 
+/* A large room's frames may be held for a while: they are sent before a cursor that counts them as told. */
+static void test_a_cursor_is_never_ahead(void **state)
+{
+	const struct event ev = message(ROOM, 11);
+	struct buf text = BUF_INIT;
+	struct cursor cur;
+
+	(void)state;
+	follow(&n, ROOM, 10);
+	told_all(&n);
+	deliver_event(chan_find(wk, ROOM), &ev);
+	assert_string_equal(told(&n), "");
+	assert_true(resume_cursor(client_conn(&n), &text));
+	assert_string_equal(told_revs(&n), "11");
+	assert_int_equal(cursor_decode(buf_str(&text), 16, &cur), 0);
+	assert_int_equal(cursor_find(&cur, ROOM)->rev, 11);
+	cursor_done(&cur);
+	buf_done(&text);
+}
+
 /* ---- Coming back ---- */
 
 static void test_a_session_of_another_worker(void **state)
@@ -358,6 +379,7 @@ int main(void)
 		T(test_a_change_while_it_is_written),
 		T(test_the_last_moments_of_a_connection),
 		T(test_written_again_after_a_day),
+		T(test_a_cursor_is_never_ahead),
 		T(test_a_session_of_another_worker),
 		T(test_positions_are_joined),
 		T(test_a_session_that_is_forgotten),
