@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""S0-56: 100,000 rooms that people entered and left behind leave nothing in memory."""
+"""S0-56: rooms that people entered and left behind leave nothing in memory.
+
+30,000 of them in every run; ROOMD_ROOMS=100000 runs the whole number, which takes minutes.
+"""
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -8,7 +12,7 @@ import pytest
 from roomd_clients import NativeSocket, eventually
 from roomd_harness import HAS_SANITIZERS, session_of
 
-ROOMS = 100_000
+ROOMS = int(os.environ.get('ROOMD_ROOMS', 30_000))
 WARM = 10_000
 AT_ONCE = 100  # requests in one frame
 SOCKETS = 4
@@ -38,7 +42,7 @@ async def visit(socket, rooms):
 
 
 @pytest.mark.skipif(HAS_SANITIZERS, reason='freed memory is kept for a while to find its late users')
-async def test_s0_56_100000_rooms_created_and_abandoned(start_daemon, postgres):
+async def test_s0_56_rooms_created_and_abandoned(start_daemon, postgres):
     """The ring is small here, so that it has been gone through when memory is looked at for the first time.
     Red when abandoned channels are kept."""
     one = start_daemon(settings={'memory.ring': '1M', 'presence.scope': 'off'})
