@@ -354,13 +354,15 @@ void chan_join(struct conn *c, int64_t conv, bool has_rev, int64_t rev, const st
 	struct chan *ch = chan_find(wk, conv);
 	bool is_new = !ch, is_first = false;
 	struct sub *sub;
+	int r;
 
 	if (ch && ch->state == CHAN_CLOSED) {
 		ws_conn_error(c, E_NO_SUCH_ROOM, re, NULL, conv);
 		return;
 	}
-	if (member_attach(wk->shm, (unsigned)wk->slot, conv, c->user, str_of(c->name), &is_first) < 0) {
-		ws_conn_error(c, E_OVERLOADED, re, NULL, conv);
+	r = member_attach(wk->shm, (unsigned)wk->slot, conv, c->user, str_of(c->name), &is_first);
+	if (r < 0) {
+		ws_conn_error(c, r == -ERR_CLOSED ? E_NO_SUCH_ROOM : E_OVERLOADED, re, NULL, conv);
 		return;
 	}
 	if (!ch)

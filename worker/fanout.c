@@ -65,6 +65,15 @@ static int add_all(struct worker *wk, const struct event *events, size_t n, cons
 	return 0;
 }
 
+/* Whoever comes from now on is refused: the event that closes the room will not be for him. */
+static void mark_closed(struct worker *wk, int64_t conv)
+{
+	int r = room_mark_closed(wk->shm, (unsigned)wk->slot, conv);
+
+	if (r < 0 && r != -ERR_NOENT)
+		log_error("a closed room could not be marked", LF_INT("conversation", conv));
+}
+
 static uint64_t publish(struct worker *wk, const struct event *events, size_t n, unsigned flags)
 {
 	struct buf bytes = BUF_INIT;
@@ -75,6 +84,8 @@ static uint64_t publish(struct worker *wk, const struct event *events, size_t n,
 	for (size_t i = 0; i < n; i++) {
 		event_encode(&events[i], &bytes);
 		ends[i] = bytes.len;
+		if (events[i].type == EVT_CONVERSATION_CLOSE)
+			mark_closed(wk, events[i].conv);
 	}
 	ring_publish_begin(wk->shm, (unsigned)wk->slot);
 	r = add_all(wk, events, n, &bytes, ends, flags);

@@ -277,6 +277,7 @@ void worker_close(struct worker *wk)
 	slab_free(&wk->sub_slab);
 	slab_free(&wk->conn_slab);
 	buf_done(&wk->frame);
+	buf_done(&wk->reply_frame);
 	if (wk->spare)
 		buf_done(wk->spare);
 	free(wk->spare);

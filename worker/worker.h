@@ -79,7 +79,8 @@ struct worker {
 	struct list conns_ready; /* struct conn.work: unblocked, have bytes to look at again */
 	struct list outqs;	 /* struct outq.node: sockets that are full */
 	struct log_rate slow_log; /* lines about readers that were cut off */
-	struct buf frame;	 /* the native payload that is being written */
+	struct buf frame;	 /* the native payload that is being written for a channel */
+	struct buf reply_frame;	 /* the same for one connection, perhaps meanwhile */
 	struct buf *spare;	 /* owned: a reply buffer kept for reuse, or NULL */
 	struct timeouts *timeouts; /* owned: conn_timeout.c */
 	struct admission admission;

@@ -69,9 +69,9 @@ struct buf *ws_reply_begin(struct conn *c, size_t *ret_mark)
 	struct buf *b;
 
 	if (c->dialect == DIALECT_MSGPACK || c->dialect == DIALECT_SSE) {
-		buf_clear(&wk->frame);
+		buf_clear(&wk->reply_frame);
 		*ret_mark = 0;
-		return &wk->frame;
+		return &wk->reply_frame;
 	}
 	b = conn_reply(c);
 	*ret_mark = ws_frame_begin(b);

@@ -353,6 +353,7 @@ async def test_c14_a_reader_that_stands_still_is_closed_and_hinders_nobody(start
         await bob.say('x' * 15000)
         if number % 50 == 49:
             await bob.wait_messages(number + 1)
+    await asyncio.to_thread(one.wait_log, 'a reader did not keep up')
     code = await close_after_frames_or_end(link)
     assert code in (4480, None)
     assert len(bob.messages()) == 600

@@ -390,7 +390,7 @@ static void test_room_marked_closed_elsewhere(void **state)
 	enter_raw(&a, "Alice", 5, 10);
 	assert_int_equal(room_mark_closed(wk->shm, 1, ROOM), 0);
 	say(&cl, SUB(0));
-	told_until(&cl, "\"op\":\"err\"");
+	assert_contains(str_of(told_until(&cl, "\"op\":\"err\"")), "\"code\":\"no_such_room\"");
 	assert_null(sub_find(client_conn(&cl), ROOM));
 	client_close(&a);
 }
