@@ -27,6 +27,7 @@ FOREIGN = 'Origin: http://evil.example'
 HANDSHAKE = ('Upgrade: websocket', 'Connection: Upgrade', 'Sec-WebSocket-Version: 13')
 KEY = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='
 ROOMS, CONVERSATIONS = '/api/chat/rooms', '/api/v1/conversations'
+PRESENCE = '/api/v1/presence'
 ROOM, CONVERSATION = ROOMS + '/{id}', CONVERSATIONS + '/{id}'
 ROOM_MESSAGES, MESSAGES = ROOM + '/messages', CONVERSATION + '/messages'
 ROOM_SOCKET, SOCKET, EVENTS = '/ws/chat/{room_id}', '/ws', '/api/v1/events'
@@ -139,6 +140,16 @@ class Document:
 def document(daemon):
     with urllib.request.urlopen(daemon.http + '/openapi.json') as answer:
         return Document(json.load(answer))
+
+
+@pytest.fixture(scope='module')
+def presence_off(daemon, postgres, database):
+    """A second daemon on the same database that tells nobody who is online."""
+    one = Daemon(postgres.url(database), name='test_contract.presence_off', settings={'presence.scope': 'off'})
+    try:
+        yield one.start()
+    finally:
+        one.close()
 
 
 @pytest.fixture(scope='module')
@@ -288,6 +299,13 @@ CASES = [
     Case('GET', EVENTS, 422),
     Case('GET', EVENTS, 422, query='?c=x'),
     Case('GET', EVENTS, 503, query='?c=1', state='no_database'),
+
+    Case('GET', PRESENCE, 200),
+    Case('GET', PRESENCE, 200, query='?limit=1'),
+    Case('GET', PRESENCE, 200, query='?users=1,2000000000'),
+    Case('GET', PRESENCE, 401, state='members_only'),
+    Case('GET', PRESENCE, 403, state='presence_off'),
+    Case('GET', PRESENCE, 422, query='?users=x'),
 
     Case('GET', SYNC, 200, query=f'?cursor={CURSOR}&limit=5'),
     Case('GET', SYNC, 401, query=f'?cursor={CURSOR}', state='members_only'),
