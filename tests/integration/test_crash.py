@@ -274,8 +274,7 @@ async def test_a_worker_that_dies_again_and_again_is_replaced_ever_more_slowly(s
         old = one.kill_worker(0)
         one.wait_replaced(0, old)
         times.append(asyncio.get_running_loop().time() - before)
-    assert times[3] > 2 * times[0]
-    assert times[3] > 0.4
+    assert times[3] > 0.7  # 100 ms doubled three times, whatever else the machine does
 
 
 def test_no_process_is_left_when_the_master_is_killed(start_daemon):
