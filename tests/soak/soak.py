@@ -35,7 +35,10 @@ REST_EVERY = 240
 # what a rest may take: reconnecting, catching up, links that are found to be lost, graces
 REST_PATIENCE = 60
 WARM_UP = 60
-VIOLATIONS_SHOWN = 20
+# from so many seconds on memory is judged, and may grow by so much
+LONG, GROWTH_MAX = 1800, 0.02
+VIOLATIONS_SHOWN = 6  # of each kind
+TELLS_UNREAD = ('native', 'msgpack')
 
 
 class Run:
@@ -51,8 +54,9 @@ class Run:
         self.long_pause = min(30, max(3, seconds / 6))
         self.people, self.rooms = [], []
         self.daemon = self.postgres = self.database = self.chaos = None
-        self.memory = []  # (label, RSS, PSS) in bytes
+        self.memory = []  # (label, resident bytes, own bytes)
         self.log_at = 0
+        self.shown_kinds = Counter()
         self.crashes = []
         self.faults = []  # of this program itself
 
@@ -69,7 +73,8 @@ class Run:
     def on_violation(self, found):
         """Says it at once and keeps what led to it."""
         number = len(self.checker.violations)
-        if number > VIOLATIONS_SHOWN:
+        self.shown_kinds[found.kind] += 1
+        if self.shown_kinds[found.kind] > VIOLATIONS_SHOWN:
             return
         print(f'soak: {found.kind.upper()} conversation {found.conv} rev {found.rev} at {found.who} key {found.key}: '
               f'{found.detail}', flush=True)
@@ -188,15 +193,27 @@ class Run:
                 told += REPORT_EVERY
                 print(f'soak: rest: not yet settled ({len(unsettled)}): {"; ".join(unsettled[:3])}', flush=True)
         took = time.monotonic() - since
+        self.stats['lists compared'] += sum(names is not None for names in self._shown('people').values())
         if unsettled:
             self._judge_unsettled()
         self._measure('rest' if not is_last else 'end')
-        rss, pss = self.memory[-1][1:]
-        print(f'soak: rest: settled after {took:.1f} s, RSS {rss >> 20} MiB, PSS {pss >> 20} MiB', flush=True)
+        rss, own = self.memory[-1][1:]
+        print(f'soak: rest: settled after {took:.1f} s, RSS {rss >> 10} KiB, own memory {own >> 10} KiB', flush=True)
+        await self._recount()
         await asyncio.to_thread(self._compare)
         for person in self.people:
             person.away_until = 0
         self.is_calm = is_last
+
+    async def _recount(self):
+        """Everybody is told anew how much is unread."""
+        for person in self.people:
+            if person.is_up:
+                person.recount()
+        deadline = time.monotonic() + REST_PATIENCE / 2
+        while time.monotonic() < deadline and any(person.is_up and set(person.rooms) - set(person.confirmed)
+                                                  for person in self.people if person.surface in TELLS_UNREAD):
+            await asyncio.sleep(0.1)
 
     def _heads(self):
         """{conv: (rev, seq, last rev that is a message to be shown)}."""
@@ -237,8 +254,10 @@ class Run:
         found += [f'pending at {person.name}' for person in self.people
                   if person.pending and (person.away_until < now or person.surface == 'REST')]
         found += [f'{track.who} at {track.position} of {head}' for _, track, head in self._behind(self._heads())]
-        check_people(self._expected_people(), self._shown('people'), lambda *words: found.append(words[-1]))
-        check_people({}, self._shown('typers'), lambda *words: found.append(words[-1]), 'typing')
+        check_people(self._expected_people(), self._shown('people'),
+                     lambda kind, conv, rev, who, key, detail: found.append(f'{conv} at {who}: {detail}'))
+        check_people({}, self._shown('typers'),
+                     lambda kind, conv, rev, who, key, detail: found.append(f'{conv} at {who}: {detail}'), 'typing')
         return found
 
     def _judge_unsettled(self):
@@ -268,7 +287,10 @@ class Run:
             ).fetchall()
         heads = {conv: (rev, seq) for conv, (rev, seq, _) in self._heads().items()}
         self.checker.finish([self._with_key(row) for row in rows], heads)
-        check_unread(rows, [(*mark, None) for mark in marks], self.checker.violation)
+        told = {(conv, person.name): unread for person in self.people if person.surface in TELLS_UNREAD and person.is_up
+                for conv, unread in list(person.unread.items())}
+        self.stats['unread counters compared'] += sum((conv, name) in told for conv, name, _ in marks)
+        check_unread(rows, [(*mark, told.get(mark[:2])) for mark in marks], self.checker.violation)
         self._compare_marks({(conv, name): seq for conv, name, seq in marks})
         self._verify()
         self.stats['rows'] = len(rows)
@@ -311,17 +333,24 @@ class Run:
                 self._measure('warm')
 
     def _measure(self, label):
-        rss = pss = 0
+        """What the processes hold together: resident, and without program files, each shared page counted once."""
+        sums = Counter()
         for pid in session_of(self.daemon.pid):
             try:
-                for line in Path(f'/proc/{pid}/smaps_rollup').read_text().splitlines():
-                    if line.startswith('Rss:'):
-                        rss += int(line.split()[1]) * 1024
-                    elif line.startswith('Pss:'):
-                        pss += int(line.split()[1]) * 1024
+                text = Path(f'/proc/{pid}/smaps_rollup').read_text()
             except OSError:
                 continue
-        self.memory.append((label, rss, pss))
+            for name, _, value in (line.partition(':') for line in text.splitlines()[1:]):
+                sums[name] += int(value.split()[0]) * 1024
+        self.memory.append((label, sums['Rss'], sums['Pss_Anon'] + sums['Pss_Shmem']))
+
+    def growth(self):
+        """Of the own memory, in parts of one: the last third of the rests against the third before. 0 for short runs."""
+        rests = [own for label, _, own in self.memory if label in ('rest', 'end')]
+        third = len(rests) // 3
+        if self.seconds < LONG or third < 1:
+            return 0
+        return sum(rests[-third:]) / sum(rests[-2 * third:-third]) - 1
 
     async def _report(self):
         begin, last = time.monotonic(), Counter()
@@ -366,13 +395,11 @@ class Run:
                 self.postgres.remove()
 
     def is_good(self):
-        return not self.checker.violations and not self.crashes and not self.faults and self.checker.counts['acked'] > 0
+        return not self.checker.violations and not self.crashes and not self.faults and \
+            self.growth() <= GROWTH_MAX and self.checker.counts['acked'] > 0
 
     def summary(self):
         counts = {kind: self.checker.count(kind) for kind in KINDS}
-        warm = next((pss for label, _, pss in self.memory if label == 'warm'), 0)
-        end = self.memory[-1][2] if self.memory else 0
-        change = f' ({(end - warm) * 100 / warm:+.1f} %)' if warm else ''
         print(f'soak: seed {self.seed}, {self.stats["seconds"]} s, {len(self.people)} people '
               f'({", ".join(f"{n} {surface}" for surface, n in Counter(p.surface for p in self.people).items())}), '
               f'{len(self.rooms)} rooms, {self.stats["rows"]} rows in the log')
@@ -385,7 +412,9 @@ class Run:
                                          if name not in CARDS and name not in SHOWN))
         if self.lacks:
             print(f'soak: this daemon lacks: {", ".join(sorted(self.lacks))}')
-        print(f'soak: memory: PSS warm {warm >> 10} KiB, end {end >> 10} KiB{change}')
+        print('soak: memory in KiB, resident and own: ' +
+              ', '.join(f'{label} {rss >> 10} {own >> 10}' for label, rss, own in self.memory) +
+              (f'; own {self.growth() * 100:+.1f} %' if self.seconds >= LONG else ''))
         for text in self.crashes[:VIOLATIONS_SHOWN]:
             print(f'soak: crashed: {text}')
         for fault in self.faults[:VIOLATIONS_SHOWN]:

@@ -184,6 +184,9 @@ class Person:
             self.mine.append((say.conv, rev, say.key))
             del self.mine[:-20]
 
+    def recount(self):
+        """Asks the server how much is unread, if the surface tells."""
+
     def present_in(self):
         """The conversations in whose lists of people this person must be."""
         return ()
@@ -308,6 +311,7 @@ class RoomPerson(Person):
 
     def _on_users_list(self, frame):
         self.people[self.room] = set(frame['users'])
+        self.checker.note(self.room, None, self.name, 'list', self.link.serial, len(frame['users']))
 
     def _on_typing(self, frame):
         self.typers[self.room] = set(frame['users'])
@@ -353,6 +357,7 @@ class NativePerson(Person):
         self.restored = set()  # to come back with the session
         self.last_seq = {}
         self.read = {}  # conv -> highest mark that was acknowledged
+        self.unread = {}  # conv -> as the server last counted, when nothing was going on
 
     # ------------------------------------------------------------ frames
 
@@ -416,6 +421,8 @@ class NativePerson(Person):
 
     def _on_ephemeral(self, frame):
         conv, data = frame.get('c'), frame['d']
+        if frame['t'] in ('roster', 'presence'):
+            self.checker.note(conv, None, self.name, frame['t'], self.link.serial, len(data), str(data)[:300])
         if frame['t'] == 'typing':
             self.typers[conv] = set(data['names'])
         elif frame['t'] == 'roster':
@@ -433,6 +440,8 @@ class NativePerson(Person):
         resumes = self.cursor is not None and self.rng.random() < 0.5
         self.following = set(self.rooms) if resumes else set()
         hello = {'name': self.name, 'client': 'soak/1'}
+        for track in self.tracks.values():
+            track.is_replaying = False
         if resumes:
             hello['resume'] = self.cursor
             if self.rng.random() < 0.7:
@@ -486,7 +495,6 @@ class NativePerson(Person):
         if track is None:
             track = self.tracks[conv] = self.checker.track(self.name, conv)
         self.following.add(conv)
-        track.is_replaying = False
         if not track.position:
             track.position = None  # rev 0 means from now on
         self.checker.note(conv, track.position, self.name, 'subscribes', self.link.serial, 'worker', self.link.worker)
@@ -513,6 +521,7 @@ class NativePerson(Person):
         self.tracks[conv].live(frame['rev'])
         self.last_seq[conv] = max(frame.get('seq', 0), self.last_seq.get(conv, 0))
         self.confirmed.add(conv)
+        self.unread[conv] = frame.get('unread')
         if self.is_up:
             for say in list(self.pending.values()):
                 if say.conv == conv and say.connection != self.link.serial:
@@ -643,12 +652,18 @@ class NativePerson(Person):
                 return
             self.following.discard(conv)
             link = self.link
-            asyncio.get_running_loop().call_later(self.rng.expovariate(1), lambda: link is self.link and link.is_open
+            asyncio.get_running_loop().call_later(0 if self.run.is_calm else self.rng.expovariate(1), lambda: link is self.link and link.is_open
                                                   and self._sub(conv))
         self.confirmed.discard(conv)
         self.people.pop(conv, None)
         self.typers.pop(conv, None)
         self.ask(gone, 'unsub', c=conv)
+
+    def recount(self):
+        """Subscribes anew to everything, which tells how much is unread."""
+        self.unread.clear()
+        for conv in sorted(self.confirmed):
+            self._do_unsub(conv)
 
     def _do_leave(self, _):
         self.leave(self.rng.expovariate(0.5))
@@ -735,6 +750,9 @@ class StreamPerson(NativePerson):
         return tuple(self.confirmed) if self.is_up else ()
 
     def act(self):
+        pass
+
+    def recount(self):
         pass
 
 
