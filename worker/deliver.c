@@ -140,6 +140,10 @@ static void add_streams(struct chan *ch, const struct event *ev, struct str json
 /* The native frame JSON for whoever speaks native, each notation made once. EV is NULL for state. */
 static void add_native(struct chan *ch, const struct event *ev, struct str json)
 {
+	/* JSON lies there: a receiver that falls behind meanwhile is told so in a frame of its own */
+	struct buf held = ch->wk->frame;
+
+	ch->wk->frame = BUF_INIT;
 	for (int d = DIALECT_NATIVE; d <= DIALECT_MSGPACK; d++) {
 		struct chan_side *side = &ch->sides[d];
 		size_t begin = side->out.len;
@@ -154,6 +158,8 @@ static void add_native(struct chan *ch, const struct event *ev, struct str json)
 	}
 	if (ch->sides[DIALECT_SSE].n)
 		add_streams(ch, ev, json);
+	buf_done(&ch->wk->frame);
+	ch->wk->frame = held;
 }
 
 static bool has_native(const struct chan *ch)
