@@ -152,7 +152,8 @@ class Run:
     def _on_fault(self, loop, context):
         """Something in here broke: no result can be trusted."""
         self.faults.append(context.get('exception') or context['message'])
-        loop.default_exception_handler(context)
+        if len(self.faults) <= VIOLATIONS_SHOWN:
+            loop.default_exception_handler(context)
 
     async def _acts(self):
         """Chaos and rest in turns; the last rest is the end."""

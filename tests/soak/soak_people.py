@@ -311,7 +311,7 @@ class RoomPerson(Person):
 
     def _on_users_list(self, frame):
         self.people[self.room] = set(frame['users'])
-        self.checker.note(self.room, None, self.name, 'list', self.link.serial, len(frame['users']))
+        self.checker.note(self.room, None, self.name, 'list', len(frame['users']))
 
     def _on_typing(self, frame):
         self.typers[self.room] = set(frame['users'])
@@ -422,7 +422,7 @@ class NativePerson(Person):
     def _on_ephemeral(self, frame):
         conv, data = frame.get('c'), frame['d']
         if frame['t'] in ('roster', 'presence'):
-            self.checker.note(conv, None, self.name, frame['t'], self.link.serial, len(data), str(data)[:300])
+            self.checker.note(conv, None, self.name, frame['t'], str(data)[:300])
         if frame['t'] == 'typing':
             self.typers[conv] = set(data['names'])
         elif frame['t'] == 'roster':
