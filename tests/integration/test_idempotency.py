@@ -2,7 +2,7 @@
 """C3: one key, one message, the same answer: on every surface, at any worker, after any end.
 
 Everything is asserted from outside (answers, what a witness in the room hears) and in the table. Seen red with
-a fresh key given to every row in fill_rows of persist.c: the table holds every repetition.
+a fresh key given to every row in persist_item.c: the table holds every repetition.
 """
 import asyncio
 import json
