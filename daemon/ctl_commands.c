@@ -125,7 +125,13 @@ static void add_database(struct buf *b, const struct master *m)
 /* Those that stay: requests come and go. */
 static int64_t count_sockets(const struct master *m)
 {
-	return metric_sum(m->shm, M_CONNECTIONS_RAW) + metric_sum(m->shm, M_CONNECTIONS_NATIVE);
+	static const enum metric kinds[] = {M_CONNECTIONS_RAW, M_CONNECTIONS_NATIVE,
+					    M_CONNECTIONS_MSGPACK, M_CONNECTIONS_SSE};
+	int64_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		n += metric_sum(m->shm, kinds[i]);
+	return n;
 }
 
 static void answer_status(struct master *m, struct str arg, struct buf *b)
