@@ -53,7 +53,9 @@ async def test_kill_9_of_all_workers_at_once(start_daemon):
 async def test_kill_9_at_random_for_twenty_seconds(start_daemon):
     """Any worker at any moment, every 20 to 600 ms; every promise holds afterwards. The long form is the soak.
 
-    Seen red: with item_row giving a new key to every attempt, texts are stored twice."""
+    A net, no proof of one mechanism: with heir_look doing nothing, or new keys for every attempt, it passed, for
+    traffic fills the holes and few kills fall into the moment (test_fault_points.py proves those). Seen red: with
+    round_begin acknowledging before the commit."""
     one = start_daemon(workers=4, settings=dict(FAST, **{'server.respawn_delay_max': '50ms'}))
     seed = random.randrange(1 << 32)
     print(f'seed {seed}')

@@ -259,7 +259,7 @@ async def test_c20_typing_presence_and_known_rooms_go_on(server, way, start_besi
 
 @pytest.mark.parametrize('how', [signal.SIGINT, signal.SIGQUIT])
 async def test_s0_47_a_restart_is_no_more_than_a_delay(plain_server, start_beside, how):
-    """Within persist.wait_max nobody is refused. Seen red: with on_batch answering BATCH_UNSENT at once."""
+    """Within persist.wait_max nobody is refused. Seen red: with SENDS_MAX 0, what is in flight is refused."""
     one = start_beside(plain_server, settings=dict(FAST, **{'persist.wait_max': '60s'}))
     one.expected_errors.append('database|connect')
     room = await new_room(one)
