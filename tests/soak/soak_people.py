@@ -119,6 +119,10 @@ class Person:
     def act(self):
         raise NotImplementedError
 
+    def is_on(self, link):
+        """Whether this is still the connection."""
+        return link is not None and link is self.link and link.is_open
+
     def note(self, *words):
         """Something about all conversations, for the history of an offence."""
         self.checker.note(None, None, self.name, *words)
@@ -306,7 +310,7 @@ class RoomPerson(Person):
             asyncio.get_running_loop().call_later(min(frame.get('retry_after', 0.3), 2), self._again, link, say)
 
     def _again(self, link, say):
-        if link is self.link and link.is_open and say.key in self.pending:
+        if self.is_on(link) and say.key in self.pending:
             self._say(say)
 
     def _on_users_list(self, frame):
@@ -507,7 +511,7 @@ class NativePerson(Person):
             if code not in TRY_AGAIN:
                 self.checker.refused(self.name, conv, 'sub', code)
             link = self.link
-            asyncio.get_running_loop().call_later(0.3, lambda: link is self.link and link.is_open and self._sub(conv))
+            asyncio.get_running_loop().call_later(0.3, lambda: self.is_on(link) and self._sub(conv))
         elif frame['op'] == 'gap':
             self._on_gap(frame)
         else:
@@ -553,7 +557,7 @@ class NativePerson(Person):
         asyncio.get_running_loop().call_later(self.rng.uniform(0.1, 0.6), self._again, link, say)
 
     def _again(self, link, say):
-        if link is self.link and link.is_open and say.key in self.pending:
+        if self.is_on(link) and say.key in self.pending:
             if say.conv in self.confirmed:
                 self._say(say)
             else:
@@ -652,8 +656,8 @@ class NativePerson(Person):
                 return
             self.following.discard(conv)
             link = self.link
-            asyncio.get_running_loop().call_later(0 if self.run.is_calm else self.rng.expovariate(1), lambda: link is self.link and link.is_open
-                                                  and self._sub(conv))
+            delay = 0 if self.run.is_calm else self.rng.expovariate(1)
+            asyncio.get_running_loop().call_later(delay, lambda: self.is_on(link) and self._sub(conv))
         self.confirmed.discard(conv)
         self.people.pop(conv, None)
         self.typers.pop(conv, None)
