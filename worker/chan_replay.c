@@ -26,8 +26,8 @@
 #define RETRY_MS 250		/* after a database error */
 
 /*
- * Where the recent events of a channel are in the ring. Found by walking back along the channel's chain once,
- * for all that catch up: a worker that has just started has read none of them itself.
+ * Where the recent events of a channel are in the ring. Found by walking back along its chain once, for all
+ * that catch up: a worker that has just started has read none of them itself.
  */
 struct replay {
 	struct map places; /* rev -> offset, as a pointer's value */
@@ -115,7 +115,8 @@ static uint64_t place_of(struct chan *ch, struct replay *rp, int64_t rev)
 }
 
 /* Copies event REV of the channel out of the ring; false when it is not there (any more). */
-static bool read_place(struct chan *ch, struct replay *rp, uint64_t place, int64_t rev, struct event *ret)
+static bool read_place(struct chan *ch, struct replay *rp, uint64_t place, int64_t rev,
+		       struct event *ret)
 {
 	struct ring_rec rec;
 

@@ -30,8 +30,10 @@ void chan_replay_run(struct worker *wk);
 void chan_replay_late(struct worker *wk, uint64_t since_ms,
 		      void (*on_late)(struct conn *c, void *arg), void *arg);
 
-/* Drops what is known of a channel's place in the ring when nobody has used it for long. Returns the time of
- * the next look, UINT64_MAX for none. */
+/*
+ * Drops what is known of a channel's place in the ring when nobody has used it for long. Returns the time of the
+ * next look, UINT64_MAX for none.
+ */
 uint64_t chan_replay_age(struct chan *ch, uint64_t now_ms);
 void chan_replay_done(struct chan *ch);
 

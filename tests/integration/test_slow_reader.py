@@ -230,10 +230,14 @@ async def test_c14_who_never_reads_is_closed_and_misses_nothing_after_resuming(s
     assert len(lines) == 1
 
 
-async def test_c14_ephemeral_events_go_first(daemon):
+async def test_c14_ephemeral_events_go_first(start_daemon):
+    daemon = start_daemon(workers=2, settings=dict(DAEMON['settings'], **{'deliver.queue_max': '16M'}))
     room = await new_room(daemon)
-    async with await NativeSocket.hello(daemon, 'Alice', worker=1) as alice:
+    async with await NativeSocket.hello(daemon, 'Alice', worker=1) as alice, \
+            await NativeSocket.hello(daemon, 'Fred', worker=0) as fred:
         await alice.sub(room)
+        await fred.sub(room)
+        watch = Watch(fred, room)
         slow = await Reader.native(daemon, room, 'Sloth')
         slow.stop()
         sent, behind = 0, await metric(daemon, 'roomd_behind_total')
@@ -241,6 +245,7 @@ async def test_c14_ephemeral_events_go_first(daemon):
         while await metric(daemon, 'roomd_deliveries_dropped_total') == before:
             await talk(alice, room, 5)
             sent += 5
+            await watch.upto(sent)  # the slow one's worker is not behind itself
             await alice.ask('typing', c=room, on=sent % 10 == 5)
             alice.frames.clear()
             assert await metric(daemon, 'roomd_behind_total') == behind, 'behind, and nothing was dropped'
