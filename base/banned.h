@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* glibc makes these macros (the printf ones for clang with _FORTIFY_SOURCE), which cannot be poisoned. */
+/*
+ * glibc makes these macros (the printf ones for clang with _FORTIFY_SOURCE), which cannot be
+ * poisoned.
+ */
 #undef alloca
 #undef sprintf
 #undef vsprintf

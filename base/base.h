@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The face of base/: what every file may use without asking.
- * Topic headers (buf, blob, slab, list, map, settings, log, clock, ids) are included by who needs them.
+ * Topic headers (buf, blob, slab, list, map, settings, log, clock, ids) are included by who needs
+ * them.
  */
 #ifndef BASE_BASE_H
 #define BASE_BASE_H

@@ -8,8 +8,8 @@
 #include "base/base.h"
 
 /*
- * SipHash-C-D of LEN bytes (Aumasson and Bernstein, "SipHash: a fast short-input PRF"); the key's two
- * halves are its bytes read as little-endian words.
+ * SipHash-C-D of LEN bytes (Aumasson and Bernstein, "SipHash: a fast short-input PRF"); the key's
+ * two halves are its bytes read as little-endian words.
  */
 uint64_t siphash(const uint64_t key[2], int c_rounds, int d_rounds, const void *p, size_t len);
 

@@ -10,8 +10,8 @@
 #include <sys/random.h>
 
 /*
- * A message id as UUIDv8, bits 0 to 127: conversation (48), version (4), rev 31..20 (12), variant (2),
- * rev 19..0 (20), tag (42). The tag tells these from other UUIDs of version 8.
+ * A message id as UUIDv8, bits 0 to 127: conversation (48), version (4), rev 31..20 (12), variant
+ * (2), rev 19..0 (20), tag (42). The tag tells these from other UUIDs of version 8.
  */
 #define MSGID_TAG UINT64_C(0x2726f6f6d64) /* 42 bits: 0x272, then the letters "oomd" */
 #define MSGID_TAG_BITS 42

@@ -34,10 +34,16 @@ struct uuid msgid_to_uuid(int64_t conv, int64_t rev);
 /* The inverse of msgid_to_uuid. Returns 0, or -ERR_INVAL for any other UUID. */
 int msgid_from_uuid(const struct uuid *u, int64_t *ret_conv, int64_t *ret_rev) MUST_CHECK;
 
-/* A new UUIDv7 (RFC 9562 section 5.7): monotonic within the process. Ends the process without entropy. */
+/*
+ * A new UUIDv7 (RFC 9562 section 5.7): monotonic within the process. Ends the process without
+ * entropy.
+ */
 struct uuid uuid_v7(void);
 
-/* A name-based UUIDv8: SHA-256 of BYTES, same input same UUID. For idempotency keys that are no UUIDs. */
+/*
+ * A name-based UUIDv8: SHA-256 of BYTES, same input same UUID. For idempotency keys that are no
+ * UUIDs.
+ */
 struct uuid uuid_hash(const void *bytes, size_t len);
 
 /* Parses the 36-character form, either case. Returns 0 or -ERR_INVAL. */

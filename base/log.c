@@ -38,7 +38,10 @@ void log_redirect(int fd, const char *journal_path)
 	lg.journal_path = journal_path;
 }
 
-/* systemd names device and inode of the stream it gave as standard error (systemd.exec(5), JOURNAL_STREAM). */
+/*
+ * systemd names device and inode of the stream it gave as standard error (systemd.exec(5),
+ * JOURNAL_STREAM).
+ */
 static bool is_journal_stream(void)
 {
 	const char *named = getenv("JOURNAL_STREAM");
@@ -102,8 +105,8 @@ uint64_t log_dropped(void)
 }
 
 /*
- * Standard error may be shared with other programs, so it is not switched to non-blocking: it is asked
- * first. A pipe that reports room takes LOG_LINE_MAX bytes.
+ * Standard error may be shared with other programs, so it is not switched to non-blocking: it is
+ * asked first. A pipe that reports room takes LOG_LINE_MAX bytes.
  */
 static bool stream_send(struct str line)
 {

@@ -47,8 +47,8 @@ enum log_level log_level(void);
 void log_set_process(const char *role, int slot);
 
 /*
- * Writes one line. TEXT is a constant sentence without values; values go into FIELDS (ended by a NULL
- * name). A line that the sink does not take at once is dropped and counted.
+ * Writes one line. TEXT is a constant sentence without values; values go into FIELDS (ended by a
+ * NULL name). A line that the sink does not take at once is dropped and counted.
  */
 void log_write(enum log_level level, const char *text, const struct log_field *fields);
 

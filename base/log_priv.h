@@ -24,7 +24,10 @@ struct log_line {
 	const struct log_field *fields;
 };
 
-/* Each appends one line to RET: with its line end, at most LOG_LINE_MAX bytes. Fields that do not fit are left out. */
+/*
+ * Each appends one line to RET: with its line end, at most LOG_LINE_MAX bytes. Fields that do not
+ * fit are left out.
+ */
 void log_format_text(const struct log_line *line, bool colour, struct buf *ret);
 void log_format_json(const struct log_line *line, struct buf *ret);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Settings: declared in settings.def, read from file, environment and command line, checked, printed.
- * Everything here is generated from that table; nobody else parses the file.
+ * Settings: declared in settings.def, read from file, environment and command line, checked,
+ * printed. Everything here is generated from that table; nobody else parses the file.
  */
 #ifndef BASE_SETTINGS_H
 #define BASE_SETTINGS_H
@@ -58,7 +58,10 @@ struct setting_info {
 /* The table, ended by a NULL section. */
 extern const struct setting_info setting_table[];
 
-/* The choice that the ENUM setting "section.name" has in S: borrowed, static. Empty for any other setting. */
+/*
+ * The choice that the ENUM setting "section.name" has in S: borrowed, static. Empty for any other
+ * setting.
+ */
 struct str settings_choice(const struct settings *s, const char *key);
 
 /* All defaults. Free with settings_free. */
@@ -67,41 +70,45 @@ struct settings *settings_copy(const struct settings *s);
 void settings_free(struct settings **s); /* NULL allowed; clears secrets and the pointer */
 
 /*
- * Reads FILE over S. Every fault adds a line "FILE:LINE: text that names the setting" to *RET_FAULTS (an
- * unknown key suggests the nearest known one). Returns 0, -ERR_NOENT (no file), -ERR_IO, -ERR_INVAL.
+ * Reads FILE over S. Every fault adds a line "FILE:LINE: text that names the setting" to
+ * *RET_FAULTS (an unknown key suggests the nearest known one). Returns 0, -ERR_NOENT (no file),
+ * -ERR_IO, -ERR_INVAL.
  */
 int settings_read_file(struct settings *s, const char *file, struct buf *ret_faults) MUST_CHECK;
 
 /*
- * PORT (of every address in server.listen), DATABASE_URL, SECRET_KEY over S, where set and not empty.
- * Faults as above.
+ * PORT (of every address in server.listen), DATABASE_URL, SECRET_KEY over S, where set and not
+ * empty. Faults as above.
  */
 int settings_read_env(struct settings *s, struct buf *ret_faults) MUST_CHECK;
 
 /* One "section.key=value" over S, for the command line and for the control channel. */
 int settings_assign(struct settings *s, struct str assignment, struct buf *ret_faults) MUST_CHECK;
 
-/* Checks that need more than one setting, and the form of addresses. Faults as above. Returns 0 or -ERR_INVAL. */
+/*
+ * Checks that need more than one setting, and the form of addresses. Faults as above. Returns 0
+ * or -ERR_INVAL.
+ */
 int settings_check(const struct settings *s, struct buf *ret_faults) MUST_CHECK;
 
 /* "section.key=value" lines of all settings; secrets as *** unless WITH_SECRETS. */
 void settings_print(const struct settings *s, bool with_secrets, struct buf *ret);
 
 /*
- * Hands S, secrets included, to another process: a sealed memfd with the lines of settings_print. The
- * caller closes *RET_FD. Returns 0 or -ERR_IO.
+ * Hands S, secrets included, to another process: a sealed memfd with the lines of settings_print.
+ * The caller closes *RET_FD. Returns 0 or -ERR_IO.
  */
 int settings_to_memfd(const struct settings *s, int *ret_fd) MUST_CHECK;
 
 /*
- * The other end: settings from such a memfd, which stays open. The caller frees *RET. Returns 0, -ERR_IO,
- * -ERR_DENIED when FD is not sealed, -ERR_INVAL.
+ * The other end: settings from such a memfd, which stays open. The caller frees *RET. Returns 0,
+ * -ERR_IO, -ERR_DENIED when FD is not sealed, -ERR_INVAL.
  */
 int settings_from_memfd(int fd, struct settings **ret) MUST_CHECK;
 
 /*
- * What a reload from OLD to NEW does: each changed key is appended as a line "applied section.key" or
- * "restart section.key"; values that need a restart are put back to OLD's in NEW.
+ * What a reload from OLD to NEW does: each changed key is appended as a line "applied
+ * section.key" or "restart section.key"; values that need a restart are put back to OLD's in NEW.
  */
 void settings_diff(const struct settings *old, struct settings *new, struct buf *ret);
 
@@ -114,8 +121,8 @@ int settings_describe(const char *format, struct buf *ret) MUST_CHECK;
 bool settings_list_next(const char *value, size_t *pos, struct str *ret_item);
 
 /*
- * Splits "host:port", "[ipv6]:port" or "*:port" into borrowed parts; "*" gives an empty host, brackets
- * are left out. Port 0 is allowed (the system chooses). Returns 0 or -ERR_INVAL.
+ * Splits "host:port", "[ipv6]:port" or "*:port" into borrowed parts; "*" gives an empty host,
+ * brackets are left out. Port 0 is allowed (the system chooses). Returns 0 or -ERR_INVAL.
  */
 int settings_split_address(struct str address, struct str *ret_host, uint16_t *ret_port) MUST_CHECK;
 

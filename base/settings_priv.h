@@ -20,8 +20,8 @@ int setting_find(struct str section, struct str name);
 bool setting_is_text(size_t i);
 
 /*
- * Puts TEXT over row I of S. On failure S keeps its value and *RET_WHY is the reason, ready to follow
- * the name of the setting. Returns 0 or -ERR_INVAL.
+ * Puts TEXT over row I of S. On failure S keeps its value and *RET_WHY is the reason, ready to
+ * follow the name of the setting. Returns 0 or -ERR_INVAL.
  */
 int setting_parse(struct settings *s, size_t i, struct str text, struct buf *ret_why) MUST_CHECK;
 

@@ -9,7 +9,10 @@
 #include <ini.h>
 #include <stdarg.h>
 
-/* Longest line of a file: a list of addresses may be long. inih counts line end and NUL within it. */
+/*
+ * Longest line of a file: a list of addresses may be long. inih counts line end and NUL within
+ * it.
+ */
 #define FILE_LINE_MAX 8192
 
 /*

@@ -10,7 +10,10 @@
 
 struct slab; /* opaque */
 
-/* NAME is static and shown in statistics; SIZE in bytes, at most 8 KiB. Ends the process without memory. */
+/*
+ * NAME is static and shown in statistics; SIZE in bytes, at most 8 KiB. Ends the process without
+ * memory.
+ */
 struct slab *slab_new(const char *name, size_t size);
 
 /* Every object must have been freed (asserted). NULL allowed; clears the pointer. */

@@ -7,7 +7,9 @@
 #include "bench/herd.h"
 #include "bench/link.h"
 
-/* A client library's usual pause after a refusal without a hint: half a second to one and a half. */
+/*
+ * A client library's usual pause after a refusal without a hint: half a second to one and a half.
+ */
 #define PAUSE_NS (SEC_NS / 2)
 #define PAUSE_SPREAD_MS 1000
 

@@ -12,7 +12,10 @@ void herd_turn(struct gen *g);
 /* Nanoseconds until herd_turn has something to do; UINT64_MAX if nothing. */
 uint64_t herd_wait(const struct gen *g);
 
-/* A socket broke or was refused. Returns true if it will be tried again: then it is closed already. */
+/*
+ * A socket broke or was refused. Returns true if it will be tried again: then it is closed
+ * already.
+ */
 bool herd_failed(struct gen *g, struct link *l, const char *why);
 
 /* A text frame before or after "live": revisions must follow each other. */

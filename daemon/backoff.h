@@ -16,8 +16,8 @@ struct backoff {
 };
 
 /*
- * The process has died after LIVED_MS. Returns the delay in milliseconds: MIN_MS for the first failure
- * in a row, twice as much for each further one, at most MAX_MS.
+ * The process has died after LIVED_MS. Returns the delay in milliseconds: MIN_MS for the first
+ * failure in a row, twice as much for each further one, at most MAX_MS.
  */
 uint64_t backoff_next(struct backoff *b, uint64_t lived_ms, uint64_t min_ms, uint64_t max_ms);
 

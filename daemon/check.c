@@ -49,7 +49,9 @@ static void check_limits(struct settings *s, struct buf *ret_report)
 			   "allows %" PRId64 "\n", wanted, s->server_max_connections);
 }
 
-/* Last, since it may become the workers' user for good: the database may know them by their user. */
+/*
+ * Last, since it may become the workers' user for good: the database may know them by their user.
+ */
 static void check_database(const struct settings *s, const struct priv *p, struct buf *ret_report)
 {
 	struct buf report = BUF_INIT;

@@ -8,8 +8,9 @@
 #include "daemon/options.h"
 
 /*
- * Appends every fault and every warning ("warning: …") as a line to *RET_REPORT. Warnings are what may
- * change by itself: a database that is away, a limit of this shell. Returns 0 or -ERR_INVAL.
+ * Appends every fault and every warning ("warning: …") as a line to *RET_REPORT. Warnings are
+ * what may change by itself: a database that is away, a limit of this shell. Returns 0 or
+ * -ERR_INVAL.
  */
 int check_settings(struct settings *s, struct buf *ret_report) MUST_CHECK;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the master answers itself: status, reload, stop, log level. Everything else goes to a worker.
- * Reading lines and writing answers is ctl.c's.
+ * What the master answers itself: status, reload, stop, log level. Everything else goes to a
+ * worker. Reading lines and writing answers is ctl.c's.
  */
 #ifdef HAVE_CONFIG_H
 #include "config.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The file of the control socket: made with its mode, replaced when nobody serves it, removed at the end.
- * Clients are ctl.c's.
+ * The file of the control socket: made with its mode, replaced when nobody serves it, removed at
+ * the end. Clients are ctl.c's.
  */
 #include "daemon/ctl_priv.h"
 

@@ -8,7 +8,10 @@
 
 #include "base/log.h"
 
-/* Besides clients a worker holds: 64 wake-up descriptors, listening sockets, database connections, log. */
+/*
+ * Besides clients a worker holds: 64 wake-up descriptors, listening sockets, database
+ * connections, log.
+ */
 #define RESERVED 192
 
 void limits_raise(void)

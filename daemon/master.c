@@ -25,7 +25,9 @@
 #include "shm/slots.h"
 #include "worker/site.h"
 
-/* The check of heartbeats is put off when the master itself was late: then everybody was stopped. */
+/*
+ * The check of heartbeats is put off when the master itself was late: then everybody was stopped.
+ */
 #define SECOND_LATE_MS 2500
 
 static double seconds(int64_t ms)

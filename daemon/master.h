@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The face of daemon/: the master, which makes what workers share, forks, supervises and stops them.
+ * The face of daemon/: the master, which makes what workers share, forks, supervises and stops
+ * them.
  *
  *   options.h   command line and the settings it leads to      check.h    roomd -t
  *   spawn.h     worker processes and their slots               migrate child: schema.h
@@ -39,8 +40,8 @@ enum master_state {
 struct master {
 	const struct options *opt;
 	/*
-	 * Not the default loop: libev's own SIGCHLD handler there would reap children before their slot
-	 * is closed. Children are watched through their pidfd.
+	 * Not the default loop: libev's own SIGCHLD handler there would reap children before
+	 * their slot is closed. Children are watched through their pidfd.
 	 */
 	struct ev_loop *loop; /* owned */
 	enum master_state state;
@@ -72,7 +73,10 @@ struct master {
 /* Runs the node until it is told to stop. Takes S. Returns the exit code of the program. */
 int master_run(const struct options *opt, struct settings *s);
 
-/* Asks every worker to drain; a second call kills them. CODE becomes the exit code if it is the first. */
+/*
+ * Asks every worker to drain; a second call kills them. CODE becomes the exit code if it is the
+ * first.
+ */
 void master_stop(struct master *m, int code);
 
 /* The schema has been looked at (again): forks the workers unless they run. */

@@ -23,7 +23,10 @@ void notify_alive(void);
 /* Half of the watchdog's time in milliseconds; 0 when there is none. */
 uint64_t notify_watchdog_ms(void);
 
-/* Number of sockets passed, from descriptor *RET_FIRST on; 0 for none. Forgets them in the environment. */
+/*
+ * Number of sockets passed, from descriptor *RET_FIRST on; 0 for none. Forgets them in the
+ * environment.
+ */
 int notify_listen_fds(int *ret_first);
 
 #endif

@@ -30,8 +30,8 @@ struct options {
 };
 
 /*
- * Reads the command line. Returns 0, or -ERR_INVAL after a line for people in *RET_WHY (may be empty:
- * getopt has spoken).
+ * Reads the command line. Returns 0, or -ERR_INVAL after a line for people in *RET_WHY (may be
+ * empty: getopt has spoken).
  */
 int options_parse(int argc, char **argv, struct options *ret, struct buf *ret_why) MUST_CHECK;
 

@@ -20,14 +20,15 @@ struct priv {
 };
 
 /*
- * Looks up USER and its groups. Empty, or already the user of this process: nothing is needed. Returns
- * 0, -ERR_NOENT (no such user), -ERR_DENIED (only root can become another), -ERR_TOOBIG (groups).
+ * Looks up USER and its groups. Empty, or already the user of this process: nothing is needed.
+ * Returns 0, -ERR_NOENT (no such user), -ERR_DENIED (only root can become another), -ERR_TOOBIG
+ * (groups).
  */
 int priv_lookup(const char *user, struct priv *ret) MUST_CHECK;
 
 /*
- * Groups, then gid, then uid, then proof that there is no way back. On failure the process must end.
- * Returns 0 or -ERR_DENIED.
+ * Groups, then gid, then uid, then proof that there is no way back. On failure the process must
+ * end. Returns 0 or -ERR_DENIED.
  */
 int priv_drop(const struct priv *p) MUST_CHECK;
 

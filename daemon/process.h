@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Forking for the master: no signal gets lost between the two lives, and the end of the child is an event on
- * a descriptor.
+ * Forking for the master: no signal gets lost between the two lives, and the end of the child is
+ * an event on a descriptor.
  */
 #ifndef DAEMON_PROCESS_H
 #define DAEMON_PROCESS_H

@@ -24,9 +24,9 @@ struct schema {
 };
 
 /*
- * Starts the child that database.migrate asks for. When it has ended, workers are started: also when
- * the database could not be reached, which is then tried again every few seconds. A schema that cannot
- * be used stops the node.
+ * Starts the child that database.migrate asks for. When it has ended, workers are started: also
+ * when the database could not be reached, which is then tried again every few seconds. A schema
+ * that cannot be used stops the node.
  */
 void schema_start(struct master *m);
 

@@ -189,8 +189,8 @@ static int listen_socket(const struct address *a, int backlog)
 }
 
 /*
- * SO_REUSEPORT would let a second daemon of the same user take half of the connections unnoticed, so
- * the address is first tried without. Learns the port that the system chose.
+ * SO_REUSEPORT would let a second daemon of the same user take half of the connections unnoticed,
+ * so the address is first tried without. Learns the port that the system chose.
  */
 static int claim_address(struct address *a)
 {

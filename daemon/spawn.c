@@ -83,7 +83,10 @@ static void plan_replacement(struct child *c, uint64_t lived_ms)
 	uint64_t delay = backoff_next(&c->backoff, lived_ms, (uint64_t)s->server_respawn_delay,
 				      (uint64_t)s->server_respawn_delay_max);
 
-	/* once, the queue waits for the successor; a slot that keeps failing must not collect connections */
+	/*
+	 * once, the queue waits for the successor; a slot that keeps failing must not collect
+	 * connections
+	 */
 	if (c->backoff.failures > 1)
 		sockets_close_slot(c->master->sockets, c->slot);
 	c->state = CHILD_WAITING;

@@ -42,8 +42,9 @@ void spawn_init(struct master *m);
 void spawn_worker(struct child *c);
 
 /*
- * Sends one order (CONTROL_ORDER_MAX) to a running worker, with FD attached unless negative; FD stays the
- * caller's. A lost order is logged. Returns 0, -ERR_NOENT (no worker) or -ERR_AGAIN (it was not taken).
+ * Sends one order (CONTROL_ORDER_MAX) to a running worker, with FD attached unless negative; FD
+ * stays the caller's. A lost order is logged. Returns 0, -ERR_NOENT (no worker) or -ERR_AGAIN (it
+ * was not taken).
  */
 int spawn_order(struct child *c, const char *text, int fd);
 

@@ -9,8 +9,8 @@
 
 /*
  * Once, first thing in main: takes the memory of ARGV and the environment for titles. The
- * environment moves elsewhere; the arguments are in the copy that is returned, which is never freed.
- * Values on the command line vanish from view with the first title.
+ * environment moves elsewhere; the arguments are in the copy that is returned, which is never
+ * freed. Values on the command line vanish from view with the first title.
  */
 char **title_init(char **argv);
 

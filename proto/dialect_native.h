@@ -165,7 +165,10 @@ size_t native_add_presence_batch(struct buf *b, int64_t conv, native_presence_fn
 void native_add_presence_list(struct buf *b, const struct cmd_id *re, native_presence_fn next,
 			      void *arg);
 
-/* REST: {"presence":[…],"next"}: elements as above; MORE names the next page, 0 (null): this was the last. */
+/*
+ * REST: {"presence":[…],"next"}: elements as above; MORE names the next page, 0 (null): this was
+ * the last.
+ */
 void native_add_presence_page(struct buf *b, native_presence_fn next, void *arg, int64_t more);
 
 /* {"op":"eph","t":"scope","d":{"scope"}}: who is told about whose presence, from now on. */

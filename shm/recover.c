@@ -195,7 +195,9 @@ static int step_typing(struct shm *shm, unsigned me, struct recover_run *run,
 	return typing_drop_slot(shm, me, run->dead, calls->on_typing, calls->arg);
 }
 
-/* Of a slot that goes on with its members the counts must be found; of any other nothing is left. */
+/*
+ * Of a slot that goes on with its members the counts must be found; of any other nothing is left.
+ */
 static int step_users(struct shm *shm, unsigned me, struct recover_run *run, uint32_t budget)
 {
 	int r;

@@ -47,15 +47,15 @@ struct recover_run {
 };
 
 /*
- * Claims DEAD_SLOT: nobody else recovers it until the run has ended, or this process. One run at a time.
- * Returns as recover_slot.
+ * Claims DEAD_SLOT: nobody else recovers it until the run has ended, or this process. One run at
+ * a time. Returns as recover_slot.
  */
 int recover_begin(struct shm *shm, unsigned me, unsigned dead_slot, uint64_t grace_until_ms,
 		  struct recover_run *ret) MUST_CHECK;
 
 /*
- * The next piece: about BUDGET records. Returns -ERR_AGAIN when there is more to do; 0 when all is done, or
- * -ERR_TIMEOUT: either way the claim is given up and the run over.
+ * The next piece: about BUDGET records. Returns -ERR_AGAIN when there is more to do; 0 when all
+ * is done, or -ERR_TIMEOUT: either way the claim is given up and the run over.
  */
 int recover_step(struct shm *shm, unsigned me, const struct recover_calls *calls, uint32_t budget,
 		 struct recover_run *run) MUST_CHECK;
@@ -64,8 +64,9 @@ int recover_step(struct shm *shm, unsigned me, const struct recover_calls *calls
 void recover_abandon(struct shm *shm, unsigned me, struct recover_run *run);
 
 /*
- * Ids of rooms from *POS (first 0) on into RET_CONVS, at most MAX: for who must look at all of them. No lock
- * is taken: rooms that come or go meanwhile may be left out. Returns the number, 0 at the end.
+ * Ids of rooms from *POS (first 0) on into RET_CONVS, at most MAX: for who must look at all of
+ * them. No lock is taken: rooms that come or go meanwhile may be left out. Returns the number, 0
+ * at the end.
  */
 uint32_t recover_rooms(const struct shm *shm, uint32_t *pos, int64_t *ret_convs, uint32_t max);
 
@@ -90,8 +91,8 @@ uint32_t recover_inherited(struct shm *shm, unsigned me, int64_t *ret_convs, uin
 			   bool *ret_is_all);
 
 /*
- * Puts CONV on the inherited list of slot ME, once: what may have been committed in it is not announced
- * yet. A list that is full becomes "all rooms".
+ * Puts CONV on the inherited list of slot ME, once: what may have been committed in it is not
+ * announced yet. A list that is full becomes "all rooms".
  */
 void recover_inherit(struct shm *shm, unsigned me, int64_t conv);
 

@@ -43,16 +43,17 @@ int room_mark_closed(struct shm *shm, unsigned me, int64_t conv) MUST_CHECK;
 int room_publish_rev(struct shm *shm, unsigned me, int64_t conv, int64_t rev) MUST_CHECK;
 
 /*
- * The head of CONV's log, read from the database by somebody who is attached. The highest rev wins; nothing when
- * the room is not known here.
+ * The head of CONV's log, read from the database by somebody who is attached. The highest rev
+ * wins; nothing when the room is not known here.
  */
 int room_note_head(struct shm *shm, unsigned me, int64_t conv, int64_t rev, int64_t seq) MUST_CHECK;
 
 /*
- * The head of CONV's log as this node knows it, for a slot that has attached to CONV: every later event is published
- * to it. *RET_SEQ is -1 when only the ring's record of that rev can tell. Returns 0; -ERR_NOENT when the head is not
- * known, or not for certain: an event whose targets were chosen before the slot attached is still on its way (or
- * its publisher died: then the database must be asked). -ERR_TIMEOUT.
+ * The head of CONV's log as this node knows it, for a slot that has attached to CONV: every later
+ * event is published to it. *RET_SEQ is -1 when only the ring's record of that rev can tell.
+ * Returns 0; -ERR_NOENT when the head is not known, or not for certain: an event whose targets
+ * were chosen before the slot attached is still on its way (or its publisher died: then the
+ * database must be asked). -ERR_TIMEOUT.
  */
 int room_head(struct shm *shm, unsigned me, int64_t conv, int64_t *ret_rev, int64_t *ret_seq) MUST_CHECK;
 

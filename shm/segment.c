@@ -19,8 +19,8 @@
 #define RING_MAX (1ULL << 34)
 
 /*
- * Records in one chain when a table is full. Hashed heads lie all over their array: with one for each record of
- * the largest node, every member of a small one would touch a page of its own.
+ * Records in one chain when a table is full. Hashed heads lie all over their array: with one for
+ * each record of the largest node, every member of a small one would touch a page of its own.
  */
 #define CHAIN 8
 

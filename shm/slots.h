@@ -25,7 +25,10 @@ enum slot_state {
  */
 #define SLOT_INFLIGHT_MAX 4096
 
-/* Server processes of the database that a slot remembers: the latest of its own and of those it inherited. */
+/*
+ * Server processes of the database that a slot remembers: the latest of its own and of those it
+ * inherited.
+ */
 #define SLOT_BACKENDS_MAX 16
 
 /* Name of a state for people; "unknown" for anything else. Static. */
@@ -89,8 +92,8 @@ int slot_read(struct shm *shm, unsigned slot, struct slot_info *ret) MUST_CHECK;
 void slot_inflight_set(struct shm *shm, unsigned me, const int64_t *convs, size_t n);
 
 /*
- * A server process of the database works for this slot: until it has ended, what it was sent may still be
- * committed. The oldest of too many is forgotten. Owner only.
+ * A server process of the database works for this slot: until it has ended, what it was sent may
+ * still be committed. The oldest of too many is forgotten. Owner only.
  */
 void slot_backend_add(struct shm *shm, unsigned me, int32_t pid);
 void slot_backend_remove(struct shm *shm, unsigned me, int32_t pid);

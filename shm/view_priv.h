@@ -167,8 +167,8 @@ struct str user_name_at(const struct shm *shm, uint32_t idx);
 int users_settle(struct shm *shm, unsigned me, unsigned slot) MUST_CHECK;
 
 /*
- * For a slot that has no entry left: no user is counted for it any more. BUDGET records from *POS (first 0)
- * on; afterwards *POS is UINT32_MAX when all were looked at.
+ * For a slot that has no entry left: no user is counted for it any more. BUDGET records from *POS
+ * (first 0) on; afterwards *POS is UINT32_MAX when all were looked at.
  */
 int users_forget_part(struct shm *shm, unsigned me, unsigned slot, uint32_t *pos,
 		      uint32_t budget) MUST_CHECK;

@@ -356,7 +356,10 @@ static void part_drop(struct batch *b)
 	free(p);
 }
 
-/* Whose turn has not come yet must not overtake what failed: the caller brings them again in order. */
+/*
+ * Whose turn has not come yet must not overtake what failed: the caller brings them again in
+ * order.
+ */
 static void parts_give_up(struct batch *b, enum batch_status status)
 {
 	part_set(b, status);

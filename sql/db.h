@@ -45,8 +45,8 @@ enum db_count {
 };
 
 /*
- * Called from inside db_start, db_on_*, db_submit (on_io, on_timer, on_count only) and db_free (on_io
- * only).
+ * Called from inside db_start, db_on_*, db_submit (on_io, on_timer, on_count only) and db_free
+ * (on_io only).
  */
 struct db_hooks {
 	/* Watch FD for these events from now on, nothing else; -1 = no socket.
@@ -85,8 +85,8 @@ void db_on_timer(struct db *db);
 bool db_is_connected(const struct db *db);
 
 /*
- * The server's process behind the present connection, 0 when there is none. Behind a pooler it is a number
- * of the pooler's.
+ * The server's process behind the present connection, 0 when there is none. Behind a pooler it is
+ * a number of the pooler's.
  */
 int32_t db_backend(const struct db *db);
 

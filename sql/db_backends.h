@@ -12,8 +12,9 @@
 typedef void backends_done_fn(void *arg, int err, int64_t n_alive);
 
 /*
- * Asks for server processes by their ids, which db_backend told while they were connected. A process that
- * reads of its client's death ends after what it was sent before. Returns 0 or -ERR_FULL.
+ * Asks for server processes by their ids, which db_backend told while they were connected. A
+ * process that reads of its client's death ends after what it was sent before. Returns 0 or
+ * -ERR_FULL.
  */
 int backends_alive(struct db *db, const int32_t *pids, size_t n, uint64_t deadline_ms,
 		   backends_done_fn *done, void *arg) MUST_CHECK;

@@ -10,7 +10,10 @@
 
 #define STANDBY_TEXT "the server is read-only"
 
-/* A machine that vanished is noticed within half a minute; the connection string may say otherwise. */
+/*
+ * A machine that vanished is noticed within half a minute; the connection string may say
+ * otherwise.
+ */
 #define KEEPALIVE_IDLE_S "10"
 #define KEEPALIVE_EVERY_S "5"
 #define KEEPALIVE_TRIES "3"

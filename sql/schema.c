@@ -11,7 +11,10 @@ static int schema_err(const struct db_result *res)
 {
 	if (db_result_status(res) == DB_OK)
 		return db_get_i64(res, 0, 0) >= (int64_t)migrations_count ? 0 : -ERR_NOENT;
-	/* 42P01: no such table; 3F000: no such schema; 42501: the list is another role's, so there is one */
+	/*
+	 * 42P01: no such table; 3F000: no such schema; 42501: the list is another role's, so
+	 * there is one
+	 */
 	if (strcmp(db_result_sqlstate(res), "42P01") == 0 ||
 	    strcmp(db_result_sqlstate(res), "3F000") == 0)
 		return -ERR_NOENT;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whether the database has the schema that this program needs, asked without waiting. Bringing it up to date is
- * migrate.h's.
+ * Whether the database has the schema that this program needs, asked without waiting. Bringing it
+ * up to date is migrate.h's.
  */
 #ifndef SQL_SCHEMA_H
 #define SQL_SCHEMA_H
@@ -10,8 +10,8 @@
 #include "sql/db.h"
 
 /*
- * ERR 0: the schema is as new as this program, or newer. -ERR_NOENT: there is none, or an older one.
- * -ERR_UNAVAILABLE: not known.
+ * ERR 0: the schema is as new as this program, or newer. -ERR_NOENT: there is none, or an older
+ * one. -ERR_UNAVAILABLE: not known.
  */
 typedef void schema_done_fn(void *arg, int err);
 

@@ -28,9 +28,9 @@ typedef void verify_fn(void *arg, const struct verify_row *row);
 
 /*
  * Calls ON_ROW for each difference, at most LIMIT (0 = 1,000); *RET_N receives how many were
- * reported. Reads one snapshot, so a database in use is judged fairly. Returns 0 also when there are
- * differences; -ERR_UNAVAILABLE when it cannot connect, -ERR_DB otherwise, the reason in one line
- * appended to REPORT, without secrets.
+ * reported. Reads one snapshot, so a database in use is judged fairly. Returns 0 also when there
+ * are differences; -ERR_UNAVAILABLE when it cannot connect, -ERR_DB otherwise, the reason in one
+ * line appended to REPORT, without secrets.
  */
 int verify_run(const char *url, enum verify_what what, int limit, verify_fn *on_row, void *arg,
 	       int64_t *ret_n, struct buf *report) MUST_CHECK;

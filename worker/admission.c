@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A token bucket per worker before handshakes, and hints that spread the return of those turned away.
- * The refusals themselves are written by the protocols.
+ * A token bucket per worker before handshakes, and hints that spread the return of those turned
+ * away. The refusals themselves are written by the protocols.
  */
 #include "worker/admission.h"
 

@@ -26,8 +26,9 @@ struct admission {
 bool admission_pass(struct worker *wk);
 
 /*
- * After how many milliseconds a client that is refused now should try again, at least 500. It has jitter, so that a
- * crowd that was refused together does not return together, and grows with the size of that crowd.
+ * After how many milliseconds a client that is refused now should try again, at least 500. It has
+ * jitter, so that a crowd that was refused together does not return together, and grows with the
+ * size of that crowd.
  */
 int64_t worker_retry_ms(struct worker *wk);
 

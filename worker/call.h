@@ -55,8 +55,9 @@ void call_answer(struct call *call, int status, const char *type, const char *he
 void call_json(struct call *call, int status, struct str body);
 
 /*
- * Queues the head of a 200 answer whose body ends with the connection. Does not end CALL: what follows on the
- * connection, and call_done, are the caller's. The connection must be there (call_conn).
+ * Queues the head of a 200 answer whose body ends with the connection. Does not end CALL: what
+ * follows on the connection, and call_done, are the caller's. The connection must be there
+ * (call_conn).
  */
 void call_stream(struct call *call, const char *type, const char *headers);
 

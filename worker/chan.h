@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Conversations as this worker sees them: who of its connections follows one, and how far each has read.
- * The node-wide truth about members is in shm/, the log is in the database.
+ * Conversations as this worker sees them: who of its connections follows one, and how far each
+ * has read. The node-wide truth about members is in shm/, the log is in the database.
  */
 #ifndef WORKER_CHAN_H
 #define WORKER_CHAN_H
@@ -115,16 +115,23 @@ struct chan {
 struct chan *chan_find(struct worker *wk, int64_t conv);
 struct sub *sub_find(const struct conn *c, int64_t conv);
 
-/* The last revision that this subscription has been sent, or will be with what is queued; -1: not known yet. */
+/*
+ * The last revision that this subscription has been sent, or will be with what is queued; -1: not
+ * known yet.
+ */
 int64_t sub_position(const struct sub *sub);
 
 /*
- * Starts following. HAS_REV: first everything after REV, then live. RE (NULL for DIALECT_RAW) is the request
- * that the confirmation answers. Refusals (full, no such conversation, database away) are said on the connection.
+ * Starts following. HAS_REV: first everything after REV, then live. RE (NULL for DIALECT_RAW) is
+ * the request that the confirmation answers. Refusals (full, no such conversation, database away)
+ * are said on the connection.
  */
 void chan_join(struct conn *c, int64_t conv, bool has_rev, int64_t rev, const struct cmd_id *re);
 
-/* Goes back to REV on a connection that follows already: everything after it is sent (again), then live. */
+/*
+ * Goes back to REV on a connection that follows already: everything after it is sent (again),
+ * then live.
+ */
 void chan_rewind(struct sub *sub, int64_t rev);
 
 /* Stops following; END decides how long the user stays in the member list. */

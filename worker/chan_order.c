@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The order of a channel's events: by rev, each once. Early ones are held, holes are read from the log.
- * How an event becomes bytes is deliver.c's.
+ * The order of a channel's events: by rev, each once. Early ones are held, holes are read from
+ * the log. How an event becomes bytes is deliver.c's.
  */
 #include "worker/chan_order.h"
 
@@ -26,7 +26,10 @@ struct fill {
 	int64_t announced; /* highest rev that was held when the question was put */
 };
 
-/* A key that was no UUID is stored as its hash; persist.c put it into the row's meta as it was written. */
+/*
+ * A key that was no UUID is stored as its hash; persist.c put it into the row's meta as it was
+ * written.
+ */
 static struct str key_in_meta(struct str meta, struct key_text *text)
 {
 	const struct json_str_rule rule = {.min = 1, .max = CMD_KEY_MAX};
@@ -189,8 +192,8 @@ void chan_event(struct worker *wk, const struct event *ev, struct str bytes)
 }
 
 /*
- * What was announced is committed, with all before it: what the log did not have then, up to the first event held, it
- * does not have any more. Nobody waits for it.
+ * What was announced is committed, with all before it: what the log did not have then, up to the
+ * first event held, it does not have any more. Nobody waits for it.
  */
 static void skip_removed(struct chan *ch, int64_t announced)
 {

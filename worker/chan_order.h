@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One order for everybody: events of a channel are delivered by rev without gap or repeat. What comes early waits,
- * what does not come is read from the database.
+ * One order for everybody: events of a channel are delivered by rev without gap or repeat. What
+ * comes early waits, what does not come is read from the database.
  */
 #ifndef WORKER_CHAN_ORDER_H
 #define WORKER_CHAN_ORDER_H
@@ -18,8 +18,9 @@ struct key_text {
 };
 
 /*
- * A row of the log as an event; false for a kind that this version does not know. Borrows from ROW and from KEY,
- * which receives the sender's own key: who sent it before a reconnect recognises it.
+ * A row of the log as an event; false for a kind that this version does not know. Borrows from
+ * ROW and from KEY, which receives the sender's own key: who sent it before a reconnect
+ * recognises it.
  */
 bool chan_order_from_row(int64_t conv, const struct event_row *row, struct key_text *key,
 			 struct event *ret);

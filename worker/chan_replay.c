@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Catching up: from the ring as far as it reaches back without a hole, else in pages from the database.
- * Who catches up and what follows is chan.c's; how an event becomes bytes is deliver.c's.
+ * Catching up: from the ring as far as it reaches back without a hole, else in pages from the
+ * database. Who catches up and what follows is chan.c's; how an event becomes bytes is
+ * deliver.c's.
  */
 #include "worker/chan_replay.h"
 
@@ -26,8 +27,8 @@
 #define RETRY_MS 250		/* after a database error */
 
 /*
- * Where the recent events of a channel are in the ring. Found by walking back along its chain once, for all
- * that catch up: a worker that has just started has read none of them itself.
+ * Where the recent events of a channel are in the ring. Found by walking back along its chain
+ * once, for all that catch up: a worker that has just started has read none of them itself.
  */
 struct replay {
 	struct map places; /* rev -> offset, as a pointer's value */
@@ -250,7 +251,9 @@ static bool send_page(struct sub *sub, const struct db_result *res, int n, int64
 	return true;
 }
 
-/* Nothing can be done for SUB now; it is among those that wait for an answer or for their socket. */
+/*
+ * Nothing can be done for SUB now; it is among those that wait for an answer or for their socket.
+ */
 static void wait_for_it(struct sub *sub)
 {
 	list_remove(&sub->node);
@@ -327,7 +330,10 @@ static int step(struct sub *sub)
 
 	conn_flush(c);
 	wait_for_it(sub);
-	/* also when nothing is left to send: the confirmation must not meet a queue that a page has filled */
+	/*
+	 * also when nothing is left to send: the confirmation must not meet a queue that a page
+	 * has filled
+	 */
 	sub->is_paused = c->out != NULL;
 	if (sub->is_paused || c->state == CONN_DEAD)
 		return 0;

@@ -67,8 +67,8 @@ enum conn_wait {
 };
 
 /*
- * Everything known of a connection is in here or hangs from here: nothing in callbacks or statics, so
- * that it can be written out and read back elsewhere.
+ * Everything known of a connection is in here or hangs from here: nothing in callbacks or
+ * statics, so that it can be written out and read back elsewhere.
  */
 struct conn {
 	ev_io io;		/* io.data is the struct worker */
@@ -104,17 +104,23 @@ static inline struct worker *conn_worker(const struct conn *c)
 	return c->io.data;
 }
 
-/* Takes over an accepted socket; starts as CONN_HTTP. Returns NULL when the limit is reached (fd untouched). */
+/*
+ * Takes over an accepted socket; starts as CONN_HTTP. Returns NULL when the limit is reached (fd
+ * untouched).
+ */
 struct conn *conn_open(struct worker *wk, int fd);
 
 /*
- * The same on the operations listener: at most CONN_OPS_MAX beside the clients, so that a worker full of clients
- * still tells how it is.
+ * The same on the operations listener: at most CONN_OPS_MAX beside the clients, so that a worker
+ * full of clients still tells how it is.
  */
 #define CONN_OPS_MAX 32
 struct conn *conn_open_ops(struct worker *wk, int fd);
 
-/* The connection with this id, or NULL when it has gone: how asynchronous answers find their way back. */
+/*
+ * The connection with this id, or NULL when it has gone: how asynchronous answers find their way
+ * back.
+ */
 struct conn *conn_find(struct worker *wk, uint64_t id);
 
 /* Bytes to send with the next flush of this turn, after everything queued before. */
@@ -122,8 +128,8 @@ struct buf *conn_reply(struct conn *c);
 
 /*
  * Queues what a caller's own send did not take: LEN bytes at P from OFF on. *BLOB is made from
- * them at the first need, so that all receivers share it; the caller drops it afterwards. Whether there is room is
- * the caller's to ask.
+ * them at the first need, so that all receivers share it; the caller drops it afterwards. Whether
+ * there is room is the caller's to ask.
  */
 void conn_queue_shared(struct conn *c, const uint8_t *p, size_t len, size_t off,
 		       struct blob **blob);
@@ -135,8 +141,8 @@ size_t conn_queued(const struct conn *c);
 void conn_flush_all(struct worker *wk);
 
 /*
- * Flushes one connection's replies at once. Replies that would take a queue over deliver.queue_max end the
- * connection.
+ * Flushes one connection's replies at once. Replies that would take a queue over
+ * deliver.queue_max end the connection.
  */
 void conn_flush(struct conn *c);
 
@@ -144,12 +150,14 @@ void conn_flush(struct conn *c);
 void conn_flush_with(struct conn *c, const uint8_t *p, size_t len);
 
 /*
- * No more input is read; what is queued is sent, then the socket closes. END says how the link ended
- * for presence.
+ * No more input is read; what is queued is sent, then the socket closes. END says how the link
+ * ended for presence.
  */
 void conn_finish(struct conn *c, enum conn_end end);
 
-/* Ends the connection at once; its memory goes with the next sweep. Safe inside its own callback. */
+/*
+ * Ends the connection at once; its memory goes with the next sweep. Safe inside its own callback.
+ */
 void conn_kill(struct conn *c, enum conn_end end);
 
 /* Frees what conn_kill left. Called once a turn. */
@@ -165,7 +173,10 @@ void conn_unblock(struct conn *c); /* also runs what had been read meanwhile, at
 /* Shows connections that were unblocked the bytes they had already sent. Called once a turn. */
 void conn_resume_ready(struct worker *wk);
 
-/* Cuts off readers that took nothing, or were behind, for deliver.behind_timeout. Called each second. */
+/*
+ * Cuts off readers that took nothing, or were behind, for deliver.behind_timeout. Called each
+ * second.
+ */
 void conn_check_slow(struct worker *wk);
 
 /* Calls ON_CONN for every living connection. */
@@ -175,8 +186,9 @@ void conn_each(struct worker *wk, void (*on_conn)(struct conn *c, void *arg), vo
 void conn_check_waits(struct worker *wk);
 
 /*
- * The two protocols on top. Each consumes what it can from DATA and says how much in the return value;
- * the rest is kept and shown again, with more, at the next read. They may end the connection.
+ * The two protocols on top. Each consumes what it can from DATA and says how much in the return
+ * value; the rest is kept and shown again, with more, at the next read. They may end the
+ * connection.
  */
 size_t http_conn_input(struct conn *c, uint8_t *data, size_t len);
 size_t ws_conn_input(struct conn *c, uint8_t *data, size_t len);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Deadlines of connections: a queue per kind of wait. All waits of a kind are equally long, so each queue is
- * in order of time and one timer serves them all.
+ * Deadlines of connections: a queue per kind of wait. All waits of a kind are equally long, so
+ * each queue is in order of time and one timer serves them all.
  */
 #ifndef WORKER_CONN_TIMEOUT_H
 #define WORKER_CONN_TIMEOUT_H

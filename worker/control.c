@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Orders of the master: new settings (in a sealed memory file), drain, a colleague's death, an operator's
- * question.
- * What the master checks is not checked again, but a text that cannot be read changes nothing.
+ * Orders of the master: new settings (in a sealed memory file), drain, a colleague's death, an
+ * operator's question. What the master checks is not checked again, but a text that cannot be
+ * read changes nothing.
  */
 #include "worker/control.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Questions about rooms and metrics, answered from shared memory. Who may ask is decided by the mode of the
- * master's control socket.
+ * Questions about rooms and metrics, answered from shared memory. Who may ask is decided by the
+ * mode of the master's control socket.
  */
 #include "worker/ctl.h"
 

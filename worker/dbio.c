@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Watchers and timers for the database connections of this worker, and one log line per change of state.
- * Reconnecting, queueing and pipelining are sql/db's.
+ * Watchers and timers for the database connections of this worker, and one log line per change of
+ * state. Reconnecting, queueing and pipelining are sql/db's.
  */
 #include "worker/dbio.h"
 

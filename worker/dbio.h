@@ -11,8 +11,8 @@
 #include "worker/worker.h"
 
 /*
- * Opens this worker's share of database.max_connections: one for the batch writer and one for all else, or one
- * for both when the share is one.
+ * Opens this worker's share of database.max_connections: one for the batch writer and one for all
+ * else, or one for both when the share is one.
  */
 void dbio_open_all(struct worker *wk);
 void dbio_close_all(struct worker *wk);

@@ -137,10 +137,15 @@ static void add_streams(struct chan *ch, const struct event *ev, struct str json
 	}
 }
 
-/* The native frame JSON for whoever speaks native, each notation made once. EV is NULL for state. */
+/*
+ * The native frame JSON for whoever speaks native, each notation made once. EV is NULL for state.
+ */
 static void add_native(struct chan *ch, const struct event *ev, struct str json)
 {
-	/* JSON lies there: a receiver that falls behind meanwhile is told so in a frame of its own */
+	/*
+	 * JSON lies there: a receiver that falls behind meanwhile is told so in a frame of its
+	 * own
+	 */
 	struct buf held = ch->wk->frame;
 
 	ch->wk->frame = BUF_INIT;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sends a channel's buffers: one send per receiver, and what becomes of receivers that do not keep up.
- * What is in the buffers is deliver.c's; catching up afterwards is chan_replay.c's.
+ * Sends a channel's buffers: one send per receiver, and what becomes of receivers that do not
+ * keep up. What is in the buffers is deliver.c's; catching up afterwards is chan_replay.c's.
  */
 #include "worker/deliver.h"
 

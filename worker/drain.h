@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Saying good-bye to all connections of a worker, spread over time so that they do not all return at once.
- * When a worker drains is worker.c's, what a connection is told is its protocol's.
+ * Saying good-bye to all connections of a worker, spread over time so that they do not all return
+ * at once. When a worker drains is worker.c's, what a connection is told is its protocol's.
  */
 #ifndef WORKER_DRAIN_H
 #define WORKER_DRAIN_H
@@ -9,8 +9,9 @@
 #include "worker/worker.h"
 
 /*
- * Idle HTTP connections end at once; sockets are told now when to come back and are closed evenly over
- * as long as admission.rate needs to let them in again, at most server.drain_spread. They work until then.
+ * Idle HTTP connections end at once; sockets are told now when to come back and are closed evenly
+ * over as long as admission.rate needs to let them in again, at most server.drain_spread. They
+ * work until then.
  */
 void drain_begin(struct worker *wk);
 

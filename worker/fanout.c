@@ -187,8 +187,8 @@ static bool is_closing(const struct worker *wk)
 }
 
 /*
- * What a dead worker had sent may lie unread in its server process's socket: no lock shows it yet, and it will
- * be committed after whoever looks now. So first that process must have ended.
+ * What a dead worker had sent may lie unread in its server process's socket: no lock shows it
+ * yet, and it will be committed after whoever looks now. So first that process must have ended.
  */
 static unsigned ghosts(struct worker *wk, int32_t pids[SLOT_BACKENDS_MAX])
 {
@@ -298,7 +298,10 @@ static void republish_later(struct republish *rp)
 	republish_in(rp, REPUBLISH_RETRY);
 }
 
-/* A pooler does not tell which processes are whose: what they may still commit is looked for later, too. */
+/*
+ * A pooler does not tell which processes are whose: what they may still commit is looked for
+ * later, too.
+ */
 static bool rests(struct republish *rp)
 {
 	static const double pauses[] = {0.2, 1., 4.};
@@ -371,8 +374,8 @@ static void republish_next(struct republish *rp)
 }
 
 /*
- * Nothing was announced since the conversation's room was made, so where to begin is not known. The newest
- * event alone tells everybody: who lacks earlier ones reads them as a hole.
+ * Nothing was announced since the conversation's room was made, so where to begin is not known.
+ * The newest event alone tells everybody: who lacks earlier ones reads them as a hole.
  */
 static void on_republish_head(void *arg, int err, const struct room *room)
 {
@@ -406,7 +409,10 @@ static void on_republish_settled(void *arg, int err)
 	}
 }
 
-/* A transaction that was begun elsewhere may be running still: only after it does the log hold everything. */
+/*
+ * A transaction that was begun elsewhere may be running still: only after it does the log hold
+ * everything.
+ */
 static void republish_start(struct republish *rp)
 {
 	if (is_closing(rp->wk) ||

@@ -11,8 +11,8 @@
 #include "worker/worker.h"
 
 /*
- * Publishes N events in order under one taking of the ring's lock and wakes who sleeps. Returns the ring
- * position behind them: who has read so far has seen them.
+ * Publishes N events in order under one taking of the ring's lock and wakes who sleeps. Returns
+ * the ring position behind them: who has read so far has seen them.
  */
 uint64_t fanout_publish(struct worker *wk, const struct event *events, size_t n);
 
@@ -30,9 +30,10 @@ void fanout_typing(struct worker *wk, int64_t conv, int64_t user, bool on);
 void fanout_ensure(struct worker *wk, int64_t conv, int64_t rev);
 
 /*
- * Announces what the log of CONV holds beyond what this node has published: after a crash, or when it is
- * unknown whether an earlier announcement was made. Receivers drop what they had. Until it is done the
- * conversation stands in this slot's inherited list, so that another worker does it should this one die.
+ * Announces what the log of CONV holds beyond what this node has published: after a crash, or
+ * when it is unknown whether an earlier announcement was made. Receivers drop what they had.
+ * Until it is done the conversation stands in this slot's inherited list, so that another worker
+ * does it should this one die.
  */
 void fanout_republish(struct worker *wk, int64_t conv);
 
@@ -40,8 +41,8 @@ void fanout_republish(struct worker *wk, int64_t conv);
 bool fanout_is_idle(const struct worker *wk);
 
 /*
- * Forgets server processes of connections that were lost a minute ago: their ids may be others' soon. Called
- * each second.
+ * Forgets server processes of connections that were lost a minute ago: their ids may be others'
+ * soon. Called each second.
  */
 void fanout_forget(struct worker *wk);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Recovery after a worker's death, as its survivors see it. The shared structures repair themselves in shm/;
- * here the database is asked for what was committed but never announced.
+ * Recovery after a worker's death, as its survivors see it. The shared structures repair
+ * themselves in shm/; here the database is asked for what was committed but never announced.
  */
 #include "worker/heir.h"
 

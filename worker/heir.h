@@ -7,15 +7,21 @@
 
 #include "worker/worker.h"
 
-/* Registers this process in its slot, recovering what the slot's former process left. Returns 0 or -ERR_x. */
+/*
+ * Registers this process in its slot, recovering what the slot's former process left. Returns 0
+ * or -ERR_x.
+ */
 int heir_take_over_own_slot(struct worker *wk) MUST_CHECK;
 
-/* Announces what dead workers committed and never announced; done ones take themselves off the list. */
+/*
+ * Announces what dead workers committed and never announced; done ones take themselves off the
+ * list.
+ */
 void heir_announce(struct worker *wk);
 
 /*
- * Looks for dead workers and begins with their recovery. Called each second, and when the master tells of a
- * death.
+ * Looks for dead workers and begins with their recovery. Called each second, and when the master
+ * tells of a death.
  */
 void heir_look(struct worker *wk);
 

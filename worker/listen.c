@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Accepting: a bounded number per turn, a pause when descriptors run out, 503 when the worker is full.
- * The sockets are the master's and outlive this process.
+ * Accepting: a bounded number per turn, a pause when descriptors run out, 503 when the worker is
+ * full. The sockets are the master's and outlive this process.
  */
 #include "worker/listen.h"
 

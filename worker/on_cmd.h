@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What each operation of the sockets does, for every dialect: found through one table by enum cmd_op.
+ * What each operation of the sockets does, for every dialect: found through one table by enum
+ * cmd_op.
  */
 #ifndef WORKER_ON_CMD_H
 #define WORKER_ON_CMD_H

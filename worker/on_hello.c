@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The first frame of a socket: who speaks, what an earlier session of theirs followed, and the welcome.
- * Who a guest is was decided by session.c; what sessions follow is kept by resume.c.
+ * The first frame of a socket: who speaks, what an earlier session of theirs followed, and the
+ * welcome. Who a guest is was decided by session.c; what sessions follow is kept by resume.c.
  */
 #include "worker/on_priv.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How far people have read and received: raising the marks, telling everybody, and telling those who come back.
- * Marks are state: the newest value wins, and whoever is repeated one loses nothing.
+ * How far people have read and received: raising the marks, telling everybody, and telling those
+ * who come back. Marks are state: the newest value wins, and whoever is repeated one loses
+ * nothing.
  */
 #include "worker/on_priv.h"
 
@@ -89,8 +90,9 @@ void on_mark(struct conn *c, const struct cmd *cmd)
 /* ---- Before "live" ---- */
 
 /*
- * A subscription that is level: the marks that changed while its client was away, and what is unread, are read before
- * it is confirmed. Events go on meanwhile; the confirmation says how far they have come when it leaves.
+ * A subscription that is level: the marks that changed while its client was away, and what is
+ * unread, are read before it is confirmed. Events go on meanwhile; the confirmation says how far
+ * they have come when it leaves.
  */
 struct confirming {
 	struct worker *wk;
@@ -116,7 +118,10 @@ static void step(struct confirming *cf)
 	if (--cf->left > 0)
 		return;
 	sub = sub_of(cf);
-	/* "live" counts up to its own seq: what the client is told before and after, it counts itself */
+	/*
+	 * "live" counts up to its own seq: what the client is told before and after, it counts
+	 * itself
+	 */
 	if (sub && cf->seq)
 		cf->unread = MAX(cf->unread + sub->chan->seq - cf->seq, 0);
 	if (sub)

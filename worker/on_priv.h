@@ -60,8 +60,8 @@ void on_ping(struct conn *c, const struct cmd *cmd);
 void on_presence(struct conn *c, const struct cmd *cmd); /* rest_presence.c */
 
 /*
- * Reads what belongs to the confirmation of a subscription that is level, then says it with sub_say_live: answering RE,
- * or of itself when RE is empty.
+ * Reads what belongs to the confirmation of a subscription that is level, then says it with
+ * sub_say_live: answering RE, or of itself when RE is empty.
  */
 void on_mark_confirm(struct sub *sub, const struct cmd_id *re);
 void sub_say_live(struct sub *sub, const struct cmd_id *re, int64_t unread);

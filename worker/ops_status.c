@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The operations listener's answers: alive, ready, metrics. They come from this process and shared memory alone, so
- * that they are there when nothing else is.
+ * The operations listener's answers: alive, ready, metrics. They come from this process and
+ * shared memory alone, so that they are there when nothing else is.
  */
 #include "shm/metrics.h"
 #include "worker/call.h"

@@ -3,9 +3,9 @@
  * Gathers sends and changes while the previous round is under way, commits them, then announces and
  * acknowledges. The statements and their retries are sql/'s, the ring is fanout.c's.
  *
- * A round is one batch of messages and some single changes, on the writer's connection together. What one
- * actor does in one conversation keeps its order, because a round never holds a change and anything else
- * with the same actor and conversation, and rounds follow each other.
+ * A round is one batch of messages and some single changes, on the writer's connection together.
+ * What one actor does in one conversation keeps its order, because a round never holds a change
+ * and anything else with the same actor and conversation, and rounds follow each other.
  */
 #include "worker/persist.h"
 

@@ -138,7 +138,10 @@ enum verdict item_judge_message(struct item *it, const struct batch_answer *a)
 	switch (a->status) {
 	case BATCH_STORED:
 	case BATCH_DUPLICATE:
-		/* keys are the sender's: this one stands for a message elsewhere, and this is lost */
+		/*
+		 * keys are the sender's: this one stands for a message elsewhere, and this is
+		 * lost
+		 */
 		if (a->conv != it->event.conv)
 			return settled(it, E_CONFLICT);
 		take_numbers(it, a->rev, a->seq, a->at_ms);

@@ -43,7 +43,10 @@ bool item_is_change(const struct item *it);
 /* Sender and conversation as one number: items with different ones may overtake each other. */
 uint64_t item_key(const struct item *it);
 
-/* Complete the item by the answer of the database. The strings of a change's event are the answer's. */
+/*
+ * Complete the item by the answer of the database. The strings of a change's event are the
+ * answer's.
+ */
 enum verdict item_judge_message(struct item *it, const struct batch_answer *a);
 enum verdict item_judge_change(struct item *it, const struct log_change_answer *a);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Presence on the node: an event of the ring only says whose state to look at; what is told is the state in shared
- * memory at that time, if it differs from what was told before. So order and loss of events do not matter.
+ * Presence on the node: an event of the ring only says whose state to look at; what is told is
+ * the state in shared memory at that time, if it differs from what was told before. So order and
+ * loss of events do not matter.
  */
 #include "worker/presence.h"
 
@@ -184,7 +185,10 @@ static void tell(struct worker *wk, const struct native_presence *changes, size_
 	}
 }
 
-/* One person's turn: 1 and *RET when there is something to tell, 0 when not, -1 when it is too early. */
+/*
+ * One person's turn: 1 and *RET when there is something to tell, 0 when not, -1 when it is too
+ * early.
+ */
 static int take_change(struct worker *wk, struct person *person, uint64_t now,
 		       struct native_presence *ret, uint64_t *nearest)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads the slots of all workers, and keeps this one's share of what the others read: whether the schema is there.
- * That database connections are usable is counted by dbio.c.
+ * Reads the slots of all workers, and keeps this one's share of what the others read: whether the
+ * schema is there. That database connections are usable is counted by dbio.c.
  */
 #include "worker/readiness.h"
 

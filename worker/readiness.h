@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whether the node can serve clients, as all workers together see it: from their slots and gauges in shared memory.
- * Telling it to operators is ops_status.c's.
+ * Whether the node can serve clients, as all workers together see it: from their slots and gauges
+ * in shared memory. Telling it to operators is ops_status.c's.
  */
 #ifndef WORKER_READINESS_H
 #define WORKER_READINESS_H
@@ -24,7 +24,10 @@ unsigned readiness_of(const struct worker *wk);
 /* Appends {"status","reasons":[…],"workers":[…]}. */
 void readiness_print(const struct worker *wk, unsigned reasons, struct buf *b);
 
-/* Has a look at the schema; called once a second. The answer becomes this worker's gauge M_DB_SCHEMA. */
+/*
+ * Has a look at the schema; called once a second. The answer becomes this worker's gauge
+ * M_DB_SCHEMA.
+ */
 void readiness_look(struct worker *wk);
 
 #endif

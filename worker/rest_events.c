@@ -49,8 +49,9 @@ static void opening_free(struct opening *o)
 /* ---- Refusals ---- */
 
 /*
- * Refusals that pass. An EventSource gives up for good when it is answered anything but a stream (HTML standard,
- * section 9.2.3), so one that comes back gets a stream that ends at once and says when to try again.
+ * Refusals that pass. An EventSource gives up for good when it is answered anything but a stream
+ * (HTML standard, section 9.2.3), so one that comes back gets a stream that ends at once and says
+ * when to try again.
  */
 static void refuse_for_now(struct call *call, enum proto_error error, bool is_resumed)
 {
@@ -93,7 +94,10 @@ static void wish_add(struct opening *o, const struct wish *w)
 	o->wishes[o->n++] = *w;
 }
 
-/* A value of "c": a number or a UUID. What is well formed and names nothing is refused later, with 404. */
+/*
+ * A value of "c": a number or a UUID. What is well formed and names nothing is refused later,
+ * with 404.
+ */
 static int wish_parse(struct str text, struct wish *ret)
 {
 	*ret = (struct wish){0};
@@ -130,8 +134,9 @@ static int take_wishes(struct opening *o, struct str query, size_t max)
 }
 
 /*
- * The cursor's text: the header's before the query's, because a browser that reconnects sends the address that it
- * was given and the newer place. Returns 0, -ERR_NOENT or -ERR_INVAL with *RET_FIELD.
+ * The cursor's text: the header's before the query's, because a browser that reconnects sends the
+ * address that it was given and the newer place. Returns 0, -ERR_NOENT or -ERR_INVAL with
+ * *RET_FIELD.
  */
 static int cursor_text(const struct http_request *req, size_t max, struct buf *ret,
 		       const char **ret_field)
@@ -150,8 +155,8 @@ static int cursor_text(const struct http_request *req, size_t max, struct buf *r
 }
 
 /*
- * Reads the cursor, if there is one; it names the conversations when the query does not. Answers and returns false
- * when it cannot be used.
+ * Reads the cursor, if there is one; it names the conversations when the query does not. Answers
+ * and returns false when it cannot be used.
  */
 static bool take_cursor(struct opening *o, size_t max)
 {
@@ -202,7 +207,10 @@ static bool is_in(const struct sse_position *positions, size_t n, int64_t conv)
 	return false;
 }
 
-/* Where the stream begins in each conversation, each once: number and UUID may have named the same. */
+/*
+ * Where the stream begins in each conversation, each once: number and UUID may have named the
+ * same.
+ */
 static size_t collect(const struct opening *o, struct sse_position *ret)
 {
 	size_t n = 0;
@@ -224,8 +232,8 @@ static bool is_passing(int err)
 }
 
 /*
- * A reader that comes back is told in the stream which conversations are gone; whoever comes first, or for
- * nothing else, with 404.
+ * A reader that comes back is told in the stream which conversations are gone; whoever comes
+ * first, or for nothing else, with 404.
  */
 static void answer(struct opening *o)
 {

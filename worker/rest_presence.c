@@ -77,7 +77,10 @@ void on_presence(struct conn *c, const struct cmd *cmd)
 
 /* ---- GET /api/v1/presence ---- */
 
-/* "1,2,3" into USERS. Returns their number; -ERR_NOENT without the parameter, -ERR_INVAL and the fault. */
+/*
+ * "1,2,3" into USERS. Returns their number; -ERR_NOENT without the parameter, -ERR_INVAL and the
+ * fault.
+ */
 static int read_users(const struct call *call, int64_t *users, struct fault *ret_fault)
 {
 	struct buf text = BUF_INIT;

@@ -15,7 +15,10 @@ void ringpump_close(struct worker *wk);
 /* Reads what is there, at most a budget per turn. Called once a turn. */
 void ringpump_drain(struct worker *wk);
 
-/* Before the loop sleeps: asks to be woken, or keeps the loop awake when there is more. Called once a turn. */
+/*
+ * Before the loop sleeps: asks to be woken, or keeps the loop awake when there is more. Called
+ * once a turn.
+ */
 void ringpump_sleep(struct worker *wk);
 
 /* Every event before this ring position has been handed to its channel. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * User lists, comings and goings, and typing sets of channels, and the end of graces and typing marks.
- * Membership itself is changed in chan.c and kept in shm/.
+ * User lists, comings and goings, and typing sets of channels, and the end of graces and typing
+ * marks. Membership itself is changed in chan.c and kept in shm/.
  *
- * What a room is told costs its receivers times its users. So: changes within an interval are one frame; the
- * interval grows until the bytes stay below a rate; large rooms are told numbers. Lists are read when they are
- * sent, so the last one is right whatever was left out before.
+ * What a room is told costs its receivers times its users. So: changes within an interval are one
+ * frame; the interval grows until the bytes stay below a rate; large rooms are told numbers.
+ * Lists are read when they are sent, so the last one is right whatever was left out before.
  */
 #include "worker/roster.h"
 
@@ -235,8 +235,8 @@ void roster_event(struct chan *ch, const struct event *ev)
 }
 
 /*
- * Two workers' events of one user may come in the wrong order. Of the two the one that agrees with the truth is
- * told; the truth's own event has come or is coming.
+ * Two workers' events of one user may come in the wrong order. Of the two the one that agrees
+ * with the truth is told; the truth's own event has come or is coming.
  */
 static bool is_true(const struct chan *ch, const struct change *c)
 {
@@ -403,7 +403,10 @@ static void greet_typing(struct sub *sub, struct buf *b)
 	names_done(&n);
 }
 
-/* The list for one raw socket, unless one for all comes soon, or is too long to be sent to each newcomer. */
+/*
+ * The list for one raw socket, unless one for all comes soon, or is too long to be sent to each
+ * newcomer.
+ */
 static void greet_raw(struct sub *sub, struct buf *b)
 {
 	struct chan *ch = sub->chan;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who is here and who types: sets read from shared memory, sent to a channel's receivers when they change.
- * Newest state wins; several changes become one frame. Being online at all is presence.c's.
+ * Who is here and who types: sets read from shared memory, sent to a channel's receivers when
+ * they change. Newest state wins; several changes become one frame. Being online at all is
+ * presence.c's.
  */
 #ifndef WORKER_ROSTER_H
 #define WORKER_ROSTER_H
@@ -12,15 +13,21 @@
 /* The channel owes its receivers a user list. */
 void roster_mark(struct chan *ch);
 
-/* Somebody came to the channel's conversation or left it: an event of the ring. Told at once or with others. */
+/*
+ * Somebody came to the channel's conversation or left it: an event of the ring. Told at once or
+ * with others.
+ */
 void roster_event(struct chan *ch, const struct event *ev);
 
-/* Receivers may have missed comings and goings: they are sent the whole sets with the next chance. */
+/*
+ * Receivers may have missed comings and goings: they are sent the whole sets with the next
+ * chance.
+ */
 void roster_restate(struct chan *ch);
 
 /*
- * While arrivals wait to be told together, a newcomer waits for that: nobody is told of his own arrival. True
- * when SUB was put aside; it is on worker.entering again afterwards.
+ * While arrivals wait to be told together, a newcomer waits for that: nobody is told of his own
+ * arrival. True when SUB was put aside; it is on worker.entering again afterwards.
  */
 bool roster_park(struct sub *sub);
 
@@ -34,7 +41,10 @@ void roster_stop_typing(struct sub *sub);
 /* Sends the sets that are due. Returns the time of the next one, UINT64_MAX for none. */
 uint64_t roster_run(struct chan *ch, uint64_t now_ms);
 
-/* Ends graces and typing marks of this worker whose time has come. False when none are left to watch. */
+/*
+ * Ends graces and typing marks of this worker whose time has come. False when none are left to
+ * watch.
+ */
 bool roster_expire(struct worker *wk);
 
 /* Frees what is kept for a channel. */

@@ -20,7 +20,10 @@ static const struct route table[] = {
 #undef X
 };
 
-/* The part of the table that one listener serves: no address of the other can be reached through it. */
+/*
+ * The part of the table that one listener serves: no address of the other can be reached through
+ * it.
+ */
 struct part {
 	struct route rows[ARRAY_LEN(table)];
 	size_t n;

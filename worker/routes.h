@@ -14,8 +14,9 @@
 #undef X
 
 /*
- * The matchers over routes.def, for clients and for the operations listener, built at the first call and kept for
- * the life of the process. Never NULL: a faulty table ends the process at once, which the tests see.
+ * The matchers over routes.def, for clients and for the operations listener, built at the first
+ * call and kept for the life of the process. Never NULL: a faulty table ends the process at once,
+ * which the tests see.
  */
 const struct routes *routes_all(void);
 const struct routes *routes_ops(void);

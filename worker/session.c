@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guests by name: a bounded cache over the table of users. Equal names are the same guest. Whoever is asked for in
- * one turn of the loop is looked up by one statement: a crowd that comes back costs few.
- * Which names are acceptable was checked by the decoder.
+ * Guests by name: a bounded cache over the table of users. Equal names are the same guest.
+ * Whoever is asked for in one turn of the loop is looked up by one statement: a crowd that comes
+ * back costs few. Which names are acceptable was checked by the decoder.
  */
 #include "worker/session.h"
 

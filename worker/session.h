@@ -14,12 +14,15 @@ typedef void session_guest_fn(struct worker *wk, void *arg, enum proto_error err
 			      struct str name);
 
 /*
- * Finds or makes the guest of a checked name. DONE is called exactly once, possibly before this returns: the
- * cache answers at once, the database after the next session_flush.
+ * Finds or makes the guest of a checked name. DONE is called exactly once, possibly before this
+ * returns: the cache answers at once, the database after the next session_flush.
  */
 void session_guest(struct worker *wk, struct str name, session_guest_fn *done, void *arg);
 
-/* Asks the database for everybody who came since the last call, in one statement. Called once a turn. */
+/*
+ * Asks the database for everybody who came since the last call, in one statement. Called once a
+ * turn.
+ */
 void session_flush(struct worker *wk);
 
 void session_open(struct worker *wk);

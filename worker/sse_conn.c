@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Event streams: native frames as blocks of text/event-stream, with an id that resumes all their conversations.
- * Which requests become streams is rest_events.c's, who gets which event chan.c's.
+ * Event streams: native frames as blocks of text/event-stream, with an id that resumes all their
+ * conversations. Which requests become streams is rest_events.c's, who gets which event chan.c's.
  *
- * The body ends with the connection (HTTP/1.1 without Content-Length, RFC 9112 section 6.3) instead of coming in
- * chunks: the same bytes serve HTTP/1.0, every proxy passes them on as they come, and no block can be split over
- * a chunk that some intermediary waits for. A block cut short has no blank line behind it, so clients drop it
- * together with its id.
+ * The body ends with the connection (HTTP/1.1 without Content-Length, RFC 9112 section 6.3)
+ * instead of coming in chunks: the same bytes serve HTTP/1.0, every proxy passes them on as they
+ * come, and no block can be split over a chunk that some intermediary waits for. A block cut
+ * short has no blank line behind it, so clients drop it together with its id.
  */
 #include "worker/sse_conn.h"
 
@@ -81,7 +81,10 @@ static void add_block(struct conn *c, struct str type, bool has_id, struct str j
 	conn_wait(c, WAIT_PING);
 }
 
-/* The string behind MARK, which our own encoders write once and before any text of a user; or empty. */
+/*
+ * The string behind MARK, which our own encoders write once and before any text of a user; or
+ * empty.
+ */
 static struct str string_after(struct str json, struct str mark)
 {
 	const char *p = memmem(json.p, json.len, mark.p, mark.len), *end;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An event stream (WHATWG HTML, "Server-sent events"): the native frames of several conversations, one way
- * only. Each event carries the positions of all of them as its id, so Last-Event-ID resumes the stream exactly.
+ * An event stream (WHATWG HTML, "Server-sent events"): the native frames of several
+ * conversations, one way only. Each event carries the positions of all of them as its id, so
+ * Last-Event-ID resumes the stream exactly.
  */
 #ifndef WORKER_SSE_CONN_H
 #define WORKER_SSE_CONN_H
@@ -12,7 +13,10 @@
 #include "worker/chan.h"
 #include "worker/conn.h"
 
-/* Fields of an answer that is a stream: kept nowhere, and passed on at once by proxies that collect. */
+/*
+ * Fields of an answer that is a stream: kept nowhere, and passed on at once by proxies that
+ * collect.
+ */
 #define SSE_FIELDS "Cache-Control: no-store\r\nX-Accel-Buffering: no\r\n"
 
 /* One conversation of a stream. */
@@ -23,30 +27,38 @@ struct sse_position {
 };
 
 /*
- * Turns the connection of CALL, which waits for its answer, into a stream of the N conversations (each once, at
- * least one of which exists) from those positions on, and frees CALL. POSITIONS is copied.
+ * Turns the connection of CALL, which waits for its answer, into a stream of the N conversations
+ * (each once, at least one of which exists) from those positions on, and frees CALL. POSITIONS is
+ * copied.
  */
 void sse_conn_start(struct call *call, const struct sse_position *positions, size_t n);
 
 /*
- * EV happened in the conversation that SUB follows; JSON is its native frame, {"op":"ev"|"eph",…}. A durable
- * event moves the position. Queues bytes only: the connection lives on.
+ * EV happened in the conversation that SUB follows; JSON is its native frame,
+ * {"op":"ev"|"eph",…}. A durable event moves the position. Queues bytes only: the connection
+ * lives on.
  */
 void sse_conn_event(struct sub *sub, const struct event *ev, struct str json);
 
-/* A frame that is no event: {"op":"live"|"err"|"behind"|…}; its op becomes the type. Queues bytes only. */
+/*
+ * A frame that is no event: {"op":"live"|"err"|"behind"|…}; its op becomes the type. Queues bytes
+ * only.
+ */
 void sse_conn_frame(struct conn *c, struct str json);
 
 /*
- * Events before rev FIRST are not to be had any more: says so (event "gap"). The stream goes on with FIRST, so the
- * subscription stays and its position becomes FIRST - 1.
+ * Events before rev FIRST are not to be had any more: says so (event "gap"). The stream goes on
+ * with FIRST, so the subscription stays and its position becomes FIRST - 1.
  */
 void sse_conn_gap(struct conn *c, int64_t conv, int64_t first);
 
 /* What to do when a deadline passes: a comment against silence, or the end. */
 void sse_conn_timeout(struct conn *c, enum conn_wait wait);
 
-/* The node stops: event "goaway" and, for clients that know no events of ours, the time to come back. */
+/*
+ * The node stops: event "goaway" and, for clients that know no events of ours, the time to come
+ * back.
+ */
 void sse_conn_goaway(struct conn *c, int64_t in_ms);
 
 /* Ends the stream after what is queued. */

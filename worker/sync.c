@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pages of what was missed: a cursor becomes positions, rows become frames, positions a cursor again.
- * What a session follows is resume.c's to know.
+ * Pages of what was missed: a cursor becomes positions, rows become frames, positions a cursor
+ * again. What a session follows is resume.c's to know.
  */
 #include "worker/sync.h"
 

@@ -27,9 +27,10 @@ typedef void sync_answer_fn(struct worker *wk, void *arg, enum proto_error error
 #define SYNC_ANYBODY (-1)
 
 /*
- * The durable events after CURSOR, at most LIMIT (0: the default). USER: whose cursor it must be, and whose rights
- * count; SYNC_ANYBODY: whoever's, and only what is open to all is shown. DONE is called exactly once, possibly
- * before this returns, with E_BAD_CURSOR for a text that is no cursor, is somebody else's, or leads nowhere.
+ * The durable events after CURSOR, at most LIMIT (0: the default). USER: whose cursor it must be,
+ * and whose rights count; SYNC_ANYBODY: whoever's, and only what is open to all is shown. DONE is
+ * called exactly once, possibly before this returns, with E_BAD_CURSOR for a text that is no
+ * cursor, is somebody else's, or leads nowhere.
  */
 void sync_ask(struct worker *wk, struct str cursor, int64_t user, int64_t limit, sync_answer_fn *done,
 	      void *arg);

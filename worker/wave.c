@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Spreads the list of a large room over its raw sockets and over time. The list is made anew when the room has
- * changed, also half way: who has had it lately comes last, so nobody starves, and in the end all have the last one.
+ * Spreads the list of a large room over its raw sockets and over time. The list is made anew when
+ * the room has changed, also half way: who has had it lately comes last, so nobody starves, and
+ * in the end all have the last one.
  */
 #include "worker/wave.h"
 

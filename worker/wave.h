@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The user list of a large room on its way to raw sockets: to some of them at a time, so that the bytes per second
- * stay below presence.room_rate. Whether a room is large, and what small ones are sent, is roster.c's.
+ * The user list of a large room on its way to raw sockets: to some of them at a time, so that the
+ * bytes per second stay below presence.room_rate. Whether a room is large, and what small ones
+ * are sent, is roster.c's.
  */
 #ifndef WORKER_WAVE_H
 #define WORKER_WAVE_H
@@ -25,7 +26,10 @@ void wave_change(struct wave *w);
 /* A newcomer needs the list. */
 void wave_want(struct wave *w);
 
-/* Sends what may be sent by now. Returns the time to go on, UINT64_MAX when everybody has the latest list. */
+/*
+ * Sends what may be sent by now. Returns the time to go on, UINT64_MAX when everybody has the
+ * latest list.
+ */
 uint64_t wave_run(struct chan *ch, struct wave *w, uint64_t now_ms);
 
 /* The room is not large any more, or gone. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The life of a worker: opens everything, turns the loop, ends in order.
- * worker_turn is the one place that says what happens once per turn of the loop, and in which order.
+ * worker_turn is the one place that says what happens once per turn of the loop, and in which
+ * order.
  */
 #include "worker/worker.h"
 
@@ -40,8 +41,9 @@
 #define TICK_S 0.1		 /* while something may expire */
 
 /*
- * What the callbacks of this turn left behind, in an order that lets one message pass from socket to batch, or
- * from database to receivers, within one turn: batch out, ring in, frames out, dead connections away.
+ * What the callbacks of this turn left behind, in an order that lets one message pass from socket
+ * to batch, or from database to receivers, within one turn: batch out, ring in, frames out, dead
+ * connections away.
  */
 static void worker_turn(struct worker *wk)
 {

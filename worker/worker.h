@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The face of worker/: one process that accepts, speaks every dialect, persists and delivers.
- * The master (daemon/) makes everything that must exist before the fork and hands it over in worker_boot.
+ * The master (daemon/) makes everything that must exist before the fork and hands it over in
+ * worker_boot.
  */
 #ifndef WORKER_WORKER_H
 #define WORKER_WORKER_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * WebSocket connections (RFC 6455): messages to the dialects, pings, silence, the closing handshake.
- * Frames are cut and checked by proto/ws; commands are run by on_cmd.c.
+ * WebSocket connections (RFC 6455): messages to the dialects, pings, silence, the closing
+ * handshake. Frames are cut and checked by proto/ws; commands are run by on_cmd.c.
  */
 #include "worker/ws_conn.h"
 
@@ -118,7 +118,10 @@ static void on_room_checked(void *arg, int err, const struct room *room)
 	free(check);
 }
 
-/* A room that nobody on this node follows may not exist: better said now than after the first frame. */
+/*
+ * A room that nobody on this node follows may not exist: better said now than after the first
+ * frame.
+ */
 static void check_room(struct conn *c)
 {
 	struct worker *wk = conn_worker(c);

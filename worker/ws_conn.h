@@ -13,21 +13,21 @@
 #include "worker/conn.h"
 
 /*
- * Between the error frame for an unknown room and the close: a client that writes its first frame before it reads
- * must find the socket open.
+ * Between the error frame for an unknown room and the close: a client that writes its first frame
+ * before it reads must find the socket open.
  */
 #define WS_REFUSED_MS 500
 
 /*
- * Turns a connection whose 101 answer is queued into a WebSocket of that dialect. ROOM_ID: DIALECT_RAW's
- * conversation, 0 when the path named none that exists.
+ * Turns a connection whose 101 answer is queued into a WebSocket of that dialect. ROOM_ID:
+ * DIALECT_RAW's conversation, 0 when the path named none that exists.
  */
 void ws_conn_start(struct conn *c, enum dialect dialect, int64_t room_id);
 
 /*
- * One frame for this connection alone, in its own notation: append the payload (JSON; raw JSON for DIALECT_RAW)
- * to the returned buffer between the two calls, and nothing else anywhere. *RET_MARK goes to the second call.
- * It leaves with the connection's next flush.
+ * One frame for this connection alone, in its own notation: append the payload (JSON; raw JSON
+ * for DIALECT_RAW) to the returned buffer between the two calls, and nothing else anywhere.
+ * *RET_MARK goes to the second call. It leaves with the connection's next flush.
  */
 struct buf *ws_reply_begin(struct conn *c, size_t *ret_mark);
 void ws_reply_end(struct conn *c, struct buf *b, size_t mark);
@@ -43,8 +43,8 @@ void ws_conn_close_code(struct conn *c, uint16_t code, const char *reason);
 void ws_conn_close_frame(struct buf *b, enum proto_error error);
 
 /*
- * An error in the connection's dialect; closes when the error has a close code. RE and KEY may be NULL; CONV 0
- * is left out.
+ * An error in the connection's dialect; closes when the error has a close code. RE and KEY may be
+ * NULL; CONV 0 is left out.
  */
 void ws_conn_fault(struct conn *c, const struct fault *f, const struct cmd_id *re,
 		   const struct cmd_id *key, int64_t conv);
@@ -60,7 +60,10 @@ void ws_conn_try_later(struct conn *c, const struct cmd_id *re);
 /* The limits that the settings in force put on commands. */
 struct cmd_limits worker_cmd_limits(const struct worker *wk);
 
-/* Tells a client that its connection will end, and in how many milliseconds from now to come again. */
+/*
+ * Tells a client that its connection will end, and in how many milliseconds from now to come
+ * again.
+ */
 void ws_conn_goaway(struct conn *c, int64_t in_ms);
 
 /* Frees protocol state: called by the sweep. */

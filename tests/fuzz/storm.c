@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A storm of frames, mutated from good and bad ones by a seeded generator: the WebSocket reader and both decoders take
- * or refuse each, nothing crashes and memory stays where it was. Usage: storm [FRAMES [SEED]]
+ * A storm of frames, mutated from good and bad ones by a seeded generator: the WebSocket reader
+ * and both decoders take or refuse each, nothing crashes and memory stays where it was. Usage:
+ * storm [FRAMES [SEED]]
  */
 #include <malloc.h>
 
@@ -18,7 +19,10 @@
 static const struct cmd_limits limits = {
 	.depth_max = 16, .name_max = 100, .desc_max = 1000, .message_max = 2000, .batch_max = 16};
 
-/* What the requirement names: invalid UTF-8, depth, huge numbers, doubled keys; and what clients send. */
+/*
+ * What the requirement names: invalid UTF-8, depth, huge numbers, doubled keys; and what clients
+ * send.
+ */
 static const char *const seeds[] = {
 	"{\"username\":\"Alice\"}",
 	"{\"type\":\"message\",\"content\":\"Hello!\",\"client_id\":\"k1\"}",
@@ -119,7 +123,9 @@ static void take_native(struct str text)
 	json_doc_free(&doc);
 }
 
-/* Reads FRAMES in pieces of any size, as a connection does. True: the connection would be closed. */
+/*
+ * Reads FRAMES in pieces of any size, as a connection does. True: the connection would be closed.
+ */
 static bool read_frames(struct ws_in *in, struct buf *bytes)
 {
 	const struct ws_limits lim = {.frame_max = TEXT_MAX * 4, .message_max = TEXT_MAX * 8};

@@ -43,7 +43,10 @@ static void test_numbers_spread(void **state)
 	unsigned buckets[64] = {0};
 
 	(void)state;
-	/* message ids of one room differ in the low half, first messages of rooms in the high half */
+	/*
+	 * message ids of one room differ in the low half, first messages of rooms in the high
+	 * half
+	 */
 	for (uint64_t i = 1; i <= 3200; i++) {
 		buckets[hash_u64(i << 32 | 1) % 64]++;
 		buckets[hash_u64(UINT64_C(7) << 32 | i) % 64]++;

@@ -113,7 +113,10 @@ static void test_hash_is_sha256(void **state)
 	char text[UUID_TEXT_LEN + 1];
 
 	(void)state;
-	/* FIPS 180-2 appendix B.1: ba7816bf 8f01cfea 414140de 5dae2223, then version 8 and variant 10 */
+	/*
+	 * FIPS 180-2 appendix B.1: ba7816bf 8f01cfea 414140de 5dae2223, then version 8 and
+	 * variant 10
+	 */
 	uuid_format(&u, text);
 	assert_string_equal(text, "ba7816bf-8f01-8fea-8141-40de5dae2223");
 	assert_memory_equal(u.b, same.b, sizeof(u.b));

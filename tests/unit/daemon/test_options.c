@@ -137,7 +137,10 @@ static void test_missing_file(void **state)
 	assert_non_null(memmem(why.p, why.len, "/nonexistent/roomd.conf", 23));
 }
 
-/* Faults of all sources come together; relations are looked at only when every value could be read. */
+/*
+ * Faults of all sources come together; relations are looked at only when every value could be
+ * read.
+ */
 static void test_all_faults_at_once(void **state)
 {
 	struct settings *s = NULL;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of proto/dialect_native.c and dialect_native_out.c: roomd.v1's requests, answers, bodies and
- * problem documents. Expected texts are the protocol's section 6 with its field names, and RFC 9457's
- * members.
+ * Tests of proto/dialect_native.c and dialect_native_out.c: roomd.v1's requests, answers, bodies
+ * and problem documents. Expected texts are the protocol's section 6 with its field names, and
+ * RFC 9457's members.
  */
 #include "proto_test.h"
 

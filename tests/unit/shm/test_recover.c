@@ -142,7 +142,9 @@ static void find_it_claimed(void *arg)
 	atomic_store(&rival->has_tried, 1);
 }
 
-/* Between the pieces of a recovery everything goes on, and nobody else begins with the same slot. */
+/*
+ * Between the pieces of a recovery everything goes on, and nobody else begins with the same slot.
+ */
 static void test_in_pieces(void **state)
 {
 	struct shm *shm = segment_with_dead_slot();

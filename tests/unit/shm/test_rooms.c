@@ -123,7 +123,9 @@ static void test_head(void **state)
 	assert_int_equal(rev, 8);
 	assert_int_equal(seq, -1); /* the record has it */
 
-	/* targets are chosen, the record is not there yet: whoever attaches now is not among them */
+	/*
+	 * targets are chosen, the record is not there yet: whoever attaches now is not among them
+	 */
 	ring_publish_begin(shm, 1);
 	assert_int_equal(ring_publish_add(shm, 1, 5, 9, 0, "x", 1, NULL), 0);
 	assert_int_equal(room_head(shm, 0, 5, &rev, &seq), -ERR_NOENT);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of worker/admission.c: a burst, then the rate; hints with jitter that grow with the crowd. The clock is
- * the test's.
+ * Tests of worker/admission.c: a burst, then the rate; hints with jitter that grow with the
+ * crowd. The clock is the test's.
  */
 #include "worker_test.h"
 

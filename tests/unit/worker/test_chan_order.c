@@ -133,7 +133,10 @@ static void test_lapped_ring_is_refilled(void **state)
 	assert_string_equal(told_revs(&cl), "50");
 }
 
-/* The ring went round with events of other rooms: what this one has is what the node has published. */
+/*
+ * The ring went round with events of other rooms: what this one has is what the node has
+ * published.
+ */
 static void test_lapped_without_a_loss(void **state)
 {
 	(void)state;

@@ -11,7 +11,9 @@
 
 static struct client cl, other;
 
-/* Nina knows the room up to some rev; Alice is in it, so that what is published goes to the ring. */
+/*
+ * Nina knows the room up to some rev; Alice is in it, so that what is published goes to the ring.
+ */
 static int setup(void **state)
 {
 	stand_setup(state);

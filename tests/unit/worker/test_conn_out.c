@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of worker/conn_out.c: bytes of shared blobs leave whole, in order and once, whatever the socket takes.
+ * Tests of worker/conn_out.c: bytes of shared blobs leave whole, in order and once, whatever the
+ * socket takes.
  */
 #include "worker_test.h"
 
@@ -49,7 +50,10 @@ static void read_all(int fd, struct buf *b)
 		buf_commit(b, (size_t)n);
 }
 
-/* Writes and reads in turns until the queue is empty. Returns the number of times the socket was full. */
+/*
+ * Writes and reads in turns until the queue is empty. Returns the number of times the socket was
+ * full.
+ */
 static int pump(struct outq *q, struct pipe_pair *p, struct buf *got)
 {
 	uint64_t calls = 0;

@@ -202,8 +202,8 @@ static void publish_big(int64_t *rev)
 }
 
 /*
- * C14: the queue of a reader that stops is bounded in bytes; it is left out until it has read what is queued, and
- * then gets the rest, once and in order.
+ * C14: the queue of a reader that stops is bounded in bytes; it is left out until it has read
+ * what is queued, and then gets the rest, once and in order.
  */
 static void test_behind_and_back(void **state)
 {

@@ -160,7 +160,10 @@ static void test_ensure(void **state)
 	assert_int_equal(asked_count(ASK_SETTLE), 0);
 }
 
-/* The room was made anew and nothing was announced since: the newest event tells that there are others. */
+/*
+ * The room was made anew and nothing was announced since: the newest event tells that there are
+ * others.
+ */
 static void test_nothing_announced_yet(void **state)
 {
 	(void)state;
@@ -177,7 +180,10 @@ static void test_nothing_announced_yet(void **state)
 	assert_string_equal(told_revs(&a), "11 12 13");
 }
 
-/* What is asked for while it runs may have been committed after it read: once more, and only once. */
+/*
+ * What is asked for while it runs may have been committed after it read: once more, and only
+ * once.
+ */
 static void test_republished_while_it_runs(void **state)
 {
 	int64_t convs[4];

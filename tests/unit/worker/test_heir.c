@@ -213,7 +213,10 @@ static void die_having_sent(void)
 	slot_backend_add(wk->shm, DEAD, 4711);
 }
 
-/* What it had sent may lie unread in a server process's socket: no lock shows it until that has ended. */
+/*
+ * What it had sent may lie unread in a server process's socket: no lock shows it until that has
+ * ended.
+ */
 static void test_server_process_is_waited_for(void **state)
 {
 	int32_t pids[SLOT_BACKENDS_MAX];

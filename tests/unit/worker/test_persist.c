@@ -275,7 +275,10 @@ static void test_refusals(void **state)
 	assert_string_equal(told(&reader), "");
 }
 
-/* The server has no room or no time: sends go again in their order, after a pause, until they are late. */
+/*
+ * The server has no room or no time: sends go again in their order, after a pause, until they are
+ * late.
+ */
 static void test_server_trouble(void **state)
 {
 	const struct batch_answer answers[2] = {{.status = BATCH_UNSENT}, {.status = BATCH_UNSENT}};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of worker/presence.c: who is told what, when, and that what was missed is made good. Slots 1 and 2 are
- * other workers, whose users come and go by the test's hand.
+ * Tests of worker/presence.c: who is told what, when, and that what was missed is made good.
+ * Slots 1 and 2 are other workers, whose users come and go by the test's hand.
  */
 #include "worker_fixture.h"
 

@@ -190,7 +190,10 @@ static void test_written_again_after_a_day(void **state)
 	assert_int_equal(stand_saved.convs[0], ROOM);
 }
 
-/* A large room's frames may be held for a while: they are sent before a cursor that counts them as told. */
+/*
+ * A large room's frames may be held for a while: they are sent before a cursor that counts them
+ * as told.
+ */
 static void test_a_cursor_is_never_ahead(void **state)
 {
 	const struct event ev = message(ROOM, 11);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of worker/wave.c: the list of a large room goes to few sockets at a time, and in the end all have the
- * last one.
+ * Tests of worker/wave.c: the list of a large room goes to few sockets at a time, and in the end
+ * all have the last one.
  */
 #include "worker_fixture.h"
 

@@ -195,7 +195,10 @@ int __wrap_user_guests_get(struct db *db, const struct str *names, size_t n, uin
 	return 0;
 }
 
-/* The guests of one statement have consecutive ids and, beyond the first, names with their number. */
+/*
+ * The guests of one statement have consecutive ids and, beyond the first, names with their
+ * number.
+ */
 static struct user first_guest;
 
 int __wrap_user_guests_row(const struct db_result *res, int i, struct user *ret)
