@@ -47,7 +47,7 @@ class Run:
     def __init__(self, seed, seconds, crowd, log_dir):
         self.seed, self.seconds, self.crowd, self.log_dir = seed, seconds, crowd, log_dir
         self.stats = Counter()
-        self.checker = Checker(self.on_violation)
+        self.checker = Checker(self.on_violation, self.keep_history)
         self.is_over = self.is_calm = False
         self.lacks = set()  # operations that this daemon does not know
         self.pause = 1.0  # mean seconds between two acts of one person
@@ -56,7 +56,7 @@ class Run:
         self.daemon = self.postgres = self.database = self.chaos = None
         self.memory = []  # (label, resident bytes, own bytes)
         self.log_at = 0
-        self.shown_kinds = Counter()
+        self.shown_kinds, self.histories = Counter(), Counter()
         self.crashes = []
         self.faults = []  # of this program itself
 
@@ -72,14 +72,20 @@ class Run:
 
     def on_violation(self, found):
         """Says it at once and keeps what led to it."""
-        number = len(self.checker.violations)
         self.shown_kinds[found.kind] += 1
         if self.shown_kinds[found.kind] > VIOLATIONS_SHOWN:
             return
         print(f'soak: {found.kind.upper()} conversation {found.conv} rev {found.rev} at {found.who} key {found.key}: '
               f'{found.detail}', flush=True)
+        self.keep_history(found)
+
+    def keep_history(self, found):
+        """Writes down what led to a fault, or to what may turn out to be one."""
+        self.histories[found.kind] += 1
+        if self.histories[found.kind] > VIOLATIONS_SHOWN:
+            return
         self.log_dir.mkdir(parents=True, exist_ok=True)
-        with open(self.log_dir / f'violation-{number}-{found.kind}.log', 'w', encoding='utf-8') as out:
+        with open(self.log_dir / f'{found.kind}-{self.histories[found.kind]}.log', 'w', encoding='utf-8') as out:
             print(f'seed {self.seed}: {found}', file=out)
             for words in list(self.checker.history):  # the people go on meanwhile
                 if self._belongs(words, found):

@@ -36,12 +36,13 @@ Row = namedtuple('Row', 'conv rev seq type actor key target text deleted', defau
 class Checker:
     """One run's record."""
 
-    def __init__(self, on_violation=None, clock=time.monotonic):
-        self.on_violation, self.clock = on_violation, clock
+    def __init__(self, on_violation=None, on_suspicion=None, clock=time.monotonic):
+        self.on_violation, self.on_suspicion, self.clock = on_violation, on_suspicion, clock
         self.violations = []
         self.counts = Counter()  # what happened, for the summary
         self.seen = defaultdict(dict)  # conv -> rev -> Event, as whoever got it first saw it
         self.texts = {}  # (conv, rev) -> the text that was found right there, so that it is parsed once
+        self.deleted = set()  # (conv, rev) of messages whose deletion somebody saw
         self.acks = {}  # key -> (conv, rev, seq)
         self.owner = {}  # key -> (who, conv)
         self.changes = []  # (conv, rev, type, target, who, text): acknowledged edits, deletes, reactions
@@ -58,6 +59,17 @@ class Checker:
         self.violations.append(found)
         if self.on_violation:
             self.on_violation(found)
+
+    def suspect(self, conv, rev, who):
+        """A reader has a hole that looks like a loss: its history is fresh now, the verdict comes with the tables."""
+        event = self.seen[conv].get(rev)
+        if self.on_suspicion:
+            self.on_suspicion(Violation('hole', conv, rev, who, event.key if event else None, 'perhaps lost'))
+
+    def looks_shown(self, conv, rev):
+        """Whether even a sparse reader should have got this, as far as others' events tell."""
+        event = self.seen[conv].get(rev)
+        return event is not None and event.type == MESSAGE and (conv, rev) not in self.deleted
 
     def count(self, kind):
         return sum(1 for one in self.violations if one.kind == kind)
@@ -105,6 +117,8 @@ class Checker:
     def receive(self, who, conv, event, text):
         """What holds for each event, whoever gets it and however often."""
         self.counts['delivered'] += 1
+        if event.type == DELETE:
+            self.deleted.add((conv, event.target))
         first = self.seen[conv].setdefault(event.rev, event)
         if first != event and not _same(first, event):
             self.violation('different', conv, event.rev, who, event.key, f'{event} here, {first} elsewhere')
@@ -225,10 +239,13 @@ class Track:
         if rev == self.position + 1:
             self.position = rev
         elif rev > self.position:
-            self.missing.update(set(range(self.position + 1, rev)) - self.excused)
+            hole = set(range(self.position + 1, rev)) - self.excused
+            self.missing |= hole
             self.position = rev
-            if not self.is_sparse:
-                checker.note(self.conv, rev, self.who, 'hole', sorted(self.missing)[:20])
+            for one in sorted(hole):
+                if not self.is_sparse or checker.looks_shown(self.conv, one):
+                    checker.suspect(self.conv, one, self.who)
+                    break
         elif rev in self.missing:
             self.missing.discard(rev)
             checker.violation('reordered', self.conv, rev, self.who, event.key, f'came after {self.position}')

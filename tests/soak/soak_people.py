@@ -292,9 +292,9 @@ class RoomPerson(Person):
         self.has_replay = self.has_replay or rev <= self.head
         if is_early or is_answer and rev != self.track.position + 1:
             self.note('beside', self.link.serial, rev)
+            self.track.excused.add(rev)  # it is here, wherever else it comes
             if is_answer:
                 self.answers[key] -= 1
-                self.track.excused.add(rev)
             self.checker.receive(self.name, self.room, event, frame['content'])
         else:
             self.track.event(event, frame['content'])
