@@ -18,16 +18,19 @@ struct buf {
 
 void buf_done(struct buf *b);			      /* frees and empties */
 void buf_clear(struct buf *b);			      /* empties, keeps the memory */
-uint8_t *buf_reserve(struct buf *b, size_t more);     /* room for MORE bytes at the end; buf_commit adds them */
+/* room for MORE bytes at the end; buf_commit adds them */
+uint8_t *buf_reserve(struct buf *b, size_t more);
 void buf_commit(struct buf *b, size_t added);
 void buf_add(struct buf *b, const void *bytes, size_t len);
 void buf_add_str(struct buf *b, struct str s);
 void buf_add_cstr(struct buf *b, const char *s);
 void buf_add_char(struct buf *b, char c);
 void buf_add_i64(struct buf *b, int64_t v);	      /* decimal */
-void buf_add_json(struct buf *b, struct str s);	      /* a quoted JSON string; bytes that are no UTF-8 become U+FFFD */
+/* a quoted JSON string; bytes that are no UTF-8 become U+FFFD */
+void buf_add_json(struct buf *b, struct str s);
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
-void buf_consume(struct buf *b, size_t len);	      /* drops LEN bytes at the front; frees when empty */
+/* drops LEN bytes at the front; frees when empty */
+void buf_consume(struct buf *b, size_t len);
 struct str buf_str(const struct buf *b);	      /* borrowed until the next change */
 
 /* malloc and calloc that end the process instead of returning NULL. */

@@ -49,8 +49,9 @@ static inline void sip_word(uint64_t v[4], uint64_t word, int rounds)
 uint64_t siphash(const uint64_t key[2], int c_rounds, int d_rounds, const void *p, size_t len)
 {
 	/* the constants are "somepseudorandomlygeneratedbytes" in the paper's byte order */
-	uint64_t v[4] = {key[0] ^ UINT64_C(0x736f6d6570736575), key[1] ^ UINT64_C(0x646f72616e646f6d),
-			 key[0] ^ UINT64_C(0x6c7967656e657261), key[1] ^ UINT64_C(0x7465646279746573)};
+	uint64_t v[4] = {
+		key[0] ^ UINT64_C(0x736f6d6570736575), key[1] ^ UINT64_C(0x646f72616e646f6d),
+		key[0] ^ UINT64_C(0x6c7967656e657261), key[1] ^ UINT64_C(0x7465646279746573)};
 	const uint8_t *bytes = p;
 	uint64_t word = 0;
 	size_t at = 0;
@@ -78,7 +79,8 @@ uint64_t hash_u64(uint64_t v)
 	__uint128_t wide;
 
 	/* two multiplications folded to 64 bits: every input bit reaches every output bit */
-	wide = (__uint128_t)(v ^ seed[0]) * (UINT64_C(0x9e3779b97f4a7c15) ^ (seed[1] & ~UINT64_C(1)));
+	wide = (__uint128_t)(v ^ seed[0]) *
+	       (UINT64_C(0x9e3779b97f4a7c15) ^ (seed[1] & ~UINT64_C(1)));
 	v = (uint64_t)wide ^ (uint64_t)(wide >> 64);
 	wide = (__uint128_t)(v ^ seed[1]) * UINT64_C(0xd6e8feb86659fd93);
 	return (uint64_t)wide ^ (uint64_t)(wide >> 64);

@@ -146,7 +146,8 @@ static bool line_send(const struct log_line *line)
 	return stream_send(buf_str(&lg.line));
 }
 
-static struct log_line line_of(enum log_level level, const char *text, const struct log_field *fields)
+static struct log_line line_of(enum log_level level, const char *text,
+			       const struct log_field *fields)
 {
 	return (struct log_line){level, clock_wall_ms(), lg.role, lg.slot, text, fields};
 }

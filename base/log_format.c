@@ -36,8 +36,8 @@ static struct str field_value(const struct log_field *f)
 static bool is_plain(struct str s)
 {
 	for (size_t i = 0; i < s.len; i++)
-		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == '"' || s.p[i] == '\\' || s.p[i] == '=' ||
-		    (unsigned char)s.p[i] >= 0x7f)
+		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == '"' || s.p[i] == '\\' ||
+		    s.p[i] == '=' || (unsigned char)s.p[i] >= 0x7f)
 			return false;
 	return s.len > 0;
 }
@@ -78,7 +78,8 @@ void log_format_text(const struct log_line *line, bool colour, struct buf *ret)
 
 	clock_format(line->wall_ms, stamp);
 	buf_printf(ret, "%.12s %s%s%s%-6s%s", stamp + 11, colour ? "\033[" : "",
-		   colour ? look.colour : "", colour ? "m" : "", look.name, colour ? "\033[0m" : "");
+		   colour ? look.colour : "", colour ? "m" : "", look.name,
+		   colour ? "\033[0m" : "");
 	if (line->role && line->slot >= 0)
 		buf_printf(ret, " %s %d:", line->role, line->slot);
 	else if (line->role)

@@ -102,7 +102,8 @@ int settings_split_address(struct str address, struct str *ret_host, uint16_t *r
 		return -ERR_INVAL;
 	host = (struct str){address.p, (size_t)(colon - address.p)};
 	digits = (struct str){colon + 1, address.len - host.len - 1};
-	if (digits.len == 0 || digits.p[0] == '-' || str_to_i64(digits, &port) < 0 || port > UINT16_MAX)
+	if (digits.len == 0 || digits.p[0] == '-' || str_to_i64(digits, &port) < 0 ||
+	    port > UINT16_MAX)
 		return -ERR_INVAL;
 	if (host.len >= 2 && host.p[0] == '[' && host.p[host.len - 1] == ']')
 		host = (struct str){host.p + 1, host.len - 2};
@@ -131,8 +132,8 @@ static void check_addresses(const char *list, struct buf *ret)
 
 	for (; settings_list_next(list, &pos, &item); count++)
 		if (settings_split_address(item, &host, &port) < 0)
-			buf_printf(ret, "server.listen: \"%.*s\" is not address:port\n", (int)item.len,
-				   item.p);
+			buf_printf(ret, "server.listen: \"%.*s\" is not address:port\n",
+				   (int)item.len, item.p);
 	if (count == 0)
 		buf_add_cstr(ret, "server.listen: must name an address\n");
 }
@@ -223,7 +224,8 @@ static int assign_lines(struct settings *s, struct str text)
 	const char *end;
 	int r = 0;
 
-	for (; text.len > 0 && r == 0; text = (struct str){end + 1, text.len - (size_t)(end + 1 - text.p)}) {
+	for (; text.len > 0 && r == 0;
+	     text = (struct str){end + 1, text.len - (size_t)(end + 1 - text.p)}) {
 		end = memchr(text.p, '\n', text.len);
 		if (!end) {
 			r = -ERR_INVAL;

@@ -13,7 +13,8 @@ enum setting_type {
 	SETTING_BOOL,	  /* bool: on, off (also yes/no, true/false, 1/0) */
 	SETTING_INT,	  /* int64_t: plain number */
 	SETTING_SIZE,	  /* int64_t bytes: 64k, 16M, 1G */
-	SETTING_DURATION, /* int64_t milliseconds: 500ms, 10s, 5m, 1h, 7d; a bare number is in seconds */
+	/* int64_t milliseconds: 500ms, 10s, 5m, 1h, 7d; a bare number is in seconds */
+	SETTING_DURATION,
 	SETTING_STRING,	  /* char *, owned, never NULL */
 	SETTING_LIST,	  /* char *, owned: items separated by commas or blanks, kept as written */
 	SETTING_ENUM,	  /* int64_t index into the choices, which UNIT lists as a|b|c */

@@ -69,7 +69,8 @@ static void add_domain(size_t i, struct buf *ret)
 			else
 				buf_add_cstr(ret, strchr(p + 1, '|') ? ", " : " or ");
 	} else if (setting_is_text(i)) {
-		buf_printf(ret, "%s%s", info->unit, info->type == SETTING_LIST ? ", several allowed" : "");
+		buf_printf(ret, "%s%s", info->unit,
+			   info->type == SETTING_LIST ? ", several allowed" : "");
 	} else {
 		setting_format_number(i, info->min, ret);
 		buf_add_cstr(ret, " to ");
@@ -165,8 +166,9 @@ static void describe_conf(struct buf *ret)
 {
 	const struct setting_info *info = setting_table;
 
-	add_comment(ret, "Configuration of roomd; see roomd.conf(5). Every line that is commented out "
-			 "shows the default.");
+	add_comment(ret,
+		    "Configuration of roomd; see roomd.conf(5). Every line that is commented out "
+		    "shows the default.");
 	for (size_t i = 0; i < setting_count; i++, info++) {
 		if (starts_section(i))
 			buf_printf(ret, "\n[%s]\n", info->section);
@@ -174,7 +176,8 @@ static void describe_conf(struct buf *ret)
 		add_comment(ret, info->help);
 		buf_add_cstr(ret, "# Value: ");
 		add_domain(i, ret);
-		buf_printf(ret, ".%s\n", info->apply == SETTING_RESTART ? " A change needs a restart." : "");
+		buf_printf(ret, ".%s\n",
+			   info->apply == SETTING_RESTART ? " A change needs a restart." : "");
 		buf_printf(ret, "#%s =%s%s\n", info->name, *info->def ? " " : "", info->def);
 	}
 }

@@ -59,8 +59,8 @@ static void unknown(struct reading *rd, struct str section, struct str name)
 	struct buf hint = BUF_INIT;
 
 	setting_suggest(section, name, &hint);
-	fault(rd, "%.*s.%.*s: unknown setting%.*s", (int)section.len, section.p, (int)name.len, name.p,
-	      (int)hint.len, (const char *)hint.p);
+	fault(rd, "%.*s.%.*s: unknown setting%.*s", (int)section.len, section.p, (int)name.len,
+	      name.p, (int)hint.len, (const char *)hint.p);
 	buf_done(&hint);
 }
 
@@ -69,8 +69,8 @@ static void put(struct reading *rd, size_t i, struct str value)
 	struct buf why = BUF_INIT;
 
 	if (setting_parse(rd->settings, i, value, &why) < 0)
-		fault(rd, "%s.%s: %.*s", setting_table[i].section, setting_table[i].name, (int)why.len,
-		      (const char *)why.p);
+		fault(rd, "%s.%s: %.*s", setting_table[i].section, setting_table[i].name,
+		      (int)why.len, (const char *)why.p);
 	buf_done(&why);
 }
 

@@ -9,7 +9,8 @@
 
 const struct setting_info setting_table[] = {
 #define X(section, name, type, def, min, max, unit, apply, flag, help)                             \
-	{#section, #name, SETTING_##type, def, min, max, unit, SETTING_##apply, SETTING_##flag, help},
+	{#section, #name, SETTING_##type, def, min, max, unit, SETTING_##apply, \
+	 SETTING_##flag, help},
 #include "base/settings.def"
 #undef X
 	{0},
@@ -33,7 +34,8 @@ struct suffix {
 static const struct suffix size_suffixes[] = {
 	{"G", 1 << 30}, {"M", 1 << 20}, {"k", 1 << 10}, {"K", 1 << 10}, {"", 1}, {NULL, 0}};
 static const struct suffix duration_suffixes[] = {
-	{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {"", 1000}, {NULL, 0}};
+	{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000},
+	{"ms", 1},	 {"", 1000},	 {NULL, 0}};
 static const struct suffix no_suffixes[] = {{"", 1}, {NULL, 0}};
 
 static const struct suffix *suffixes_of(enum setting_type type)
@@ -275,7 +277,8 @@ static size_t edit_distance(struct str a, struct str b)
 		row[0] = i;
 		for (size_t j = 1; j <= b.len; j++) {
 			above = row[j];
-			row[j] = MIN(MIN(above, row[j - 1]) + 1, diagonal + (a.p[i - 1] != b.p[j - 1]));
+			row[j] = MIN(MIN(above, row[j - 1]) + 1,
+				     diagonal + (a.p[i - 1] != b.p[j - 1]));
 			diagonal = above;
 		}
 	}

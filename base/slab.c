@@ -31,7 +31,8 @@ struct chunk {
 	struct slab *slab;
 	void *free;	    /* first freed object; each starts with a pointer to the next */
 	uint32_t in_use;
-	uint32_t untouched; /* objects at the end that were never handed out: their pages are not there yet */
+	/* objects at the end that were never handed out: their pages are not there yet */
+	uint32_t untouched;
 };
 
 struct slab {
@@ -39,7 +40,8 @@ struct slab {
 	size_t size, chunk_bytes;
 	uint32_t per_chunk;
 	struct list partial, full;
-	struct chunk *spare; /* one empty chunk is kept: a single object coming and going maps nothing */
+	/* one empty chunk is kept: a single object coming and going maps nothing */
+	struct chunk *spare;
 	size_t in_use, chunks;
 };
 

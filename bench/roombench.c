@@ -44,8 +44,8 @@ static const char usage_text[] =
 
 enum { OPT_URL = 256, OPT_DIALECT, OPT_PROCS, OPT_SOURCES, OPT_CONNS, OPT_ROOMS, OPT_MEMBERS,
        OPT_PUBLISHERS, OPT_INFLIGHT, OPT_MESSAGES, OPT_RATE, OPT_PAYLOAD, OPT_WARMUP, OPT_DURATION,
-       OPT_SETTLE, OPT_TIMEOUT, OPT_CUT, OPT_WINDOW, OPT_SERVER_PID, OPT_DB_PID, OPT_PREFIX, OPT_KEEP,
-       OPT_LABEL, OPT_JSON, OPT_VERBOSE, OPT_SPIN, OPT_HELP };
+       OPT_SETTLE, OPT_TIMEOUT, OPT_CUT, OPT_WINDOW, OPT_SERVER_PID, OPT_DB_PID, OPT_PREFIX,
+       OPT_KEEP, OPT_LABEL, OPT_JSON, OPT_VERBOSE, OPT_SPIN, OPT_HELP };
 
 static const struct option options[] = {
 	{"url", 1, NULL, OPT_URL}, {"dialect", 1, NULL, OPT_DIALECT},
@@ -57,7 +57,8 @@ static const struct option options[] = {
 	{"messages", 1, NULL, OPT_MESSAGES}, {"rate", 1, NULL, OPT_RATE},
 	{"payload", 1, NULL, OPT_PAYLOAD}, {"warmup", 1, NULL, OPT_WARMUP},
 	{"duration", 1, NULL, OPT_DURATION}, {"hold", 1, NULL, OPT_DURATION},
-	{"settle", 1, NULL, OPT_SETTLE}, {"cut", 1, NULL, OPT_CUT}, {"timeout", 1, NULL, OPT_TIMEOUT},
+	{"settle", 1, NULL, OPT_SETTLE}, {"cut", 1, NULL, OPT_CUT},
+	{"timeout", 1, NULL, OPT_TIMEOUT},
 	{"window", 1, NULL, OPT_WINDOW}, {"server-pid", 1, NULL, OPT_SERVER_PID},
 	{"db-pid", 1, NULL, OPT_DB_PID}, {"prefix", 1, NULL, OPT_PREFIX},
 	{"keep-rooms", 0, NULL, OPT_KEEP}, {"label", 1, NULL, OPT_LABEL},

@@ -22,10 +22,12 @@ static void check_user(const struct settings *s, struct priv *ret, struct buf *r
 	if (r == -ERR_NOENT)
 		buf_printf(ret_report, "server.user: there is no user \"%s\"\n", s->server_user);
 	else if (r == -ERR_DENIED)
-		buf_printf(ret_report, "warning: server.user: only root can start workers as \"%s\"\n",
+		buf_printf(ret_report,
+			   "warning: server.user: only root can start workers as \"%s\"\n",
 			   s->server_user);
 	else if (r < 0)
-		buf_printf(ret_report, "server.user: \"%s\" is in too many groups\n", s->server_user);
+		buf_printf(ret_report, "server.user: \"%s\" is in too many groups\n",
+			   s->server_user);
 }
 
 static void check_web_root(const struct settings *s, struct buf *ret_report)
@@ -35,7 +37,8 @@ static void check_web_root(const struct settings *s, struct buf *ret_report)
 	buf_printf(&path, "%s/index.html", s->server_web_root);
 	buf_add_char(&path, '\0');
 	if (access((char *)path.p, R_OK) < 0)
-		buf_printf(ret_report, "server.web_root: %s: %s\n", (char *)path.p, strerror(errno));
+		buf_printf(ret_report, "server.web_root: %s: %s\n", (char *)path.p,
+			   strerror(errno));
 	buf_done(&path);
 }
 
@@ -45,8 +48,10 @@ static void check_limits(struct settings *s, struct buf *ret_report)
 
 	if (!limits_fit(s, false))
 		buf_printf(ret_report,
-			   "warning: server.max_connections: %" PRId64 " wanted, the limit of open files "
-			   "allows %" PRId64 "\n", wanted, s->server_max_connections);
+			   "warning: server.max_connections: %" PRId64
+			   " wanted, the limit of open files "
+			   "allows %" PRId64 "\n",
+			   wanted, s->server_max_connections);
 }
 
 /*
@@ -72,7 +77,8 @@ static void check_database(const struct settings *s, const struct priv *p, struc
 
 static bool has_fault(const struct buf *report, size_t from)
 {
-	const char *line = (const char *)report->p + from, *end = (const char *)report->p + report->len;
+	const char *line = (const char *)report->p + from,
+		   *end = (const char *)report->p + report->len;
 
 	while (line < end) {
 		if (strncmp(line, "warning: ", MIN((size_t)(end - line), 9)) != 0)
@@ -88,7 +94,8 @@ int check_settings(struct settings *s, struct buf *ret_report)
 	size_t before = ret_report->len;
 	struct priv p = {0};
 
-	if (sockets_check("server.listen", s->server_listen, ret_report) < 0 && ret_report->len == before)
+	if (sockets_check("server.listen", s->server_listen, ret_report) < 0 &&
+	    ret_report->len == before)
 		buf_add_cstr(ret_report, "server.listen: must name an address\n");
 	if (ops_check(s->ops_listen, ret_report) < 0 && ret_report->len == before)
 		buf_add_cstr(ret_report, "ops.listen: must name addresses or paths\n");

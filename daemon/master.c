@@ -245,7 +245,8 @@ static int open_user(struct master *m)
 	int r = priv_lookup(user, &m->priv);
 
 	if (r < 0)
-		log_error("server.user cannot be used", LF_STR("user", user), LF_STR("error", err_text(r)));
+		log_error("server.user cannot be used", LF_STR("user", user),
+			  LF_STR("error", err_text(r)));
 	else if (geteuid() == 0 && !m->priv.is_needed)
 		log_warn("workers run as root: set server.user, or start as another user");
 	return r;
@@ -256,7 +257,8 @@ static int open_site(struct master *m)
 	int r = site_load(m->settings->server_web_root, &m->site);
 
 	if (r < 0)
-		log_error("the page cannot be read", LF_STR("web_root", m->settings->server_web_root),
+		log_error("the page cannot be read",
+			  LF_STR("web_root", m->settings->server_web_root),
 			  LF_STR("error", err_text(r)));
 	return r;
 }

@@ -48,6 +48,7 @@ extern const char options_help[];
  * Settings from default, file, environment and command line, checked. Every fault is one line of
  * *RET_FAULTS. Returns 0 or -ERR_INVAL. The caller frees *RET.
  */
-int options_load(const struct options *opt, struct settings **ret, struct buf *ret_faults) MUST_CHECK;
+int options_load(const struct options *opt, struct settings **ret,
+		 struct buf *ret_faults) MUST_CHECK;
 
 #endif

@@ -54,8 +54,8 @@ int priv_drop(const struct priv *p)
 {
 	if (!p->is_needed)
 		return 0;
-	if (setgroups((size_t)p->n_groups, p->groups) < 0 || setresgid(p->gid, p->gid, p->gid) < 0 ||
-	    setresuid(p->uid, p->uid, p->uid) < 0)
+	if (setgroups((size_t)p->n_groups, p->groups) < 0 ||
+	    setresgid(p->gid, p->gid, p->gid) < 0 || setresuid(p->uid, p->uid, p->uid) < 0)
 		return -ERR_DENIED;
 	return is_dropped(p) ? 0 : -ERR_DENIED;
 }

@@ -11,9 +11,9 @@
 #include "base/base.h"
 
 /*
- * Forks. Returns the child's pid and its pidfd (owned by the caller, closed on exec) in the parent, 0
- * in the child, where signals have their default action (SIGPIPE is ignored) and none is blocked, and
- * -1 with errno otherwise.
+ * Forks. Returns the child's pid and its pidfd (owned by the caller, closed on exec) in the parent,
+ * 0 in the child, where signals have their default action (SIGPIPE is ignored) and none is blocked,
+ * and -1 with errno otherwise.
  */
 pid_t process_fork(int *ret_pidfd);
 

@@ -65,7 +65,8 @@ static void switch_settings(struct master *m, struct settings *next, struct buf 
 	m->settings = next;
 	limits_fit(m->settings, true);
 	log_set_level((enum log_level)(m->settings->log_level + LOG_LEVEL_ERROR));
-	log_notice("configuration was read again", LF_STR("result", changes.len ? "changed" : "unchanged"));
+	log_notice("configuration was read again",
+		   LF_STR("result", changes.len ? "changed" : "unchanged"));
 	log_changes(&changes);
 	send_settings(m);
 	buf_done(&changes);

@@ -29,8 +29,9 @@ static int open_socket(const char *path, struct buf *ret_why)
 	int fd, r;
 
 	if (len == 0 || len >= sizeof(to.sun_path)) {
-		buf_add_cstr(ret_why, len ? "the path of the control socket is too long\n"
-					  : "control.socket is empty: there is no control socket\n");
+		buf_add_cstr(ret_why,
+			     len ? "the path of the control socket is too long\n"
+				 : "control.socket is empty: there is no control socket\n");
 		return -ERR_UNAVAILABLE;
 	}
 	memcpy(to.sun_path, path, len);

@@ -27,9 +27,10 @@ static const struct option long_options[] = {
 
 void roomctl_options_help(struct buf *ret)
 {
-	buf_add_cstr(ret,
-		     "Usage: roomctl [-c FILE] [-o SECTION.KEY=VALUE]... [-s SOCKET] [--json] COMMAND\n"
-		     "Asks and orders a running roomd, and prepares its database.\n\n");
+	buf_add_cstr(
+		ret,
+		"Usage: roomctl [-c FILE] [-o SECTION.KEY=VALUE]... [-s SOCKET] [--json] COMMAND\n"
+		"Asks and orders a running roomd, and prepares its database.\n\n");
 	for (size_t i = 0; i < ROOMCTL_COMMANDS; i++) {
 		const struct roomctl_command *c = &roomctl_commands[i];
 		int width = 16 - (int)strlen(c->words);

@@ -153,8 +153,8 @@ static void add_duration(struct buf *b, int64_t ms)
 
 static void add_worker(struct buf *b, const struct json_value *w)
 {
-	buf_printf(b, "%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t", number(w, "slot"), number(w, "pid"),
-		   number(w, "generation"));
+	buf_printf(b, "%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t", number(w, "slot"),
+		   number(w, "pid"), number(w, "generation"));
 	add_text(b, w, "state");
 	buf_add_char(b, '\t');
 	if (json_get(w, "age_ms"))
@@ -201,7 +201,8 @@ static void print_room_list(const struct json_value *v, struct buf *b)
 
 		buf_printf(b, "%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%s\t",
 			   number(room, "conversation"), number(room, "connections"),
-			   number(room, "members"), number(room, "published_rev"), room_state(room));
+			   number(room, "members"), number(room, "published_rev"),
+			   room_state(room));
 		add_items(b, json_get(room, "workers"), NULL);
 		buf_add_char(b, '\n');
 	}

@@ -42,7 +42,8 @@ static void __attribute__((noreturn)) run_child(struct schema *sc)
 	master_leave(m);
 	if (priv_drop(&m->priv) < 0)
 		exit(ERR_DENIED);
-	r = migrate_run(m->settings->database_url, is_check ? MIGRATE_CHECK : MIGRATE_APPLY, &report);
+	r = migrate_run(m->settings->database_url, is_check ? MIGRATE_CHECK : MIGRATE_APPLY,
+			&report);
 	/* that the database is away is said once, not every few seconds */
 	is_news = r != -ERR_UNAVAILABLE || sc->attempts == 1;
 	log_report(&report, r == 0 ? LOG_LEVEL_INFO : is_news ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG);
@@ -52,7 +53,8 @@ static void __attribute__((noreturn)) run_child(struct schema *sc)
 
 static bool is_hopeless(int code)
 {
-	return code == ERR_AGAIN || code == ERR_CORRUPT || code == ERR_UNSUPPORTED || code == ERR_DENIED;
+	return code == ERR_AGAIN || code == ERR_CORRUPT || code == ERR_UNSUPPORTED ||
+	       code == ERR_DENIED;
 }
 
 static void on_outcome(struct schema *sc, struct process_end end)

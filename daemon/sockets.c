@@ -73,7 +73,8 @@ static int add_wildcard(struct sockets *s, uint16_t port)
 
 static int add_resolved(struct sockets *s, struct str host, uint16_t port, const char **ret_why)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+				 .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
 	struct addrinfo *list = NULL;
 	char name[256], service[8];
 	int r;
@@ -132,8 +133,8 @@ static void print_address(const struct address *a, struct buf *ret)
 {
 	char host[NI_MAXHOST], port[NI_MAXSERV];
 
-	if (getnameinfo((const struct sockaddr *)&a->sa, a->len, host, sizeof(host), port, sizeof(port),
-			NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+	if (getnameinfo((const struct sockaddr *)&a->sa, a->len, host, sizeof(host), port,
+			sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
 		buf_add_cstr(ret, "?");
 	else if (a->is_dual)
 		buf_printf(ret, "*:%s", port);
@@ -171,7 +172,8 @@ static int bind_socket(const struct address *a, bool is_shared)
 	if (a->sa.ss_family == AF_INET6)
 		is_set &= setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)) == 0;
 	if (is_shared) /* the accepted connections inherit TCP_NODELAY */
-		is_set &= set_on(fd, SOL_SOCKET, SO_REUSEPORT) && set_on(fd, IPPROTO_TCP, TCP_NODELAY);
+		is_set &= set_on(fd, SOL_SOCKET, SO_REUSEPORT) &&
+			  set_on(fd, IPPROTO_TCP, TCP_NODELAY);
 	if (is_set && bind(fd, (const struct sockaddr *)&a->sa, a->len) == 0)
 		return fd;
 	close(fd);
@@ -321,7 +323,8 @@ int sockets_adopt(const int *fds, int n, unsigned n_slots, struct sockets **ret,
 	for (int i = 0; i < n && r == 0; i++)
 		r = adopt_one(&of[i], fds[i]);
 	if (r < 0) {
-		buf_add_cstr(ret_why, "the service manager did not pass listening stream sockets\n");
+		buf_add_cstr(ret_why,
+			     "the service manager did not pass listening stream sockets\n");
 		for (int i = 0; i < n; i++)
 			close(fds[i]);
 		sockets_free(&s);

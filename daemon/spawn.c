@@ -69,7 +69,8 @@ static void __attribute__((noreturn)) run_worker(struct child *c, int control_fd
 	boot.listen_fds = sockets_of(m->sockets, c->slot, &boot.n_listen);
 	boot.ops_fds = ops_fds(m->ops, &boot.n_ops);
 	if (priv_drop(&m->priv) < 0) {
-		log_error("cannot become the user of server.user", LF_STR("user", m->settings->server_user));
+		log_error("cannot become the user of server.user",
+			  LF_STR("user", m->settings->server_user));
 		exit(WORKER_EXIT_FATAL);
 	}
 	exit(worker_main(&boot));
@@ -97,9 +98,10 @@ static void log_end(const struct child *c, struct process_end end, uint64_t live
 {
 	bool is_asked = c->master->state == MASTER_STOPPING && end.code == WORKER_EXIT_OK;
 
-	log_at(is_asked ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, is_asked ? "worker ended" : "worker died",
-	       LF_INT("slot", c->slot), LF_INT("pid", c->pid), LF_INT("generation", c->generation),
-	       LF_INT("code", end.code), LF_INT("signal", end.signal), LF_INT("lived_ms", lived_ms));
+	log_at(is_asked ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR,
+	       is_asked ? "worker ended" : "worker died", LF_INT("slot", c->slot),
+	       LF_INT("pid", c->pid), LF_INT("generation", c->generation), LF_INT("code", end.code),
+	       LF_INT("signal", end.signal), LF_INT("lived_ms", lived_ms));
 }
 
 static void forget_process(struct child *c)
@@ -163,7 +165,8 @@ static void on_timer(EV_P_ ev_timer *w, int revents)
 	if (c->state == CHILD_WAITING) {
 		spawn_worker(c);
 	} else if (c->state == CHILD_STARTING) {
-		log_error("worker was not ready in time", LF_INT("slot", c->slot), LF_INT("pid", c->pid));
+		log_error("worker was not ready in time", LF_INT("slot", c->slot),
+			  LF_INT("pid", c->pid));
 		spawn_kill(c);
 	}
 }

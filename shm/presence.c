@@ -230,7 +230,8 @@ int node_is_crowded(struct shm *shm, unsigned me, uint32_t limit, bool *ret)
 	if (idx) {
 		struct shm_room *room = room_at(shm, idx);
 
-		room->is_crowded = room->n_connections >= limit - (room->is_crowded ? limit / 10 : 0);
+		room->is_crowded = room->n_connections >=
+				   limit - (room->is_crowded ? limit / 10 : 0);
 		is_crowded = room->is_crowded;
 	}
 	rooms_unlock(shm, me, MEMBER_NODE);

@@ -58,7 +58,8 @@ static void inherit_rooms(struct shm *shm, unsigned me, unsigned dead)
 	for (uint32_t i = 1; i <= high && !atomic_load(&shm->slots[me].inherited_all); i++) {
 		struct shm_rec *rec = rec_at(shm, POOL_MEMBERS, i);
 
-		if (rec_state(rec) != REC_FREE && rec_slot(rec) == dead && rec_key(rec) != MEMBER_NODE)
+		if (rec_state(rec) != REC_FREE && rec_slot(rec) == dead &&
+		    rec_key(rec) != MEMBER_NODE)
 			inherit(shm, me, rec_key(rec));
 	}
 }
@@ -223,8 +224,8 @@ static int step_end(struct shm *shm, unsigned me, struct recover_run *run)
 	return 0;
 }
 
-static int step_next(struct shm *shm, unsigned me, const struct recover_calls *calls, uint32_t budget,
-		     struct recover_run *run)
+static int step_next(struct shm *shm, unsigned me, const struct recover_calls *calls,
+		     uint32_t budget, struct recover_run *run)
 {
 	switch (run->step) {
 	case RECOVER_CLAIMED:

@@ -55,7 +55,8 @@ int room_note_head(struct shm *shm, unsigned me, int64_t conv, int64_t rev, int6
  * were chosen before the slot attached is still on its way (or its publisher died: then the
  * database must be asked). -ERR_TIMEOUT.
  */
-int room_head(struct shm *shm, unsigned me, int64_t conv, int64_t *ret_rev, int64_t *ret_seq) MUST_CHECK;
+int room_head(struct shm *shm, unsigned me, int64_t conv, int64_t *ret_rev,
+	      int64_t *ret_seq) MUST_CHECK;
 
 /*
  * Calls ON_ROOM for every known room, in no order, for listings; rooms that come or go meanwhile

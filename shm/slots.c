@@ -204,7 +204,8 @@ void slot_backend_add(struct shm *shm, unsigned me, int32_t pid)
 	for (unsigned i = 0; i < SLOT_BACKENDS_MAX; i++)
 		if (atomic_load(&s->backends[i]) == pid)
 			return;
-	for (unsigned i = 0; i < SLOT_BACKENDS_MAX && atomic_load(&s->backends[at % SLOT_BACKENDS_MAX]); i++)
+	for (unsigned i = 0;
+	     i < SLOT_BACKENDS_MAX && atomic_load(&s->backends[at % SLOT_BACKENDS_MAX]); i++)
 		at++;
 	atomic_store(&s->backends[at % SLOT_BACKENDS_MAX], pid);
 	atomic_store(&s->backends_next, at + 1);

@@ -30,7 +30,8 @@ struct db_config {
 	int64_t retry_min_ms;	      /* first delay after a failure; 0 = 100 */
 	int64_t retry_max_ms;	      /* the delay doubles with jitter up to this; 0 = 5,000 */
 	int64_t stall_ms;	      /* no answer for so long = stalled; 0 = never */
-	int64_t probe_ms;	      /* an idle connection is asked for a sign so often; 0 = never */
+	/* an idle connection is asked for a sign so often; 0 = never */
+	int64_t probe_ms;
 	int64_t answer_timeout_ms;    /* no answer for so long = connection lost; 0 = 30,000 */
 	int64_t statement_timeout_ms; /* set on the server; 0 = not */
 	uint32_t queue_max;	      /* waiting; more are refused; 0 = 1,024 */

@@ -99,8 +99,8 @@ typedef void events_settled_fn(void *arg, int err);
  * has died: what is read afterwards holds all that such a client may have committed.
  * ERR: 0 (an unknown conversation too), -ERR_UNAVAILABLE, -ERR_DB.
  */
-int events_settle(struct db *db, int64_t conv, uint64_t deadline_ms, events_settled_fn *done, void *arg,
-		  uint64_t *ret_token) MUST_CHECK;
+int events_settle(struct db *db, int64_t conv, uint64_t deadline_ms, events_settled_fn *done,
+		  void *arg, uint64_t *ret_token) MUST_CHECK;
 
 /* At most LIMIT rows with rev > AFTER_REV, closed conversations included. */
 int events_after(struct db *db, int64_t conv, int64_t after_rev, int limit, uint64_t deadline_ms,

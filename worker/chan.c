@@ -329,7 +329,8 @@ void chan_rewind(struct sub *sub, int64_t rev)
 		break;
 	}
 	list_remove(&sub->node);
-	sub->serial = ++sub->chan->wk->next_serial; /* what was asked for before is not wanted any more */
+	/* what was asked for before is not wanted any more */
+	sub->serial = ++sub->chan->wk->next_serial;
 	sub->rev = rev;
 	sub_go_on(sub);
 }

@@ -18,7 +18,8 @@ enum sub_state {
 	SUB_ENTERING, /* its own arrival is in the ring but not yet read back */
 	SUB_CATCHUP,  /* gets what it missed from the ring or the database */
 	SUB_BEHIND,   /* its socket is full: nothing is queued until it has drained, then CATCHUP */
-	SUB_AHEAD,    /* has seen more than this worker has delivered: gets single events until level */
+	/* has seen more than this worker has delivered: gets single events until level */
+	SUB_AHEAD,
 	SUB_LIVE,     /* in the channel's array of receivers */
 };
 
@@ -27,10 +28,13 @@ struct sub {
 	struct conn *conn;
 	struct chan *chan;
 	struct sub *next_of_conn;
-	struct list node;	/* chan.loading, chan.ahead, worker.entering, worker.subs_*, or none */
+	/* chan.loading, chan.ahead, worker.entering, worker.subs_*, or none */
+	struct list node;
 	int64_t rev;		/* last event this connection has; LIVE: the channel's instead */
-	int64_t known_rev;	/* resume.c's: the client surely has this; -1: nothing before the confirmation */
-	uint64_t confirming;	/* on_mark.c's: tells a late answer which confirmation it belongs to */
+	/* resume.c's: the client surely has this; -1: nothing before the confirmation */
+	int64_t known_rev;
+	/* on_mark.c's: tells a late answer which confirmation it belongs to */
+	uint64_t confirming;
 	uint64_t serial;	/* tells a late answer that this is no longer the same sub */
 	uint64_t entered_at;	/* ring position behind its own arrival */
 	uint64_t behind_since_ms; /* while is_behind */
@@ -43,7 +47,8 @@ struct sub {
 	bool is_typing;		/* a typing mark was set and not taken back */
 	bool is_paused;		/* waits for the socket to drain */
 	bool is_behind;		/* was cut off from the stream and is not live again yet */
-	bool owes_state;	/* ephemeral events were dropped: needs the newest state when there is room */
+	/* ephemeral events were dropped: needs the newest state when there is room */
+	bool owes_state;
 	bool is_kept;		/* resume.c's: belongs to what its session resumes */
 };
 
@@ -107,7 +112,8 @@ struct chan {
 	uint64_t roster_at_ms; /* not before */
 	struct roster *roster; /* owned; roster.c's, NULL while nothing happens */
 	uint64_t flush_at_ns;  /* hold-off: not before */
-	struct map *marks; /* owned; user -> struct marks since the last flush, or longer while somebody is owed */
+	/* owned; user -> struct marks since the last flush, or longer while somebody is owed */
+	struct map *marks;
 	uint32_t n_owing;  /* live subscriptions that owe_state */
 	struct replay *replay; /* owned; NULL when nobody has caught up lately */
 };

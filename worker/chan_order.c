@@ -285,7 +285,8 @@ static bool has_all(const struct chan *ch)
 	int64_t rev, seq;
 
 	return ch->state == CHAN_OPEN && !ch->n_early &&
-	       room_head(ch->wk->shm, (unsigned)ch->wk->slot, ch->conv, &rev, &seq) == 0 && rev <= ch->rev;
+	       room_head(ch->wk->shm, (unsigned)ch->wk->slot, ch->conv, &rev, &seq) == 0 &&
+	       rev <= ch->rev;
 }
 
 void chan_refill_all(struct worker *wk)

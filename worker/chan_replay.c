@@ -297,8 +297,8 @@ static void from_database(struct sub *sub)
 	struct sub_ref *ref = sub_ref_new(sub);
 
 	wait_for_it(sub);
-	if (events_after(dbio_reader(wk), sub->chan->conv, sub->rev, PAGE, dbio_deadline(wk), on_page,
-			 ref, NULL) == 0)
+	if (events_after(dbio_reader(wk), sub->chan->conv, sub->rev, PAGE, dbio_deadline(wk),
+			 on_page, ref, NULL) == 0)
 		return;
 	free(ref);
 	try_again_later(sub);

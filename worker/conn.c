@@ -223,7 +223,8 @@ static void queue_copy(struct conn *c, const uint8_t *p, size_t len)
 static bool has_room_for_replies(const struct conn *c)
 {
 	return !c->out || (c->state != CONN_WS && c->state != CONN_SSE) ||
-	       (int64_t)(c->out->bytes + c->reply->len) <= conn_worker(c)->settings->deliver_queue_max;
+	       (int64_t)(c->out->bytes + c->reply->len) <=
+		       conn_worker(c)->settings->deliver_queue_max;
 }
 
 void conn_flush(struct conn *c)

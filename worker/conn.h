@@ -88,7 +88,8 @@ struct conn {
 	struct http_in *http;	/* owned; NULL outside CONN_HTTP or between requests */
 	struct sse *sse;	/* owned; CONN_SSE only, else NULL */
 	struct buf *in;		/* owned; bytes read and not yet understood, NULL when none */
-	struct buf *reply;	/* owned; frames for this connection alone, flushed at the end of the turn */
+	/* owned; frames for this connection alone, flushed at the end of the turn */
+	struct buf *reply;
 	struct outq *out;	/* owned; what the socket did not take, NULL when none */
 	struct sub *subs;	/* owned list through sub.next_of_conn */
 	uint32_t n_subs;

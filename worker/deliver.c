@@ -128,7 +128,8 @@ static void add_streams(struct chan *ch, const struct event *ev, struct str json
 	for (uint32_t i = side->n; i-- > 0;) { /* downwards: who falls behind takes itself out */
 		struct sub *sub = side->entries[i].sub;
 
-		if ((side->entries[i].flags & ENTRY_DEAD) || !deliver_has_room(sub, json.len, is_lasting))
+		if ((side->entries[i].flags & ENTRY_DEAD) ||
+		    !deliver_has_room(sub, json.len, is_lasting))
 			continue;
 		if (ev)
 			sse_conn_event(sub, ev, json);

@@ -164,7 +164,8 @@ static uint32_t flush_side(struct chan *ch, struct chan_side *side)
 	size_t len = side->out.len;
 	uint32_t calls = 0;
 
-	for (uint32_t i = side->n; i-- > 0;) { /* downwards: a receiver that ends takes itself out */
+	for (uint32_t i = side->n;
+	     i-- > 0;) { /* downwards: a receiver that ends takes itself out */
 		struct chan_entry *e = &side->entries[i];
 		ssize_t sent = 0;
 

@@ -42,7 +42,8 @@ static void say_goodbye(struct conn *c, void *arg)
 	if (c->state != CONN_WS && c->state != CONN_SSE)
 		return;
 	/* back when the last has gone, and not all together */
-	in_ms = (int64_t)(d->spread_ms + worker_jitter(d->wk, d->spread_ms)) + worker_retry_ms(d->wk) / 5;
+	in_ms = (int64_t)(d->spread_ms + worker_jitter(d->wk, d->spread_ms)) +
+		worker_retry_ms(d->wk) / 5;
 	if (c->state == CONN_WS)
 		ws_conn_goaway(c, in_ms);
 	else

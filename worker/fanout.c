@@ -94,7 +94,8 @@ static uint64_t publish(struct worker *wk, const struct event *events, size_t n,
 	free(ends);
 	buf_done(&bytes);
 	if (r < 0) {
-		log_error("the ring cannot be written: this worker ends", LF_STR("error", err_text(r)));
+		log_error("the ring cannot be written: this worker ends",
+			  LF_STR("error", err_text(r)));
 		worker_stop(wk, WORKER_EXIT_SHM);
 	}
 	fanout_wake(wk, to_wake);
@@ -195,7 +196,8 @@ static unsigned ghosts(struct worker *wk, int32_t pids[SLOT_BACKENDS_MAX])
 	unsigned n = slot_backends(wk->shm, (unsigned)wk->slot, pids), kept = 0;
 
 	for (unsigned i = 0; i < n; i++)
-		if (pids[i] != db_backend(dbio_writer(wk)) && pids[i] != db_backend(dbio_reader(wk)))
+		if (pids[i] != db_backend(dbio_writer(wk)) &&
+		    pids[i] != db_backend(dbio_reader(wk)))
 			pids[kept++] = pids[i];
 	return kept;
 }
@@ -368,8 +370,8 @@ static void on_republish(void *arg, int err, const struct db_result *res)
 
 static void republish_next(struct republish *rp)
 {
-	if (events_after(dbio_reader(rp->wk), rp->conv, rp->after, REPUBLISH_PAGE, 0, on_republish, rp,
-			 NULL) < 0)
+	if (events_after(dbio_reader(rp->wk), rp->conv, rp->after, REPUBLISH_PAGE, 0, on_republish,
+			 rp, NULL) < 0)
 		republish_later(rp);
 }
 
@@ -428,7 +430,8 @@ void fanout_republish(struct worker *wk, int64_t conv)
 	recover_inherit(wk->shm, (unsigned)wk->slot, conv);
 	if (rp) {
 		rp->n_looks = 0;
-		rp->is_again = list_empty(&rp->node) && !rp->is_resting; /* else it will see everything */
+		/* else it will see everything */
+		rp->is_again = list_empty(&rp->node) && !rp->is_resting;
 		return;
 	}
 	rp = xcalloc(1, sizeof(*rp));

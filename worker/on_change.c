@@ -37,7 +37,8 @@ static void on_changed(struct worker *wk, void *arg, const struct persist_result
 		size_t mark;
 		struct buf *b = ws_reply_begin(c, &mark);
 
-		if (!ev.rev && res->answer) /* it was so already: no event, this is where the log stands */
+		if (!ev.rev &&
+		    res->answer) /* it was so already: no event, this is where the log stands */
 			ev.rev = res->answer->rev;
 		native_add_changed(b, &p->re, &ev, res->is_duplicate);
 		ws_reply_end(c, b, mark);

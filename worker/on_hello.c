@@ -17,7 +17,8 @@
 struct hello {
 	struct pending *p;
 	bool has_cursor;
-	struct cursor cur; /* positions owned: the cursor's and the client's own, the further of each */
+	/* positions owned: the cursor's and the client's own, the further of each */
+	struct cursor cur;
 };
 
 static void hello_free(struct hello *h)
@@ -69,7 +70,8 @@ static int take_cursor(struct hello *h, const struct cmd *cmd)
 
 /* ---- Answering ---- */
 
-static void say_welcome(struct conn *c, const struct cmd_id *re, const struct cursor *cur, bool resumed)
+static void say_welcome(struct conn *c, const struct cmd_id *re, const struct cursor *cur,
+			bool resumed)
 {
 	const struct worker *wk = conn_worker(c);
 	const struct cmd_limits limits = worker_cmd_limits(wk);
@@ -137,7 +139,8 @@ static void on_known(struct worker *wk, void *arg, int err, const struct resume_
 
 	(void)wk;
 	if (c && err)
-		ws_conn_try_later(c, &h->p->re); /* better than a session without its conversations */
+		/* better than a session without its conversations */
+		ws_conn_try_later(c, &h->p->re);
 	else if (c)
 		welcome(c, h, known);
 	hello_free(h);

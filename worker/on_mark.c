@@ -81,8 +81,8 @@ void on_mark(struct conn *c, const struct cmd *cmd)
 	m->p = pending_new(c, cmd, cmd->conv);
 	m->type = is_read ? EVT_READ : EVT_DELIVERED;
 	buf_add_cstr(&m->name, c->name);
-	r = mark_set(dbio_reader(wk), cmd->conv, c->user, is_read ? MARK_READ : MARK_DELIVERED, cmd->seq,
-		     dbio_deadline(wk), on_marked, m, NULL);
+	r = mark_set(dbio_reader(wk), cmd->conv, c->user, is_read ? MARK_READ : MARK_DELIVERED,
+		     cmd->seq, dbio_deadline(wk), on_marked, m, NULL);
 	if (r < 0)
 		on_marked(m, r, NULL);
 }

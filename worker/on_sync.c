@@ -28,5 +28,6 @@ static void on_answer(struct worker *wk, void *arg, enum proto_error error,
 
 void on_sync(struct conn *c, const struct cmd *cmd)
 {
-	sync_ask(conn_worker(c), cmd->cursor, c->user, cmd->limit, on_answer, pending_new(c, cmd, 0));
+	sync_ask(conn_worker(c), cmd->cursor, c->user, cmd->limit, on_answer,
+		 pending_new(c, cmd, 0));
 }

@@ -30,6 +30,7 @@ void ops_metrics(struct call *call)
 	struct buf body = BUF_INIT;
 
 	metric_print(call->wk->shm, &body);
-	call_answer(call, 200, "text/plain; version=0.0.4; charset=utf-8", NO_STORE, buf_str(&body));
+	call_answer(call, 200, "text/plain; version=0.0.4; charset=utf-8", NO_STORE,
+		    buf_str(&body));
 	buf_done(&body);
 }

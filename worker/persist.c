@@ -113,7 +113,8 @@ int persist_send(struct worker *wk, const struct event *ev, persist_done_fn *don
 int persist_change(struct worker *wk, const struct log_change *change, struct str actor_name,
 		   persist_done_fn *done, void *arg)
 {
-	return is_full(wk) ? -ERR_FULL : enqueue(wk, item_new_change(change, actor_name), done, arg);
+	return is_full(wk) ? -ERR_FULL
+			   : enqueue(wk, item_new_change(change, actor_name), done, arg);
 }
 
 /* ---- The end of a round ---- */

@@ -23,7 +23,8 @@ struct persist_result {
 	enum proto_error error;
 	bool is_duplicate;
 	const struct event *event;
-	const struct log_change_answer *answer; /* of a change that the database answered; else NULL */
+	/* of a change that the database answered; else NULL */
+	const struct log_change_answer *answer;
 };
 
 typedef void persist_done_fn(struct worker *wk, void *arg, const struct persist_result *res);
@@ -39,7 +40,8 @@ void persist_close(struct worker *wk);
  * is certain that it will not be answered in time; never from inside this call. Returns 0, or
  * -ERR_FULL when persist.queue_max is reached.
  */
-int persist_send(struct worker *wk, const struct event *event, persist_done_fn *done, void *arg) MUST_CHECK;
+int persist_send(struct worker *wk, const struct event *event, persist_done_fn *done,
+		 void *arg) MUST_CHECK;
 
 /*
  * Queues a change of the log that is no message: an edit, a reaction, a closing. Keeps the

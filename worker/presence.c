@@ -20,7 +20,8 @@
 #define FRAME_MAX 500 /* changes in one frame */
 
 enum scope { SCOPE_OFF, SCOPE_SHARED, SCOPE_ALL };
-enum scope_setting { SET_AUTO, SET_ALL, SET_SHARED, SET_OFF }; /* the choices of presence.scope, in order */
+/* the choices of presence.scope, in order */
+enum scope_setting { SET_AUTO, SET_ALL, SET_SHARED, SET_OFF };
 
 /* Somebody who is online as far as the receivers know, or was a moment ago. */
 struct person {

@@ -119,5 +119,6 @@ void readiness_look(struct worker *wk)
 {
 	if (wk->is_looking || !db_is_connected(dbio_reader(wk)))
 		return;
-	wk->is_looking = schema_look(dbio_reader(wk), clock_mono_ms() + LOOK_MS, on_schema, wk) == 0;
+	wk->is_looking = schema_look(dbio_reader(wk), clock_mono_ms() + LOOK_MS, on_schema, wk) ==
+			 0;
 }

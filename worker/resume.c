@@ -241,10 +241,12 @@ static int by_conv(const void *a, const void *b)
 }
 
 /* KEPT in any order; sorted here. */
-static void answer_known(const struct recall *rc, bool is_known, struct cursor_pos *kept, size_t n_kept)
+static void answer_known(const struct recall *rc, bool is_known, struct cursor_pos *kept,
+			 size_t n_kept)
 {
 	struct cursor_pos *pos = xcalloc(n_kept + rc->cur.n + 1, sizeof(*pos));
-	struct resume_known known = {.is_known = is_known, .kept = kept, .n_kept = n_kept, .pos = pos};
+	struct resume_known known = {
+		.is_known = is_known, .kept = kept, .n_kept = n_kept, .pos = pos};
 
 	if (n_kept)
 		qsort(kept, n_kept, sizeof(*kept), by_conv);
@@ -311,8 +313,8 @@ void resume_recall(struct worker *wk, const struct cursor *cur, resume_known_fn 
 		recall_free(rc);
 	} else if (recall_here(rc)) {
 		recall_free(rc);
-	} else if (resume_load(dbio_reader(wk), &cur->session, cur->user, dbio_deadline(wk), on_point, rc,
-			       NULL) < 0) {
+	} else if (resume_load(dbio_reader(wk), &cur->session, cur->user, dbio_deadline(wk),
+			       on_point, rc, NULL) < 0) {
 		on_point(rc, -ERR_UNAVAILABLE, NULL);
 	}
 }
@@ -354,7 +356,8 @@ static void tell_others(struct worker *wk, const struct uuid *session)
 	if (r == 0)
 		r = ring_publish_end(wk->shm, (unsigned)wk->slot, &to_wake);
 	if (r < 0) /* the other socket ends by its own silence then */
-		log_warn("a session's former connection was not told", LF_STR("error", err_text(r)));
+		log_warn("a session's former connection was not told",
+			 LF_STR("error", err_text(r)));
 	fanout_wake(wk, to_wake);
 }
 
@@ -434,7 +437,8 @@ static size_t take(struct resumes *rs, size_t *ret_convs)
 	return n;
 }
 
-static void add_point(const struct resume *r, struct resume_point *point, int64_t *convs, int64_t *revs)
+static void add_point(const struct resume *r, struct resume_point *point, int64_t *convs,
+		      int64_t *revs)
 {
 	struct cursor_pos *pos = r->pos;
 	size_t n = r->n;
@@ -457,14 +461,16 @@ static void save(struct worker *wk)
 	struct resumes *rs = wk->resumes;
 	size_t n_convs, n = take(rs, &n_convs), i = 0, at = 0;
 	struct resume_point *points = xcalloc(n, sizeof(*points));
-	int64_t *convs = xcalloc(n_convs + 1, sizeof(*convs)), *revs = xcalloc(n_convs + 1, sizeof(*revs));
+	int64_t *convs = xcalloc(n_convs + 1, sizeof(*convs)),
+		*revs = xcalloc(n_convs + 1, sizeof(*revs));
 	struct list *node, *tmp;
 
 	list_each_safe(node, tmp, &rs->saving) {
 		add_point(list_entry(node, struct resume, node), &points[i], convs + at, revs + at);
 		at += points[i++].n;
 	}
-	if (resume_save(dbio_reader(wk), points, n, KEEP_DAYS, dbio_deadline(wk), on_saved, wk, NULL) < 0)
+	if (resume_save(dbio_reader(wk), points, n, KEEP_DAYS, dbio_deadline(wk), on_saved, wk,
+			NULL) < 0)
 		on_saved(wk, -ERR_UNAVAILABLE);
 	free(points);
 	free(convs);

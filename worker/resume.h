@@ -56,12 +56,14 @@ struct resume_known {
 	bool is_known;		   /* the session exists and is the cursor's user's */
 	const struct cursor_pos *kept; /* what it follows, as written; ascending */
 	size_t n_kept;
-	const struct cursor_pos *pos; /* that and the cursor's positions, the further of each; ascending */
+	/* that and the cursor's positions, the further of each; ascending */
+	const struct cursor_pos *pos;
 	size_t n;
 };
 
 /* ERR: 0, or -ERR_UNAVAILABLE; then KNOWN is NULL. */
-typedef void resume_known_fn(struct worker *wk, void *arg, int err, const struct resume_known *known);
+typedef void resume_known_fn(struct worker *wk, void *arg, int err,
+			     const struct resume_known *known);
 
 /*
  * Looks up the session of CUR, whose user the caller has checked. CUR is not needed afterwards.

@@ -28,7 +28,8 @@ static void on_lapped(struct worker *wk)
 	uint64_t held;
 
 	if (log_rate_pass(&wk->ringpump->rate, 10000, &held))
-		log_warn("the ring was overtaken: reading from the database", LF_INT("suppressed", held));
+		log_warn("the ring was overtaken: reading from the database",
+			 LF_INT("suppressed", held));
 	chan_refill_all(wk);
 	presence_resync(wk); /* no log has what was missed of these */
 }

@@ -569,7 +569,8 @@ bool roster_expire(struct worker *wk)
 	uint64_t now = clock_mono_ms();
 	bool is_more = false;
 
-	if (member_expire(wk->shm, (unsigned)wk->slot, now, EXPIRE_BUDGET, on_left, wk, &is_more) < 0 ||
+	if (member_expire(wk->shm, (unsigned)wk->slot, now, EXPIRE_BUDGET, on_left, wk, &is_more) <
+		    0 ||
 	    typing_expire(wk->shm, (unsigned)wk->slot, now, EXPIRE_BUDGET, on_typing_over, wk,
 			  &is_more) < 0)
 		return true;

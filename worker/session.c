@@ -142,7 +142,8 @@ void session_flush(struct worker *wk)
 
 		for (size_t i = 0; i < a->n; i++)
 			names[i] = (struct str){a->lookups[i]->key, a->lookups[i]->key_len};
-		r = user_guests_get(dbio_reader(wk), names, a->n, dbio_deadline(wk), on_guests, a, NULL);
+		r = user_guests_get(dbio_reader(wk), names, a->n, dbio_deadline(wk), on_guests, a,
+				    NULL);
 		free(names);
 		if (r < 0)
 			on_guests(a, -ERR_UNAVAILABLE, NULL);

@@ -107,7 +107,8 @@ static void on_known(struct worker *wk, void *arg, int err, const struct resume_
 		refuse(s, E_UNAVAILABLE);
 		return;
 	}
-	if (!known->is_known && known->n == 0) { /* what it followed is forgotten: not the same as nothing new */
+	if (!known->is_known &&
+	    known->n == 0) { /* what it followed is forgotten: not the same as nothing new */
 		refuse(s, E_BAD_CURSOR);
 		return;
 	}
@@ -127,8 +128,8 @@ static void on_known(struct worker *wk, void *arg, int err, const struct resume_
 		refuse(s, r == -ERR_TOOBIG ? E_BAD_CURSOR : E_UNAVAILABLE);
 }
 
-void sync_ask(struct worker *wk, struct str cursor, int64_t user, int64_t limit, sync_answer_fn *done,
-	      void *arg)
+void sync_ask(struct worker *wk, struct str cursor, int64_t user, int64_t limit,
+	      sync_answer_fn *done, void *arg)
 {
 	struct syncing *s = xcalloc(1, sizeof(*s));
 	struct cursor cur;

@@ -14,7 +14,10 @@
 
 /* One page. Borrowed during the call. */
 struct sync_answer {
-	struct str page;   /* {"events":[…]}: frames as on the socket, "ev" and "gap", each conversation in order */
+	/*
+	 * {"events":[…]}: frames as on the socket, "ev" and "gap", each conversation in order
+	 */
+	struct str page;
 	struct str events; /* the array alone */
 	struct str cursor; /* where to go on */
 	bool is_more;
@@ -32,7 +35,7 @@ typedef void sync_answer_fn(struct worker *wk, void *arg, enum proto_error error
  * called exactly once, possibly before this returns, with E_BAD_CURSOR for a text that is no
  * cursor, is somebody else's, or leads nowhere.
  */
-void sync_ask(struct worker *wk, struct str cursor, int64_t user, int64_t limit, sync_answer_fn *done,
-	      void *arg);
+void sync_ask(struct worker *wk, struct str cursor, int64_t user, int64_t limit,
+	      sync_answer_fn *done, void *arg);
 
 #endif

@@ -13,7 +13,8 @@
 struct wave {
 	struct buf frame;    /* the list in version MADE; empty: to be made */
 	uint32_t version;    /* of the room */
-	uint32_t made;	     /* of the frame: sockets with another one (struct sub.list_version) need it */
+	/* of the frame: sockets with another one (struct sub.list_version) need it */
+	uint32_t made;
 	uint32_t at;	     /* the receiver to go on with */
 	bool is_due;	     /* somebody may need it */
 	uint64_t run_at_ms;  /* not before */

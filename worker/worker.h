@@ -94,10 +94,12 @@ struct worker {
 	struct list chans_dirty; /* struct chan.dirty: have frames to flush */
 	struct list chans_later; /* struct chan.due: the same, but not before chans_later_ms */
 	uint64_t chans_later_ms; /* the nearest of their times; UINT64_MAX: none */
-	struct list chans_due;	 /* struct chan.due: owe a roster or a typing set, or hold early events */
+	/* struct chan.due: owe a roster or a typing set, or hold early events */
+	struct list chans_due;
 	struct list entering;	 /* struct sub.node: wait to read their own arrival in the ring */
 	struct list subs_replaying; /* struct sub.node: catch up, can go on now */
-	struct list subs_waiting;   /* struct sub.node: catch up, wait for the database or their socket */
+	/* struct sub.node: catch up, wait for the database or their socket */
+	struct list subs_waiting;
 	struct list subs_retrying;  /* struct sub.node: catch up, the database refused */
 	uint64_t retry_at_ms;	    /* when it is asked again for those */
 	uint64_t next_serial;	 /* for channels and subscriptions */
@@ -110,7 +112,8 @@ struct worker {
 	struct ringpump *ringpump;    /* owned */
 	struct presence *presence;    /* owned */
 	struct strmap guests;	      /* guest name -> struct guest, a bounded cache */
-	struct list lookups;	      /* struct lookup.node: guests to ask the database for (session.c) */
+	/* struct lookup.node: guests to ask the database for (session.c) */
+	struct list lookups;
 
 	ev_prepare prepare; /* runs worker_turn before the loop may sleep */
 	ev_idle busy;	    /* active while a turn left work behind */

@@ -132,7 +132,8 @@ static void check_room(struct conn *c)
 		refuse_room(c);
 		return;
 	}
-	if (chan_find(wk, c->room) || room_head(wk->shm, (unsigned)wk->slot, c->room, &rev, &seq) == 0)
+	if (chan_find(wk, c->room) ||
+	    room_head(wk->shm, (unsigned)wk->slot, c->room, &rev, &seq) == 0)
 		return;
 	check = xcalloc(1, sizeof(*check));
 	*check = (struct room_check){wk, c->id};

@@ -52,8 +52,8 @@ void ws_conn_error(struct conn *c, enum proto_error error, const struct cmd_id *
 		   const struct cmd_id *key, int64_t conv);
 
 /*
- * The database is away and without it this connection can do nothing: says so with a retry time and closes with
- * 1013. RE may be NULL.
+ * The database is away and without it this connection can do nothing: says so with a retry time and
+ * closes with 1013. RE may be NULL.
  */
 void ws_conn_try_later(struct conn *c, const struct cmd_id *re);
 

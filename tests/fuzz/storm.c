@@ -35,7 +35,8 @@ static const char *const seeds[] = {
 	"{\"a\":1e999999,\"b\":-99999999999999999999999999,\"c\":0.1e-400}",
 	"{\"type\":\"message\",\"type\":\"typing\",\"content\":\"a\",\"content\":\"b\"}",
 	"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
-	"{\"content\":\"\xc3\x28 \xed\xa0\x80 \xf8\x88\x80\x80\x80 \xe2\x80\xae\",\"type\":\"message\"}",
+	"{\"content\":\"\xc3\x28 \xed\xa0\x80 \xf8\x88\x80\x80\x80 "
+	"\xe2\x80\xae\",\"type\":\"message\"}",
 	"{\"type\":\"message\",\"content\":\"\\u0000\\ud800\\\"\\\\\"}",
 };
 

@@ -32,7 +32,8 @@ static void test_str_ieq(void **state)
 {
 	(void)state;
 	assert_true(str_ieq(STR("Upgrade"), STR("uPGRADE")));
-	assert_false(str_ieq(STR("@"), STR("`"))); /* differ in the case bit only, but are no letters */
+	/* differ in the case bit only, but are no letters */
+	assert_false(str_ieq(STR("@"), STR("`")));
 	assert_false(str_ieq(STR("a"), STR("ab")));
 	assert_false(str_ieq(STR("\xc3\x84"), STR("\xc3\xa4"))); /* not ASCII: compared as bytes */
 }

@@ -153,8 +153,10 @@ static void test_addresses(void **state)
 		struct str text, host;
 		uint16_t port;
 	} good[] = {
-		{STR("127.0.0.1:8080"), STR("127.0.0.1"), 8080}, {STR("[::1]:80"), STR("::1"), 80},
-		{STR("*:65535"), STR(""), 65535},		 {STR("localhost:0"), STR("localhost"), 0},
+		{STR("127.0.0.1:8080"), STR("127.0.0.1"), 8080},
+		{STR("[::1]:80"), STR("::1"), 80},
+		{STR("*:65535"), STR(""), 65535},
+		{STR("localhost:0"), STR("localhost"), 0},
 	};
 	static const struct str bad[] = {STR(""),	    STR("8080"),       STR(":8080"),
 					 STR("::1:80"),	    STR("a:"),	       STR("a:65536"),
@@ -204,7 +206,8 @@ static int memfd_with(const char *text, bool is_sealed)
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 	if (is_sealed)
 		assert_int_equal(fcntl(fd, F_ADD_SEALS,
-				       F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), 0);
+				       F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE),
+				 0);
 	return fd;
 }
 

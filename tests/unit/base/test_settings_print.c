@@ -57,7 +57,8 @@ static void test_json(void **state)
 	rows = json_loadb((char *)out.p, out.len, 0, NULL);
 	assert_true(json_is_array(rows));
 	json_array_foreach (rows, i, row) {
-		assert_string_equal(json_string_value(json_object_get(row, "section")), info->section);
+		assert_string_equal(json_string_value(json_object_get(row, "section")),
+				    info->section);
 		assert_string_equal(json_string_value(json_object_get(row, "name")), info->name);
 		assert_string_equal(json_string_value(json_object_get(row, "default")), info->def);
 		assert_string_equal(json_string_value(json_object_get(row, "help")), info->help);

@@ -80,8 +80,10 @@ static void test_file(void **state)
 static void test_every_fault_is_named(void **state)
 {
 	(void)state;
-	assert_int_equal(read_text("[server]\nworkrs = 3\nworkers = 99\nbacklog = 100\nbacklog = 200\n"
-				   "user\n[nonsense]\nxyzzyxyzzy = 1\n"), -ERR_INVAL);
+	assert_int_equal(
+		read_text("[server]\nworkrs = 3\nworkers = 99\nbacklog = 100\nbacklog = 200\n"
+			  "user\n[nonsense]\nxyzzyxyzzy = 1\n"),
+		-ERR_INVAL);
 	assert_faults("@:2: server.workrs: unknown setting, did you mean server.workers?\n"
 		      "@:3: server.workers: must be between 0 and 64 processes\n"
 		      "@:5: server.backlog: set already in line 4\n"

@@ -12,7 +12,8 @@
 
 #include "bench/stamp.h"
 
-static const struct stamp sample = {.pub = 0x0123abcd, .n = 0xfedc9876, .ns = 0x00112233deadbeefull};
+static const struct stamp sample = {
+	.pub = 0x0123abcd, .n = 0xfedc9876, .ns = 0x00112233deadbeefull};
 static const char written[] = "~rb~0123abcdfedc987600112233deadbeef";
 
 static void test_write(void **state)

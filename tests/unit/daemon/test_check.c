@@ -88,7 +88,8 @@ static void test_user(void **state)
 {
 	(void)state;
 	set("server.user=no-such-user-here");
-	assert_non_null(strstr(check(-ERR_INVAL), "server.user: there is no user \"no-such-user-here\"\n"));
+	assert_non_null(
+		strstr(check(-ERR_INVAL), "server.user: there is no user \"no-such-user-here\"\n"));
 }
 
 static void test_open_files(void **state)

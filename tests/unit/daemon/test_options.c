@@ -111,7 +111,8 @@ static void test_rank(void **state)
 	struct settings *s;
 
 	(void)state;
-	fputs("[server]\nbacklog=100\nlisten=127.0.0.1:1\nworkers=3\n[database]\nurl=from-file\n", f);
+	fputs("[server]\nbacklog=100\nlisten=127.0.0.1:1\nworkers=3\n[database]\nurl=from-file\n",
+	      f);
 	fclose(f);
 	setenv("DATABASE_URL", "from-environment", 1);
 	setenv("PORT", "7", 1);
@@ -147,8 +148,9 @@ static void test_all_faults_at_once(void **state)
 
 	(void)state;
 	setenv("PORT", "x", 1);
-	assert_int_equal(parse("-o", "server.workers=x", "-o", "a.b=c", "-o", "server.respawn_delay=60s",
-			       NULL), 0);
+	assert_int_equal(parse("-o", "server.workers=x", "-o", "a.b=c", "-o",
+			       "server.respawn_delay=60s", NULL),
+			 0);
 	assert_int_equal(options_load(&opt, &s, &why), -ERR_INVAL);
 	buf_add_char(&why, '\0');
 	assert_string_equal((char *)why.p, "PORT: must be a port number\n"

@@ -72,7 +72,8 @@ static int set_up(void **state)
 		int pair[2];
 
 		assert_int_equal(
-			socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+			socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair),
+			0);
 		m.children[i] = (struct child){
 			.master = &m, .slot = i, .pid = 1, .control_fd = pair[0], .pidfd = -1};
 		ends[i] = pair[1];

@@ -85,7 +85,9 @@ static void test_an_argument_in_brackets_may_be_left_out(void **state)
 static void test_options_stand_anywhere(void **state)
 {
 	(void)state;
-	assert_int_equal(parse("-c", "file", "room", "--json", "show", "-s", "socket", "5", "-oa.b=c", NULL), 0);
+	assert_int_equal(
+		parse("-c", "file", "room", "--json", "show", "-s", "socket", "5", "-oa.b=c", NULL),
+		0);
 	assert_int_equal(opt.id, ROOMCTL_ROOM_SHOW);
 	assert_true(opt.is_json);
 	assert_string_equal(opt.common.file, "file");
@@ -134,7 +136,8 @@ static void test_what_is_no_command(void **state)
 
 static void test_arguments_that_fit_no_line(void **state)
 {
-	static const char *const bad[] = {"0", "-5", "1x", "", "99999999999999999999", "1\n", "1 2"};
+	static const char *const bad[] = {"0",	 "-5", "1x", "", "99999999999999999999",
+					  "1\n", "1 2"};
 	struct buf line = BUF_INIT;
 
 	(void)state;
@@ -168,7 +171,8 @@ static void test_the_socket_is_found_in_spite_of_faults(void **state)
 	assert_socket("/here");
 	assert_int_equal(parse("-c", file, "-ocontrol.socket=/there", "reload", NULL), 0);
 	assert_socket("/there");
-	assert_int_equal(parse("-c", file, "-ocontrol.socket=/there", "-s/given", "reload", NULL), 0);
+	assert_int_equal(parse("-c", file, "-ocontrol.socket=/there", "-s/given", "reload", NULL),
+			 0);
 	assert_socket("/given");
 	assert_int_equal(parse("-c", "/nonexistent", "reload", NULL), 0);
 	assert_socket("/run/roomd/control.sock");

@@ -68,7 +68,8 @@ static void test_judge(void **state)
 	assert_int_equal(roomctl_text_judge(STR("[1]"), &out), 0);
 	assert_int_equal(roomctl_text_judge(STR("{\"ok\":false}"), &out), -ERR_INVAL);
 	assert_int_equal(out.len, 0);
-	assert_int_equal(roomctl_text_judge(STR("{\"error\":\"no \\u001b way\"}"), &out), -ERR_DENIED);
+	assert_int_equal(roomctl_text_judge(STR("{\"error\":\"no \\u001b way\"}"), &out),
+			 -ERR_DENIED);
 	assert_string_equal(taken(), "no ? way");
 }
 
@@ -104,14 +105,15 @@ static void test_names_are_harmless(void **state)
 static void test_room_list(void **state)
 {
 	(void)state;
-	assert_string_equal(
-		print(ROOMCTL_ROOM_LIST,
-		      "{\"rooms\":[{\"conversation\":1000,\"connections\":20,\"members\":3,\"published_rev\":4,"
-		      "\"closed\":false,\"workers\":[0]},{\"conversation\":2,\"connections\":1,\"members\":1,"
-		      "\"published_rev\":0,\"closed\":true,\"workers\":[0,63]}]}"),
-		"ROOM  CONNECTIONS  USERS  REVISION  STATE    WORKERS\n"
-		"1000  20           3      4         open     0\n"
-		"2     1            1      0         deleted  0, 63\n");
+	assert_string_equal(print(ROOMCTL_ROOM_LIST,
+				  "{\"rooms\":[{\"conversation\":1000,\"connections\":20,"
+				  "\"members\":3,\"published_rev\":4,"
+				  "\"closed\":false,\"workers\":[0]},{\"conversation\":2,"
+				  "\"connections\":1,\"members\":1,"
+				  "\"published_rev\":0,\"closed\":true,\"workers\":[0,63]}]}"),
+			    "ROOM  CONNECTIONS  USERS  REVISION  STATE    WORKERS\n"
+			    "1000  20           3      4         open     0\n"
+			    "2     1            1      0         deleted  0, 63\n");
 }
 
 static void test_status(void **state)
@@ -120,10 +122,13 @@ static void test_status(void **state)
 	assert_string_equal(
 		print(ROOMCTL_STATUS,
 		      "{\"version\":\"1.2\",\"pid\":7,\"state\":\"running\",\"uptime_ms\":93784000,"
-		      "\"sockets\":5,\"listen\":[\"127.0.0.1:80\",\"[::1]:80\"],\"database\":{\"schema\":"
-		      "\"up to date\",\"attempts\":1,\"connections\":4},\"workers\":[{\"slot\":0,\"pid\":8,"
+		      "\"sockets\":5,\"listen\":[\"127.0.0.1:80\",\"[::1]:80\"],\"database\":{"
+		      "\"schema\":"
+		      "\"up to "
+		      "date\",\"attempts\":1,\"connections\":4},\"workers\":[{\"slot\":0,\"pid\":8,"
 		      "\"generation\":2,\"state\":\"ready\",\"age_ms\":61000,\"ring_behind\":9,"
-		      "\"heartbeat_age_ms\":250},{\"slot\":1,\"pid\":0,\"generation\":1,\"state\":\"waiting\"}]}"),
+		      "\"heartbeat_age_ms\":250},{\"slot\":1,\"pid\":0,\"generation\":1,\"state\":"
+		      "\"waiting\"}]}"),
 		"roomd     1.2\n"
 		"pid       7\n"
 		"state     running\n"
@@ -141,14 +146,19 @@ static void test_status(void **state)
 static void test_orders(void **state)
 {
 	(void)state;
-	assert_string_equal(print(ROOMCTL_RELOAD, "{\"ok\":true,\"applied\":[],\"restart\":[],\"faults\":[]}"),
-			    "nothing has changed\n");
-	assert_string_equal(print(ROOMCTL_RELOAD, "{\"ok\":true,\"applied\":[\"a.b\"],\"restart\":[\"c.d\"]}"),
-			    "applied        a.b\nneeds restart  c.d\n");
-	assert_string_equal(print(ROOMCTL_RELOAD, "{\"ok\":false,\"faults\":[\"f:1: x\"]}"),
-			    "fault  f:1: x\nthe configuration has faults: the old one stays in force\n");
-	assert_string_equal(print(ROOMCTL_STOP, "{\"ok\":true,\"state\":\"stopping\"}"), "stopping\n");
-	assert_string_equal(print(ROOMCTL_LOG_LEVEL, "{\"ok\":true,\"level\":\"info\"}"), "log level  info\n");
+	assert_string_equal(
+		print(ROOMCTL_RELOAD, "{\"ok\":true,\"applied\":[],\"restart\":[],\"faults\":[]}"),
+		"nothing has changed\n");
+	assert_string_equal(
+		print(ROOMCTL_RELOAD, "{\"ok\":true,\"applied\":[\"a.b\"],\"restart\":[\"c.d\"]}"),
+		"applied        a.b\nneeds restart  c.d\n");
+	assert_string_equal(
+		print(ROOMCTL_RELOAD, "{\"ok\":false,\"faults\":[\"f:1: x\"]}"),
+		"fault  f:1: x\nthe configuration has faults: the old one stays in force\n");
+	assert_string_equal(print(ROOMCTL_STOP, "{\"ok\":true,\"state\":\"stopping\"}"),
+			    "stopping\n");
+	assert_string_equal(print(ROOMCTL_LOG_LEVEL, "{\"ok\":true,\"level\":\"info\"}"),
+			    "log level  info\n");
 	assert_string_equal(print(ROOMCTL_METRICS, "# text\nas it is\n"), "# text\nas it is\n");
 }
 
@@ -164,8 +174,12 @@ static void test_odd_answers(void **state)
 		assert_int_equal(roomctl_text_print(id, STR("[]"), &out), -ERR_PROTO);
 		assert_int_equal(roomctl_text_print(id, STR("{\"a\":"), &out), -ERR_PROTO);
 		assert_int_equal(out.len, 0);
-		assert_int_equal(roomctl_text_print(id, STR("{\"users\":5,\"rooms\":[1,null],\"workers\":{},"
-							    "\"listen\":[[]],\"pid\":\"x\"}"), &out), 0);
+		assert_int_equal(
+			roomctl_text_print(id,
+					   STR("{\"users\":5,\"rooms\":[1,null],\"workers\":{},"
+					       "\"listen\":[[]],\"pid\":\"x\"}"),
+					   &out),
+			0);
 		buf_clear(&out);
 	}
 }

@@ -113,9 +113,10 @@ static void test_a_difference_is_shown(void **state)
 	assert_buf(&b, "log: conversation 7 rev 12: \"gap\", is 12, should be 11\n");
 	roomctl_verify_add_json(&b, "unread", &rows[0]);
 	roomctl_verify_add_json(&b, "log", &rows[1]);
-	assert_buf(&b, "{\"recount\":\"unread\",\"conversation\":7,\"user\":3,\"problem\":\"unread\","
-		       "\"is\":4,\"should_be\":2},{\"recount\":\"log\",\"conversation\":7,\"rev\":12,"
-		       "\"problem\":\"\\\"gap\\\"\",\"is\":12,\"should_be\":11}");
+	assert_buf(&b,
+		   "{\"recount\":\"unread\",\"conversation\":7,\"user\":3,\"problem\":\"unread\","
+		   "\"is\":4,\"should_be\":2},{\"recount\":\"log\",\"conversation\":7,\"rev\":12,"
+		   "\"problem\":\"\\\"gap\\\"\",\"is\":12,\"should_be\":11}");
 	buf_done(&b);
 }
 

@@ -209,7 +209,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_off, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_database_away, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_schema_that_cannot_be_used, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_killed_child_is_tried_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_killed_child_is_tried_again, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(test_stop_ends_the_child, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_stop_ends_further_attempts, set_up, tear_down),
 	};

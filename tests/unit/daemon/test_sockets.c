@@ -131,12 +131,14 @@ static void test_port_in_use_is_refused(void **state)
 
 static void test_bad_addresses(void **state)
 {
-	static const char *const bad[] = {"127.0.0.1", "127.0.0.1:http", "300.0.0.1:80", "::1:80", ""};
+	static const char *const bad[] = {"127.0.0.1", "127.0.0.1:http", "300.0.0.1:80", "::1:80",
+					  ""};
 	struct sockets *s = NULL;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		assert_int_equal(sockets_open("server.listen", bad[i], 1, 16, &s, &out), -ERR_INVAL);
+		assert_int_equal(sockets_open("server.listen", bad[i], 1, 16, &s, &out),
+				 -ERR_INVAL);
 		assert_int_equal(sockets_check("server.listen", bad[i], &out), -ERR_INVAL);
 	}
 	assert_null(s);

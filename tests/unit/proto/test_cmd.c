@@ -150,7 +150,8 @@ static void test_emoji(void **state)
 		"", " ", "a b", " a", "a ", "a\nb", "a\tb", "\x7f", "\xe2\x80\x8b", "\xef\xb8\x8f",
 		"a\xe2\x80\xae",				    /* right-to-left override */
 		"a\xc2\xa0z",					    /* no-break space */
-		"a\xe2\x80\x8d",				    /* a joiner that joins nothing */
+		/* a joiner that joins nothing */
+		"a\xe2\x80\x8d",
 		"\xff", "123456789012345678901234567890123",
 	};
 
@@ -238,11 +239,20 @@ static void test_seen(void **state)
 
 static void test_bad_seen(void **state)
 {
-	static const char *const bad[] = {"[1]",	   "7",		  "{\"x\":1}",
-					  "{\"0\":1}",	   "{\"-1\":1}",  "{\"042\":1}",
-					  "{\"42\":-1}",   "{\"\":1}",	  "{\"42\":\"119\"}",
-					  "{\"42\":null}", "{\"42\":1.5}", "{\"42\":4294967296}",
-					  "{\"2147483648\":1}", "{\"1\":1,\"2\":1,\"3\":1,\"4\":1}"};
+	static const char *const bad[] = {"[1]",
+					  "7",
+					  "{\"x\":1}",
+					  "{\"0\":1}",
+					  "{\"-1\":1}",
+					  "{\"042\":1}",
+					  "{\"42\":-1}",
+					  "{\"\":1}",
+					  "{\"42\":\"119\"}",
+					  "{\"42\":null}",
+					  "{\"42\":1.5}",
+					  "{\"42\":4294967296}",
+					  "{\"2147483648\":1}",
+					  "{\"1\":1,\"2\":1,\"3\":1,\"4\":1}"};
 	char frame[200];
 
 	(void)state;

@@ -323,8 +323,9 @@ static void test_answers_of_sessions(void **state)
 	native_add_goaway_cursor(&b, 3700, "upgrade", STR("AQAA"));
 	assert_buf(&b, "{\"op\":\"goaway\",\"in\":3.7,\"reason\":\"upgrade\",\"cursor\":\"AQAA\"}");
 	native_add_sync(&b, &re3, STR("{\"conversations\":[]}"), STR("AQAA"), true);
-	assert_buf(&b, "{\"op\":\"ok\",\"re\":3,\"sync\":{\"conversations\":[]},\"cursor\":\"AQAA\","
-		       "\"more\":true}");
+	assert_buf(&b,
+		   "{\"op\":\"ok\",\"re\":3,\"sync\":{\"conversations\":[]},\"cursor\":\"AQAA\","
+		   "\"more\":true}");
 	native_add_marked(&b, &re3, 42, 97, 3);
 	assert_buf(&b, "{\"op\":\"ok\",\"re\":3,\"c\":42,\"seq\":97,\"unread\":3}");
 	native_add_marked(&b, &re3, 42, 97, -1);

@@ -252,7 +252,8 @@ static void test_pages_are_ascending_and_complete(void **state)
 
 	(void)state;
 	for (int64_t u = 1; u <= 250; u++)
-		(void)join(shm, u % 2, MEMBER_NODE, u * 37 % 251); /* every number below 251, in no order */
+		/* every number below 251, in no order */
+		(void)join(shm, u % 2, MEMBER_NODE, u * 37 % 251);
 	for (int64_t u = 1; u <= 50; u++) {
 		(void)join(shm, 0, MEMBER_NODE, u);
 		(void)join(shm, 1, 9, u + 1000); /* elsewhere: not meant */

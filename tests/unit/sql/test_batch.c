@@ -297,8 +297,9 @@ static void wait_blocked(struct link *l)
 {
 	uint64_t until = clock_mono_ms() + PG_PATIENCE_MS;
 
-	while (pg_number(pg, "SELECT count(*) FROM pg_stat_activity"
-			     " WHERE application_name = 'racer' AND wait_event_type = 'Lock'") == 0) {
+	while (pg_number(pg,
+			 "SELECT count(*) FROM pg_stat_activity"
+			 " WHERE application_name = 'racer' AND wait_event_type = 'Lock'") == 0) {
 		links_turn(&l, 1, 1);
 		if (clock_mono_ms() > until)
 			fail_msg("the batch does not wait");

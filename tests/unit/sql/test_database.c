@@ -59,7 +59,8 @@ static void test_not_allowed(void **state UNUSED)
 	url_to(url, base, "never_made", "modest");
 	assert_int_equal(ensure(url, text, sizeof(text)), -ERR_DENIED);
 	assert_non_null(strstr(text, "permission denied"));
-	assert_int_equal(pg_number(pg, "SELECT count(*) FROM pg_database WHERE datname = 'never_made'"), 0);
+	assert_int_equal(
+		pg_number(pg, "SELECT count(*) FROM pg_database WHERE datname = 'never_made'"), 0);
 	assert_string_equal(pg_try(pg, "DROP ROLE modest"), "");
 	PQfinish(pg);
 }

@@ -96,7 +96,7 @@ int64_t worker_retry_ms(struct worker *w)
 	return 1500;
 }
 
-struct db *dbio_reader(struct worker *w)
+struct db *dbio_reader(const struct worker *w)
 {
 	(void)w;
 	return NULL;

@@ -38,7 +38,8 @@ static void test_live_from_now(void **state)
 
 	(void)state;
 	say(&cl, "{\"op\":\"sub\",\"id\":2,\"c\":42}");
-	assert_string_equal(told(&cl), ""); /* nothing is said before the head of the log is known */
+	/* nothing is said before the head of the log is known */
+	assert_string_equal(told(&cl), "");
 	assert_int_equal(state_of(&cl), SUB_LOADING);
 	db_room(10, 9);
 	turns(3);
@@ -68,10 +69,12 @@ static void test_raw_confirmation_comes_first(void **state)
 	db_room(10, 10);
 	turns(3);
 	text = told(&raw);
-	assert_memory_equal(text, "{\"type\":\"connected\",\"room_id\":42,\"username\":\"Alice\",\"rev\":", 58);
+	assert_memory_equal(
+		text, "{\"type\":\"connected\",\"room_id\":42,\"username\":\"Alice\",\"rev\":", 58);
 	rev = strtoll(strstr(text, "\"rev\":") + 6, NULL, 10);
 	publish(12);
-	for (text = told_revs(&raw); rev < 12; rev++) { /* everything after that rev, and nothing else */
+	for (text = told_revs(&raw); rev < 12;
+	     rev++) { /* everything after that rev, and nothing else */
 		assert_int_equal(strtoll(text, (char **)&text, 10), rev + 1);
 	}
 	assert_string_equal(text, "");

@@ -118,7 +118,8 @@ static void test_lapped_ring_is_refilled(void **state)
 	(void)state;
 	memset(big, 'x', sizeof(big));
 	ev.content = (struct str){big, sizeof(big)};
-	for (int i = 11; i < 50; i++) { /* more than the ring's 64 KiB without a turn of the worker */
+	for (int i = 11; i < 50;
+	     i++) { /* more than the ring's 64 KiB without a turn of the worker */
 		ev.rev = ev.seq = i;
 		publish_as(1, &ev);
 	}
@@ -127,8 +128,9 @@ static void test_lapped_ring_is_refilled(void **state)
 	assert_int_equal(asked_count(ASK_EVENTS), 1);
 	assert_int_equal(asked(ASK_EVENTS)->after, 10);
 	db_events(11, 49);
-	assert_string_equal(told_revs(&cl), "11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 "
-					    "31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49");
+	assert_string_equal(told_revs(&cl),
+			    "11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 "
+			    "31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49");
 	publish(50);
 	assert_string_equal(told_revs(&cl), "50");
 }

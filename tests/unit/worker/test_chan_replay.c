@@ -108,7 +108,8 @@ static void test_announced_twice(void **state)
 
 static void test_ephemeral_records_between(void **state)
 {
-	const struct event typing = {.type = EVT_TYPING, .conv = ROOM, .actor = 7, .at_ms = STAND_AT_MS};
+	const struct event typing = {
+		.type = EVT_TYPING, .conv = ROOM, .actor = 7, .at_ms = STAND_AT_MS};
 
 	(void)state;
 	publish(11);

@@ -80,7 +80,8 @@ static void test_no_wait(void **state)
 	at(10000000);
 	assert_non_null(client_conn(&a));
 	assert_string_equal(told(&a), "");
-	assert_null(client_conn(&b) && client_conn(&b)->state == CONN_WS ? &b : NULL); /* its hello is due */
+	/* its hello is due */
+	assert_null(client_conn(&b) && client_conn(&b)->state == CONN_WS ? &b : NULL);
 }
 
 /* The milliseconds are kept in 32 bits. */

@@ -60,10 +60,11 @@ static void test_room_show(void **state)
 {
 	(void)state;
 	fill_room();
-	assert_text(ask("room show 42"),
-		    "{\"conversation\":42,\"connections\":2,\"members\":1,\"published_rev\":17,"
-		    "\"closed\":false,\"workers\":[0,1],\"users\":[{\"id\":5,\"name\":\"Ali\\\"ce\"}],"
-		    "\"typing\":[{\"id\":5,\"name\":\"Ali\\\"ce\"}]}\n");
+	assert_text(
+		ask("room show 42"),
+		"{\"conversation\":42,\"connections\":2,\"members\":1,\"published_rev\":17,"
+		"\"closed\":false,\"workers\":[0,1],\"users\":[{\"id\":5,\"name\":\"Ali\\\"ce\"}],"
+		"\"typing\":[{\"id\":5,\"name\":\"Ali\\\"ce\"}]}\n");
 }
 
 static void test_room_that_nobody_is_in(void **state)
@@ -86,9 +87,11 @@ static void test_room_list(void **state)
 
 static void test_errors(void **state)
 {
-	static const char *const bad[] = {"room show",	 "room show ",	"room show x", "room show 0",
-					  "room show -1", "room shown 4", "rooms",     "",
-					  "metricsx",	 "room show 99999999999999999999"};
+	static const char *const bad[] = {"room show",	  "room show ",
+					  "room show x",  "room show 0",
+					  "room show -1", "room shown 4",
+					  "rooms",	  "",
+					  "metricsx",	  "room show 99999999999999999999"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)

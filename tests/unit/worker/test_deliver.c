@@ -143,7 +143,8 @@ static void test_full_socket_gets_everything_in_order(void **state)
 	for (int i = 0; i < 5; i++) {
 		publish_quietly(++rev);
 		turns(2);
-		assert_string_equal(told_revs(&a), revs_between(rev, rev)); /* the others do not wait */
+		/* the others do not wait */
+		assert_string_equal(told_revs(&a), revs_between(rev, rev));
 	}
 	for (int i = 0; i < 2000 && client_conn(&b)->out; i++) {
 		static char got[300000];

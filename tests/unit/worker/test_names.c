@@ -8,7 +8,8 @@
 
 static void test_sorted_by_name_then_id(void **state)
 {
-	const struct name_row in[] = {{9, STR("Bob")}, {4, STR("Carl")}, {7, STR("Alice")}, {2, STR("Bob")}};
+	const struct name_row in[] = {
+		{9, STR("Bob")}, {4, STR("Carl")}, {7, STR("Alice")}, {2, STR("Bob")}};
 	const int64_t order[] = {7, 2, 9, 4};
 	struct names n = {0};
 	struct str name;

@@ -154,8 +154,11 @@ static void test_raw_send(void **state)
 
 static void test_raw_duplicate_is_confirmed_to_the_sender_alone(void **state)
 {
-	const struct batch_answer again = {
-		.status = BATCH_DUPLICATE, .conv = ROOM, .rev = 11, .seq = 11, .at_ms = STAND_AT_MS};
+	const struct batch_answer again = {.status = BATCH_DUPLICATE,
+					   .conv = ROOM,
+					   .rev = 11,
+					   .seq = 11,
+					   .at_ms = STAND_AT_MS};
 
 	(void)state;
 	publish(11);
@@ -171,8 +174,11 @@ static void test_raw_duplicate_is_confirmed_to_the_sender_alone(void **state)
 
 static void test_native_duplicate(void **state)
 {
-	const struct batch_answer again = {
-		.status = BATCH_DUPLICATE, .conv = ROOM, .rev = 11, .seq = 11, .at_ms = STAND_AT_MS};
+	const struct batch_answer again = {.status = BATCH_DUPLICATE,
+					   .conv = ROOM,
+					   .rev = 11,
+					   .seq = 11,
+					   .at_ms = STAND_AT_MS};
 
 	(void)state;
 	publish(11);
@@ -286,7 +292,8 @@ static void test_a_change_that_is_refused(void **state)
 		say(&n, "{\"op\":\"delete\",\"id\":3,\"c\":42,\"rev\":4}");
 		db_change(rows[i].status, 0);
 		turns(2);
-		snprintf(text, sizeof(text), "{\"op\":\"err\",\"re\":3,\"code\":\"%s\"", rows[i].code);
+		snprintf(text, sizeof(text), "{\"op\":\"err\",\"re\":3,\"code\":\"%s\"",
+			 rows[i].code);
 		assert_contains(str_of(told(&n)), text);
 		assert_int_equal(client_conn(&n)->state, CONN_WS);
 	}
@@ -304,8 +311,9 @@ static void test_a_mark_is_told_to_everybody(void **state)
 	turns(2);
 	assert_string_equal(told_until(&n, "\"op\":\"ok\""),
 			    "{\"op\":\"ok\",\"re\":3,\"c\":42,\"seq\":9,\"unread\":1}");
-	assert_string_equal(told_until(&n, "\"t\":\"read\""),
-			    "{\"op\":\"eph\",\"c\":42,\"t\":\"read\",\"d\":{\"user\":8,\"seq\":9}}");
+	assert_string_equal(
+		told_until(&n, "\"t\":\"read\""),
+		"{\"op\":\"eph\",\"c\":42,\"t\":\"read\",\"d\":{\"user\":8,\"seq\":9}}");
 	say(&n, "{\"op\":\"delivered\",\"c\":42,\"seq\":5}"); /* without an id: no answer */
 	assert_int_equal(asked(ASK_MARK)->limit, MARK_DELIVERED);
 	db_mark(0, 9, 1, false);

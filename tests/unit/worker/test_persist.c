@@ -225,8 +225,11 @@ static void test_duplicate_is_answered_and_not_announced(void **state)
 /* Stored by a worker that died before it announced: the duplicate makes this one do it. */
 static void test_duplicate_that_was_never_announced(void **state)
 {
-	const struct batch_answer answer = {
-		.status = BATCH_DUPLICATE, .conv = ROOM, .rev = 12, .seq = 12, .at_ms = STAND_AT_MS};
+	const struct batch_answer answer = {.status = BATCH_DUPLICATE,
+					    .conv = ROOM,
+					    .rev = 12,
+					    .seq = 12,
+					    .at_ms = STAND_AT_MS};
 
 	(void)state;
 	publish(11);

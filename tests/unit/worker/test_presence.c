@@ -79,8 +79,9 @@ static void test_told_at_once_then_together(void **state)
 	(void)state;
 	come(20, "Bob");
 	turns(2);
-	assert_string_equal(told(&a), "{\"op\":\"eph\",\"t\":\"presence\",\"d\":[{\"u\":20,\"name\":"
-				      "\"Bob\",\"s\":\"online\"}]}");
+	assert_string_equal(told(&a),
+			    "{\"op\":\"eph\",\"t\":\"presence\",\"d\":[{\"u\":20,\"name\":"
+			    "\"Bob\",\"s\":\"online\"}]}");
 	come(21, "Carl");
 	turns(2);
 	assert_string_equal(told(&a), "");
@@ -88,9 +89,10 @@ static void test_told_at_once_then_together(void **state)
 	pass_ms(99);
 	assert_string_equal(told(&a), "");
 	pass_ms(1);
-	assert_string_equal(told(&a), "{\"op\":\"eph\",\"t\":\"presence\",\"d\":[{\"u\":21,\"name\":"
-				      "\"Carl\",\"s\":\"online\"},{\"u\":22,\"name\":\"Dora\","
-				      "\"s\":\"online\"}]}");
+	assert_string_equal(told(&a),
+			    "{\"op\":\"eph\",\"t\":\"presence\",\"d\":[{\"u\":21,\"name\":"
+			    "\"Carl\",\"s\":\"online\"},{\"u\":22,\"name\":\"Dora\","
+			    "\"s\":\"online\"}]}");
 	assert_string_equal(told(&a), "");
 }
 
@@ -208,7 +210,8 @@ static void test_scope(void **state)
 	presence_look(wk);
 	turns(2);
 	assert_text(presence_scope(wk), "shared");
-	assert_string_equal(told(&a), "{\"op\":\"eph\",\"t\":\"scope\",\"d\":{\"scope\":\"shared\"}}");
+	assert_string_equal(told(&a),
+			    "{\"op\":\"eph\",\"t\":\"scope\",\"d\":{\"scope\":\"shared\"}}");
 	come(20, "Bob");
 	pass_ms(1000);
 	assert_string_equal(told(&a), "");

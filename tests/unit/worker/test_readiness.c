@@ -34,7 +34,8 @@ static void test_ready(void **state)
 	(void)state;
 	assert_int_equal(readiness_of(wk), 0);
 	readiness_print(wk, 0, &b);
-	assert_contains(buf_str(&b), "{\"status\":\"ready\",\"reasons\":[],\"workers\":[{\"slot\":0,");
+	assert_contains(buf_str(&b),
+			"{\"status\":\"ready\",\"reasons\":[],\"workers\":[{\"slot\":0,");
 	buf_done(&b);
 }
 

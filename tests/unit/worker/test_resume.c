@@ -71,8 +71,8 @@ static void hello(struct client *cl, const char *cursor, const char *seen)
 
 	client_open(cl, DIALECT_NATIVE, 0);
 	snprintf(text, sizeof(text),
-		 "{\"op\":\"hello\",\"id\":1,\"name\":\"Nina\",\"resume\":\"%s\",\"seen\":{%s}}", cursor,
-		 seen);
+		 "{\"op\":\"hello\",\"id\":1,\"name\":\"Nina\",\"resume\":\"%s\",\"seen\":{%s}}",
+		 cursor, seen);
 	say(cl, text);
 }
 
@@ -230,7 +230,8 @@ static void test_a_session_of_another_worker(void **state)
 	assert_contains(str_of(told(&back)), "\"resumed\":true");
 	db_room(9, 9);
 	turns(3);
-	assert_contains(str_of(told_until(&back, "\"op\":\"live\"")), "{\"op\":\"live\",\"c\":42,\"rev\":9");
+	assert_contains(str_of(told_until(&back, "\"op\":\"live\"")),
+			"{\"op\":\"live\",\"c\":42,\"rev\":9");
 	pass_ms(RESUME_SAVE_MS);
 	assert_int_equal(stand_saved.statements, 0); /* it is written so already */
 	client_close(&back);

@@ -46,7 +46,8 @@ static void test_sorted_each_name_once(void **state)
 	enter_raw(&b, "Bob", 6, 10);
 	enter_raw(&d, "Bob", 6, 10);
 	assert_true(lists(&a, last) > 0);
-	assert_string_equal(last, "{\"type\":\"users_list\",\"users\":[\"Alice\",\"Bob\",\"Carl\"]}");
+	assert_string_equal(last,
+			    "{\"type\":\"users_list\",\"users\":[\"Alice\",\"Bob\",\"Carl\"]}");
 	client_close(&b);
 	client_close(&c);
 	client_close(&d);
@@ -77,8 +78,9 @@ static void test_once_per_pause(void **state)
 	assert_int_equal(lists(&a, last), 0);
 	pass_ms(1);
 	assert_int_equal(lists(&a, last), 1);
-	assert_string_equal(last, "{\"type\":\"users_list\",\"users\":[\"Alice\",\"Ben\",\"Cleo\",\"Dan\","
-				  "\"Eve\",\"Fay\"]}");
+	assert_string_equal(
+		last, "{\"type\":\"users_list\",\"users\":[\"Alice\",\"Ben\",\"Cleo\",\"Dan\","
+		      "\"Eve\",\"Fay\"]}");
 	pass_ms(1000);
 	assert_int_equal(lists(&a, last), 0);
 	for (int i = 0; i < 5; i++)
@@ -117,7 +119,8 @@ static void test_typing_starts_and_stops(void **state)
 	turns(2);
 	assert_string_equal(told(&a), "{\"type\":\"typing\",\"users\":[\"Bob\"]}");
 	assert_string_equal(told(&b), "{\"type\":\"typing\",\"users\":[\"Bob\"]}");
-	assert_contains(str_of(told(&n)), "{\"op\":\"eph\",\"c\":42,\"t\":\"typing\",\"d\":{\"users\":[6]");
+	assert_contains(str_of(told(&n)),
+			"{\"op\":\"eph\",\"c\":42,\"t\":\"typing\",\"d\":{\"users\":[6]");
 	say(&b, "{\"type\":\"typing\",\"is_typing\":true}"); /* no change, no frame */
 	turns(2);
 	assert_string_equal(told(&a), "");

@@ -97,8 +97,9 @@ static void test_errors(void **state)
 		int err;
 		enum proto_error error;
 	} rows[] = {
-		{-ERR_EXISTS, E_NAME_TAKEN},	{-ERR_DENIED, E_FORBIDDEN}, {-ERR_INVAL, E_BAD_NAME},
-		{-ERR_UNAVAILABLE, E_UNAVAILABLE}, {-ERR_DB, E_UNAVAILABLE},
+		{-ERR_EXISTS, E_NAME_TAKEN}, {-ERR_DENIED, E_FORBIDDEN},
+		{-ERR_INVAL, E_BAD_NAME},    {-ERR_UNAVAILABLE, E_UNAVAILABLE},
+		{-ERR_DB, E_UNAVAILABLE},
 	};
 
 	(void)state;

@@ -443,7 +443,8 @@ static void test_ranges(void **state)
 			assert_contains(str_of(answer.fields), want);
 		else
 			assert_lacks(str_of(answer.fields), "Content-Range");
-		assert_int_equal(answer.error, cases[i].status == 416 ? E_RANGE_NOT_SATISFIABLE : E_NONE);
+		assert_int_equal(answer.error,
+				 cases[i].status == 416 ? E_RANGE_NOT_SATISFIABLE : E_NONE);
 	}
 }
 

@@ -17,7 +17,8 @@ static int setup(void **state)
 
 	stand_setup(state);
 	stand_set("presence.roster_max=2");
-	stand_set("presence.room_rate=1024"); /* below one list in each part: one socket at a time */
+	/* below one list in each part: one socket at a time */
+	stand_set("presence.room_rate=1024");
 	for (int i = 0; i < N; i++) {
 		snprintf(name, sizeof(name), "P%d", i);
 		enter_raw(&clients[i], name, 10 + i, 10);
@@ -68,7 +69,8 @@ static void test_one_after_the_other(void **state)
 	(void)state;
 	client_close(&clients[0]);
 	end_grace();
-	assert_in_range(got_list("\"users\":[\"P1\",\"P2\",\"P3\",\"P4\",\"P5\",\"P6\",\"P7\"]"), 0, 2);
+	assert_in_range(got_list("\"users\":[\"P1\",\"P2\",\"P3\",\"P4\",\"P5\",\"P6\",\"P7\"]"), 0,
+			2);
 	for (int i = 0; i < 2; i++) {
 		pass_ms(100);
 		assert_int_equal(got_list("\"users\":[\"P1\","), 1);
@@ -98,8 +100,9 @@ static void test_changed_half_way(void **state)
 
 		while (*(text = told(&clients[i])))
 			snprintf(last, sizeof(last), "%s", text);
-		assert_string_equal(last, "{\"type\":\"users_list\",\"users\":[\"P2\",\"P3\",\"P4\",\"P5\","
-					  "\"P6\",\"P7\"]}");
+		assert_string_equal(
+			last, "{\"type\":\"users_list\",\"users\":[\"P2\",\"P3\",\"P4\",\"P5\","
+			      "\"P6\",\"P7\"]}");
 	}
 }
 

@@ -68,8 +68,9 @@ int __wrap_mark_set(struct db *db, int64_t conv, int64_t user, enum mark_kind ki
 		    uint64_t deadline_ms, mark_done_fn *done, void *arg, uint64_t *ret_token);
 int __wrap_resume_save(struct db *db, const struct resume_point *points, size_t n, int keep_days,
 		       uint64_t deadline_ms, resume_saved_fn *done, void *arg, uint64_t *ret_token);
-int __wrap_resume_load(struct db *db, const struct uuid *session, int64_t user, uint64_t deadline_ms,
-		       resume_loaded_fn *done, void *arg, uint64_t *ret_token);
+int __wrap_resume_load(struct db *db, const struct uuid *session, int64_t user,
+		       uint64_t deadline_ms, resume_loaded_fn *done, void *arg,
+		       uint64_t *ret_token);
 int __wrap_messages_page_native(struct db *db, int64_t conv, enum page_from from, int64_t rev,
 				int limit, uint64_t deadline_ms, page_done_fn *done, void *arg,
 				uint64_t *ret_token);
@@ -209,7 +210,8 @@ int __wrap_user_guests_row(const struct db_result *res, int i, struct user *ret)
 	*ret = first_guest;
 	ret->id += i;
 	if (i) {
-		snprintf(name, sizeof(name), "%.*s%d", (int)first_guest.name.len, first_guest.name.p, i);
+		snprintf(name, sizeof(name), "%.*s%d", (int)first_guest.name.len,
+			 first_guest.name.p, i);
 		ret->name = str_of(name);
 	}
 	return 0;
@@ -293,8 +295,8 @@ int __wrap_resume_save(struct db *db, const struct resume_point *points, size_t 
 	return 0;
 }
 
-int __wrap_resume_load(struct db *db, const struct uuid *session, int64_t user, uint64_t deadline_ms,
-		       resume_loaded_fn *done, void *arg, uint64_t *ret_token)
+int __wrap_resume_load(struct db *db, const struct uuid *session, int64_t user,
+		       uint64_t deadline_ms, resume_loaded_fn *done, void *arg, uint64_t *ret_token)
 {
 	struct asked *a = ask(ASK_RESUME, 0, deadline_ms, (void *)done, arg);
 
@@ -896,7 +898,8 @@ const char *told_revs(struct client *cl)
 	while (is_frame(text = told(cl))) {
 		const char *rev = strstr(text, "\"rev\":");
 
-		if (!rev || !(strstr(text, "\"type\":\"message\"") || strstr(text, "\"op\":\"ev\"")))
+		if (!rev ||
+		    !(strstr(text, "\"type\":\"message\"") || strstr(text, "\"op\":\"ev\"")))
 			continue;
 		at += (size_t)snprintf(revs + at, sizeof(revs) - at, "%s%lld", at ? " " : "",
 				       strtoll(rev + 6, NULL, 10));

@@ -122,7 +122,8 @@ const struct asked *asked(enum ask what); /* the oldest; fails the test when the
 void db_room(int64_t rev, int64_t seq);
 void db_room_closed(void);
 void db_room_error(int err);
-void db_events(int64_t first, int64_t last); /* messages "mREV" of user 7, Dora; none when LAST < FIRST */
+/* messages "mREV" of user 7, Dora; none when LAST < FIRST */
+void db_events(int64_t first, int64_t last);
 void db_events_closing(int64_t first, int64_t last); /* LAST is a conversation.close */
 void db_events_error(int err);
 void db_settled(int err);
