@@ -14,12 +14,15 @@
 #define HISTORY_PAGE 50
 #define HISTORY_PAGE_MAX 200
 
-/* This worker's receivers had the event: it will not come through the channel any more. */
-static bool was_delivered(const struct conn *c, const struct event *ev)
+/*
+ * The connection had the event before it sent this, and will not see it again. A duplicate that is news
+ * to it comes, or has come, with the conversation: the commit's first answer was lost, not the message.
+ */
+static bool was_seen(const struct conn *c, const struct pending *p, const struct event *ev)
 {
 	const struct sub *sub = sub_find(c, ev->conv);
 
-	return sub && ev->rev <= sub->chan->rev;
+	return sub && ev->rev <= p->seen && ev->rev <= sub->chan->rev;
 }
 
 static void on_sent(struct worker *wk, void *arg, const struct persist_result *res)
@@ -35,7 +38,7 @@ static void on_sent(struct worker *wk, void *arg, const struct persist_result *r
 		b = ws_reply_begin(c, &mark);
 		native_add_sent(b, &p->re, res->event, res->is_duplicate);
 		ws_reply_end(c, b, mark);
-	} else if (c && res->is_duplicate && was_delivered(c, res->event)) {
+	} else if (c && res->is_duplicate && was_seen(c, p, res->event)) {
 		/* the room will not see it again: the sender's confirmation is its own copy */
 		deliver_encode(conn_reply(c), c->dialect, res->event);
 	}
@@ -61,6 +64,7 @@ void on_send(struct conn *c, const struct cmd *cmd)
 		return;
 	roster_stop_typing(sub);
 	p = pending_new(c, cmd, ev.conv);
+	p->seen = sub_position(sub) < 0 ? INT64_MAX : sub_position(sub);
 	if (persist_send(wk, &ev, on_sent, p) < 0) {
 		free(p);
 		cmd_refuse(c, cmd, E_UNAVAILABLE);

@@ -22,6 +22,7 @@ struct pending {
 	struct worker *wk;
 	uint64_t conn_id;
 	int64_t conv;
+	int64_t seen; /* send: the newest rev the connection had; INT64_MAX: not known */
 	struct cmd_id re, key;
 };
 

@@ -172,6 +172,24 @@ static void test_raw_duplicate_is_confirmed_to_the_sender_alone(void **state)
 	assert_string_equal(told(&n), "");
 }
 
+/* The commit's first answer was lost: the room had the message before its sender was answered. */
+static void test_raw_duplicate_that_is_news_comes_once(void **state)
+{
+	const struct batch_answer again = {.status = BATCH_DUPLICATE,
+					   .conv = ROOM,
+					   .rev = 11,
+					   .seq = 11,
+					   .at_ms = STAND_AT_MS};
+
+	(void)state;
+	say(&r, "{\"type\":\"message\",\"content\":\"hi\",\"client_id\":\"k1\"}");
+	publish(11);
+	assert_contains(str_of(told(&r)), "\"rev\":11");
+	db_batch(&again);
+	turns(2);
+	assert_string_equal(told(&r), "");
+}
+
 static void test_native_duplicate(void **state)
 {
 	const struct batch_answer again = {.status = BATCH_DUPLICATE,
@@ -407,6 +425,7 @@ int main(void)
 		T(test_send),
 		T(test_raw_send),
 		T(test_raw_duplicate_is_confirmed_to_the_sender_alone),
+		T(test_raw_duplicate_that_is_news_comes_once),
 		T(test_native_duplicate),
 		T(test_send_that_cannot_be_stored),
 		T(test_send_with_the_queue_full),
