@@ -24,7 +24,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'integration'))
 from soak_chaos import Chaos, run_schedule, schedule, settings  # noqa: E402
 from soak_checker import KINDS, MESSAGE, Checker, Row, check_people, check_unread  # noqa: E402
 from soak_link import raise_descriptor_limit  # noqa: E402
-from soak_people import MsgpackPerson, NativePerson, RestPerson, RoomPerson, StreamPerson, msgpack  # noqa: E402
+from soak_native import MsgpackPerson, NativePerson, StreamPerson, msgpack  # noqa: E402
+from soak_people import RestPerson  # noqa: E402
+from soak_rooms import RoomPerson  # noqa: E402
 from soak_texts import parse  # noqa: E402
 from roomd_harness import CTL, LOGS, Daemon, session_of  # noqa: E402
 from roomd_postgres import Postgres  # noqa: E402

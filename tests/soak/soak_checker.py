@@ -38,7 +38,7 @@ class Checker:
 
     def __init__(self, on_violation=None, on_suspicion=None, clock=time.monotonic):
         self.on_violation, self.on_suspicion, self.clock = on_violation, on_suspicion, clock
-        self.violations = []
+        self.violations, self.known = [], set()
         self.counts = Counter()  # what happened, for the summary
         self.seen = defaultdict(dict)  # conv -> rev -> Event, as whoever got it first saw it
         self.texts = {}  # (conv, rev) -> the text that was found right there, so that it is parsed once
@@ -56,6 +56,9 @@ class Checker:
 
     def violation(self, kind, conv=None, rev=None, who=None, key=None, detail=''):
         found = Violation(kind, conv, rev, who, key, detail)
+        if found in self.known:  # every comparison with the tables finds it again
+            return
+        self.known.add(found)
         self.violations.append(found)
         if self.on_violation:
             self.on_violation(found)
