@@ -74,11 +74,12 @@ void native_add_ok(struct buf *b, const struct cmd_id *re);
 void native_add_sent(struct buf *b, const struct cmd_id *re, const struct event *e, bool duplicate);
 
 /*
- * {"op":"ok","re","c","rev","id"?,"at","duplicate"}: the answer to an operation that made another
- * durable event (edit, delete, recover, react). "id" is the message that changed.
+ * {"op":"ok","re","c","rev","id"?,"at","changed","duplicate"}: the answer to edit, delete, recover
+ * and react. "id" is the message, "rev" the event that was made; CHANGED false: it was so already,
+ * no event was made, and "rev" is how far the log had come.
  */
 void native_add_changed(struct buf *b, const struct cmd_id *re, const struct event *e,
-			bool duplicate);
+			bool changed, bool duplicate);
 
 /* {"op":"ok","re","c","seq","unread"?}: the mark as it stands now. UNREAD below 0 is left out. */
 void native_add_marked(struct buf *b, const struct cmd_id *re, int64_t conv, int64_t seq,

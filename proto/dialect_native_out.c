@@ -100,7 +100,7 @@ void native_add_sent(struct buf *b, const struct cmd_id *re, const struct event 
 }
 
 void native_add_changed(struct buf *b, const struct cmd_id *re, const struct event *e,
-			bool duplicate)
+			bool changed, bool duplicate)
 {
 	native_begin(b, "ok", re);
 	json_add_key_i64(b, "c", e->conv);
@@ -108,6 +108,7 @@ void native_add_changed(struct buf *b, const struct cmd_id *re, const struct eve
 	if (e->target_rev)
 		cmd_add_msgid(b, "id", e->conv, e->target_rev);
 	json_add_key_time(b, "at", e->at_ms);
+	json_add_key_bool(b, "changed", changed);
 	json_add_key_bool(b, "duplicate", duplicate);
 	native_end(b);
 }

@@ -8,7 +8,7 @@
 #include "sql/changes.h"
 #include "worker/persist.h"
 
-#define RECOVER_DAYS 30 /* how long a deletion can be taken back */
+#define DAY_MS (24 * 3600 * 1000)
 
 static enum kind kind_of(const struct cmd *cmd)
 {
@@ -34,13 +34,13 @@ static void on_changed(struct worker *wk, void *arg, const struct persist_result
 		pending_refuse(p, res->error);
 	} else if (c && p->re.len) {
 		struct event ev = *res->event;
+		bool is_changed = ev.rev > 0;
 		size_t mark;
 		struct buf *b = ws_reply_begin(c, &mark);
 
-		if (!ev.rev &&
-		    res->answer) /* it was so already: no event, this is where the log stands */
+		if (!is_changed && res->answer)
 			ev.rev = res->answer->rev;
-		native_add_changed(b, &p->re, &ev, res->is_duplicate);
+		native_add_changed(b, &p->re, &ev, is_changed, res->is_duplicate);
 		ws_reply_end(c, b, mark);
 	}
 	free(p);
@@ -48,6 +48,7 @@ static void on_changed(struct worker *wk, void *arg, const struct persist_result
 
 void on_change(struct conn *c, const struct cmd *cmd)
 {
+	const struct settings *s = conn_worker(c)->settings;
 	const struct log_change change = {
 		.kind = kind_of(cmd),
 		.conv = cmd->conv,
@@ -56,7 +57,7 @@ void on_change(struct conn *c, const struct cmd *cmd)
 		.target_rev = cmd->target_rev,
 		.content = cmd->content,
 		.key = cmd->emoji,
-		.recover_days = RECOVER_DAYS,
+		.recover_days = (int)(s->chat_recover_max / DAY_MS),
 	};
 	struct pending *p;
 

@@ -164,6 +164,19 @@ async def test_c3_a_repeated_change_is_one_change(daemon, op, fields, rows):
     await close(alice, bob)
 
 
+@pytest.mark.parametrize('op, fields', [('delete', {}), ('react', {'emoji': '👍', 'on': True})])
+async def test_what_was_so_already_makes_no_event(daemon, op, fields, rows):
+    """Seen red with "changed" always true."""
+    room, alice, bob = await pair(daemon)
+    message = await said(alice, room, 'one')
+    first = await alice.ask(op, c=room, **fields, **target(message))
+    again = await alice.ask(op, c=room, **fields, **target(message))
+    assert (first['changed'], first['duplicate'], first['rev']) == (True, False, 2)
+    assert (again['changed'], again['duplicate'], again['rev']) == (False, False, 2)
+    assert rows('select count(*) from events where conversation_id = %s', room) == [(2,)]
+    await close(alice, bob)
+
+
 async def test_changes_do_not_move_messages(daemon):
     """C4: an edit or a reaction takes a rev and no seq, and the message keeps its place."""
     room, alice, bob = await pair(daemon)

@@ -168,16 +168,14 @@ class Checker:
                 self.violation('different', conv, rev, self.owner[key][0], key, f'stored text {row.text[:120]!r}')
 
     def _compare_changes(self, rows):
-        """A change that changed nothing is answered with where the log stood: then an earlier row has done it."""
-        first = {}
-        for row in rows:
-            if row.type != MESSAGE:
-                text = row.text if row.type == EDIT else None
-                first.setdefault((row.conv, row.type, row.target, row.actor, text), row.rev)
+        """What was acknowledged as a change is the row of that very revision."""
+        table = {(row.conv, row.rev): row for row in rows}
         for conv, rev, kind, target, who, text in self.changes:
-            found = first.get((conv, kind, target, who, text))
-            if (found is None or found > rev) and kind != UNREACT:  # nothing may have been there to be taken back
-                self.violation('lost', conv, rev, who, None, f'acknowledged change {kind} of {target}: {found}')
+            row = table.get((conv, rev))
+            if row is None or (row.type, row.target, row.actor) != (kind, target, who):
+                self.violation('lost', conv, rev, who, None, f'acknowledged change {kind} of {target}: {row}')
+            elif kind == EDIT and row.text is not None and row.text != text:
+                self.violation('different', conv, rev, who, None, f'edited to {text!r}: {row}')
 
     def _compare_seen(self, conv, rev, event, row):
         if row is None:

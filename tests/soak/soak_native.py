@@ -295,7 +295,7 @@ class NativePerson(Person):
             self.mine.remove(target)  # what is deleted can be edited no more
 
         def answered(frame, code):
-            if frame and not frame.get('duplicate') and 'rev' in frame:
+            if frame and frame.get('changed'):
                 self.checker.changed(self.name, conv, frame['rev'], kind, rev, fields.get('content'))
             elif code and code not in TRY_AGAIN and code not in ('not_found', 'conflict', 'not_subscribed'):
                 self.checker.refused(self.name, conv, op, code)

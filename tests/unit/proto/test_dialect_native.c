@@ -333,9 +333,14 @@ static void test_answers_of_sessions(void **state)
 	e.type = EVT_MESSAGE_EDIT;
 	e.rev = 120;
 	e.target_rev = 117;
-	native_add_changed(&b, &re3, &e, false);
+	native_add_changed(&b, &re3, &e, true, false);
 	assert_buf(&b, "{\"op\":\"ok\",\"re\":3,\"c\":42,\"rev\":120,\"id\":\"180388626549\","
-		       "\"at\":\"1994-11-06T08:49:37.123Z\",\"duplicate\":false}");
+		       "\"at\":\"1994-11-06T08:49:37.123Z\",\"changed\":true,"
+		       "\"duplicate\":false}");
+	native_add_changed(&b, &re3, &e, false, false);
+	assert_buf(&b, "{\"op\":\"ok\",\"re\":3,\"c\":42,\"rev\":120,\"id\":\"180388626549\","
+		       "\"at\":\"1994-11-06T08:49:37.123Z\",\"changed\":false,"
+		       "\"duplicate\":false}");
 	buf_done(&b);
 }
 
