@@ -53,9 +53,9 @@ void roomctl_text_align(struct str tabbed, struct buf *ret)
 	bool is_last;
 
 	while (next_cell(&rest, &cell, &is_last)) {
-		/* nothing stands behind the last cell: it needs no width */
-		if (!is_last)
-			widths[column] = MAX(widths[column], width_of(cell));
+		const size_t width = is_last ? 0 : width_of(cell); /* nothing stands behind it */
+
+		widths[column] = MAX(widths[column], width);
 		column = is_last ? 0 : MIN(column + 1, COLUMNS_MAX - 1);
 	}
 	column = 0;

@@ -153,9 +153,9 @@ static int weight_of(struct str item, struct str *ret_name)
 		if (first)
 			*ret_name = part;
 		else if (part.len >= 2 && (part.p[0] | 0x20) == 'q' && part.p[1] == '=')
-			q = MAX(parse_weight((struct str){part.p + 2, part.len - 2}), 0);
+			q = parse_weight((struct str){part.p + 2, part.len - 2});
 	}
-	return q;
+	return MAX(q, 0);
 }
 
 int http_encoding_quality(struct str accept, const char *coding)

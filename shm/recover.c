@@ -86,7 +86,8 @@ static void inherit_lists(struct shm *shm, unsigned me, unsigned dead)
 		inherit_rooms(shm, me, dead);
 	if (dead == me)
 		return;
-	n = MIN(atomic_load(&d->inherited_n), INHERITED_MAX);
+	n = atomic_load(&d->inherited_n);
+	n = MIN(n, INHERITED_MAX);
 	for (uint32_t i = 0; i < n; i++)
 		inherit(shm, me, d->inherited[i]);
 	if (atomic_load(&d->inherited_all))
@@ -315,8 +316,9 @@ uint32_t recover_inherited(struct shm *shm, unsigned me, int64_t *ret_convs, uin
 			   bool *ret_is_all)
 {
 	struct shm_slot *s = &shm->slots[me];
-	uint32_t n = MIN(atomic_load(&s->inherited_n), max);
+	uint32_t n = atomic_load(&s->inherited_n);
 
+	n = MIN(n, max);
 	memcpy(ret_convs, s->inherited, n * sizeof(*ret_convs));
 	*ret_is_all = atomic_load(&s->inherited_all);
 	return n;

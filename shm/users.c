@@ -322,6 +322,11 @@ int user_presence_set(struct shm *shm, unsigned me, int64_t user, enum user_pres
 	return idx ? 0 : -ERR_NOENT;
 }
 
+static void touch(struct shm_user *u, uint64_t now)
+{
+	u->active_ms = MAX(u->active_ms, now);
+}
+
 int user_touch(struct shm *shm, unsigned me, int64_t user, uint64_t now)
 {
 	uint32_t idx;
@@ -331,7 +336,7 @@ int user_touch(struct shm *shm, unsigned me, int64_t user, uint64_t now)
 		return r;
 	idx = user_find(shm, user);
 	if (idx)
-		user_at(shm, idx)->active_ms = MAX(user_at(shm, idx)->active_ms, now);
+		touch(user_at(shm, idx), now);
 	users_unlock(shm, me, user);
 	return idx ? 0 : -ERR_NOENT;
 }

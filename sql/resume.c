@@ -84,6 +84,7 @@ static void on_loaded(const struct db_call *call, const struct db_result *res)
 				     .user = db_get_i64(res, 0, 3)};
 	int64_t *convs = NULL, *revs = NULL;
 	int err = db_result_err(res);
+	size_t n;
 
 	if (err == 0 && db_rows(res) == 0)
 		err = -ERR_NOENT;
@@ -91,8 +92,9 @@ static void on_loaded(const struct db_call *call, const struct db_result *res)
 		done(call->arg, err, NULL);
 		return;
 	}
-	point.n = array_read_i64(db_get_str(res, 0, 0), RESUME_CONVS_MAX, &convs);
-	point.n = MIN(point.n, array_read_i64(db_get_str(res, 0, 1), RESUME_CONVS_MAX, &revs));
+	n = array_read_i64(db_get_str(res, 0, 0), RESUME_CONVS_MAX, &convs);
+	point.n = array_read_i64(db_get_str(res, 0, 1), RESUME_CONVS_MAX, &revs);
+	point.n = MIN(point.n, n);
 	point.convs = convs;
 	point.revs = revs;
 	done(call->arg, 0, &point);

@@ -34,8 +34,9 @@ static void bring_up_to_date(struct worker *wk)
 	struct admission *a = &wk->admission;
 	uint64_t now = clock_mono_ns();
 	double rate = share_of(wk, wk->settings->admission_rate);
-	double burst = MAX(1.0, share_of(wk, wk->settings->admission_burst));
+	double burst = share_of(wk, wk->settings->admission_burst);
 
+	burst = MAX(burst, 1.0);
 	if (a->at_ns == 0) {
 		a->tokens = burst;
 	} else {

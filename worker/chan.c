@@ -511,7 +511,7 @@ static void chan_shut(struct chan *ch)
 /* What one channel owes now. Returns the time of the next look, UINT64_MAX for none. */
 static uint64_t run_due(struct chan *ch, uint64_t now)
 {
-	uint64_t next;
+	uint64_t next, other;
 
 	if (ch->state == CHAN_CLOSED && ch->n_subs)
 		chan_shut(ch);
@@ -521,8 +521,11 @@ static uint64_t run_due(struct chan *ch, uint64_t now)
 	}
 	if (ch->state == CHAN_LOADING && !ch->is_loading)
 		chan_load(ch); /* somebody came just after the last attempt had failed */
-	next = MIN(roster_run(ch, now), chan_order_run(ch, now));
-	next = MIN(next, chan_replay_age(ch, now));
+	next = roster_run(ch, now);
+	other = chan_order_run(ch, now);
+	next = MIN(next, other);
+	other = chan_replay_age(ch, now);
+	next = MIN(next, other);
 	if (ch->state == CHAN_CLOSED) /* until the last one is level and gone */
 		next = now + 10;
 	if (next != UINT64_MAX)

@@ -90,13 +90,15 @@ static void queue_put(struct persist *p, struct item *it, bool is_first)
 static int enqueue(struct worker *wk, struct item *it, persist_done_fn *done, void *arg)
 {
 	struct persist *p = wk->persist;
+	uint64_t expires;
 
 	it->queued_ms = clock_mono_ms();
 	it->done = done;
 	it->arg = arg;
 	queue_put(p, it, false);
 	show_queue(wk);
-	p->expire_ms = MIN(p->expire_ms, expires_at(wk, it));
+	expires = expires_at(wk, it);
+	p->expire_ms = MIN(p->expire_ms, expires);
 	return 0;
 }
 
@@ -363,13 +365,14 @@ static uint64_t expire_round(struct worker *wk, uint64_t now, uint64_t nearest)
 
 	for (size_t i = 0; r && i < r->n_rows + r->n_changes; i++) {
 		struct item *it = r->items[i];
+		const uint64_t expires = expires_at(wk, it);
 
 		if (!it->done)
 			continue;
-		if (expires_at(wk, it) <= now)
+		if (expires <= now)
 			refuse(wk, it, E_UNAVAILABLE);
 		else
-			nearest = MIN(nearest, expires_at(wk, it));
+			nearest = MIN(nearest, expires);
 	}
 	return nearest;
 }

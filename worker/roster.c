@@ -345,7 +345,8 @@ static void send_changes(struct chan *ch, uint64_t now_ms)
 	r->is_counted = is_many;
 	r->is_due = r->is_restated = false;
 	changes_clear(r);
-	pause = MIN(pause_of(ch, owed_bytes(ch) - before, receivers(ch)), CHANGES_PAUSE_MAX_MS);
+	pause = pause_of(ch, owed_bytes(ch) - before, receivers(ch));
+	pause = MIN(pause, CHANGES_PAUSE_MAX_MS);
 	r->changes_at_ms = now_ms + MAX((uint64_t)ch->wk->settings->presence_batch_interval, pause);
 	unpark(ch);
 }
@@ -489,12 +490,14 @@ static uint64_t run_changes(struct chan *ch, uint64_t now_ms)
 
 uint64_t roster_run(struct chan *ch, uint64_t now_ms)
 {
-	uint64_t next = UINT64_MAX;
+	uint64_t next = UINT64_MAX, other;
 
 	if (ch->typing_due)
 		next = run_typing(ch, now_ms);
-	if (ch->roster && ch->roster->is_due)
-		next = MIN(next, run_changes(ch, now_ms));
+	if (ch->roster && ch->roster->is_due) {
+		other = run_changes(ch, now_ms);
+		next = MIN(next, other);
+	}
 	if (ch->roster_due && now_ms < ch->roster_at_ms) {
 		next = MIN(next, ch->roster_at_ms);
 	} else if (ch->roster_due) {
@@ -502,7 +505,10 @@ uint64_t roster_run(struct chan *ch, uint64_t now_ms)
 		if (!is_spread(ch))
 			send_raw_list(ch, now_ms);
 	}
-	return ch->roster ? MIN(next, wave_run(ch, &ch->roster->wave, now_ms)) : next;
+	if (!ch->roster)
+		return next;
+	other = wave_run(ch, &ch->roster->wave, now_ms);
+	return MIN(next, other);
 }
 
 void roster_done(struct chan *ch)

@@ -81,6 +81,7 @@ async def test_c7_a_stop_says_good_bye_at_once_and_closes_over_time(start_daemon
     assert answer['op'] == 'ok'
     for socket in sockets:
         assert (await socket.closed())[0] == 1012
+    assert await asyncio.to_thread(one.process.wait, PATIENCE) == 0
 
 
 async def test_a_room_socket_is_told_too_when_to_return(start_daemon):
@@ -92,6 +93,7 @@ async def test_a_room_socket_is_told_too_when_to_return(start_daemon):
     farewell = await alice.expect(type='error', code='restarting')
     assert farewell['retry_after'] > 0
     assert (await alice.closed())[0] == 1012
+    assert await asyncio.to_thread(one.process.wait, PATIENCE) == 0
 
 
 def test_c7_a_herd_resumes_without_a_gap(start_daemon):
