@@ -15,8 +15,9 @@
 #define HISTORY_PAGE_MAX 200
 
 /*
- * The connection had the event before it sent this, and will not see it again. A duplicate that is news
- * to it comes, or has come, with the conversation: the commit's first answer was lost, not the message.
+ * The connection had the event before it sent this, and will not see it again. A duplicate that
+ * is news to it comes, or has come, with the conversation: the commit's first answer was lost,
+ * not the message.
  */
 static bool was_seen(const struct conn *c, const struct pending *p, const struct event *ev)
 {

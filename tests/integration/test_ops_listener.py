@@ -20,7 +20,7 @@ import aiohttp
 import pytest
 
 from roomd_clients import Http, NativeSocket, eventually
-from roomd_harness import BIN, Daemon, free_port, run_roomd
+from roomd_harness import PATIENCE, BIN, Daemon, free_port, run_roomd
 from roomd_postgres import Postgres
 from roomd_raw import Link
 
