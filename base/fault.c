@@ -58,6 +58,19 @@ int fault_arm(const char *spec)
 	return 0;
 }
 
+void fault_slot(int slot)
+{
+	const char *only = getenv("ROOMD_FAULT_SLOT");
+	int64_t number;
+
+	if (only && (str_to_i64(str_of(only), &number) < 0 || number != slot)) {
+		int r = fault_arm(NULL);
+
+		assert(r == 0);
+		(void)r;
+	}
+}
+
 unsigned fault_passes(void)
 {
 	return passes;

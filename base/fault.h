@@ -18,8 +18,10 @@
  */
 #ifdef ENABLE_FAULT_POINTS
 #define FAULT_POINT(name) fault_pass(name)
+#define FAULT_SLOT(slot) fault_slot(slot)
 #else
 #define FAULT_POINT(name) ((void)0)
+#define FAULT_SLOT(slot) ((void)0)
 #endif
 
 /*
@@ -34,6 +36,12 @@ int fault_arm(const char *spec) MUST_CHECK;
  * declared.
  */
 void fault_pass(const char *name);
+
+/*
+ * The body of FAULT_SLOT: this process works in SLOT. Disarms it when ROOMD_FAULT_SLOT names
+ * another, so that a test knows who will die.
+ */
+void fault_slot(int slot);
 
 /* How often the armed point was passed in this process. */
 unsigned fault_passes(void);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/slab.h"
 #include "shm/presence.h"
@@ -305,6 +306,7 @@ int worker_main(const struct worker_boot *boot)
 	struct worker *wk;
 	int code;
 
+	FAULT_SLOT(boot->slot);
 	ignore_signals();
 	wk = worker_open(boot);
 	if (!wk)

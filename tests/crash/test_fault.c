@@ -31,6 +31,20 @@ static void die_at_the_third(void *arg)
 	FAULT_POINT("ring.locked");
 }
 
+static void test_one_slot_only(void **state)
+{
+	(void)state;
+	assert_int_equal(setenv("ROOMD_FAULT_SLOT", "1", 1), 0);
+	assert_int_equal(fault_arm("ring.locked:2"), 0);
+	fault_slot(1);
+	FAULT_POINT("ring.locked");
+	assert_int_equal(fault_passes(), 1);
+	fault_slot(0);
+	FAULT_POINT("ring.locked"); /* would be the second */
+	FAULT_POINT("ring.locked");
+	assert_int_equal(unsetenv("ROOMD_FAULT_SLOT"), 0);
+}
+
 static void die_by_environment(void *arg)
 {
 	(void)arg;
@@ -69,6 +83,7 @@ int main(void)
 		cmocka_unit_test(test_environment),
 		cmocka_unit_test(test_bad_specifications),
 		cmocka_unit_test(test_death_at_the_right_pass),
+		cmocka_unit_test(test_one_slot_only),
 	};
 
 	return cmocka_run_group_tests_name("fault", tests, NULL, NULL);
