@@ -84,7 +84,7 @@ def beside(tmp_path):
 # ---------------------------------------------------------------- apart from the clients
 
 
-async def test_s3_58_the_addresses_of_operators_and_clients_are_apart(daemon):
+async def test_the_addresses_of_operators_and_clients_are_apart(daemon):
     async with ops(daemon) as ask, Http(daemon) as http:
         for path in PATHS:
             assert (await ask(path))[0] == 200
@@ -94,7 +94,7 @@ async def test_s3_58_the_addresses_of_operators_and_clients_are_apart(daemon):
             assert (status, headers['Content-Type']) == (404, 'application/problem+json'), path
 
 
-async def test_s3_58_other_methods_are_405_and_head_has_no_body(daemon):
+async def test_other_methods_are_405_and_head_has_no_body(daemon):
     async with ops(daemon) as ask:
         for path in PATHS:
             assert (await ask(path, 'POST'))[0] == 405
@@ -103,7 +103,7 @@ async def test_s3_58_other_methods_are_405_and_head_has_no_body(daemon):
             assert int(headers['Content-Length']) > 0
 
 
-async def test_s3_58_the_listener_may_be_an_internet_address(start_daemon):
+async def test_the_listener_may_be_an_internet_address(start_daemon):
     port = free_port()
     one = start_daemon(settings={'ops.listen': f'127.0.0.1:{port}'})
     async with aiohttp.ClientSession() as session:
@@ -113,7 +113,7 @@ async def test_s3_58_the_listener_may_be_an_internet_address(start_daemon):
     assert one.wait_log(f'"ready".*127.0.0.1:{port}')
 
 
-def test_s3_58_a_taken_address_is_said_plainly(daemon):
+def test_a_taken_address_is_said_plainly(daemon):
     with socket.socket() as taken:
         taken.bind(('127.0.0.1', 0))
         taken.listen()
@@ -126,19 +126,19 @@ def test_s3_58_a_taken_address_is_said_plainly(daemon):
 
 
 @pytest.mark.parametrize('value', ['9090', 'nowhere:port', '127.0.0.1:99999', '/' + 'x' * 120])
-def test_s3_58_an_address_that_is_none_is_found_by_the_check(daemon, value):
+def test_an_address_that_is_none_is_found_by_the_check(daemon, value):
     done = run_roomd('-t', '-o', f'ops.listen={value}',
                      '-o', f'server.web_root={daemon.settings["server.web_root"]}')
     assert done.returncode == os.EX_CONFIG
     assert 'ops.listen' in done.stderr
 
 
-def test_s3_58_none_is_allowed(start_daemon):
+def test_none_is_allowed(start_daemon):
     one = start_daemon(settings={'ops.listen': ''})
     assert not one.ops.exists()
 
 
-def test_s3_58_the_path_goes_with_the_daemon_and_a_stale_one_is_replaced(start_daemon):
+def test_the_path_goes_with_the_daemon_and_a_stale_one_is_replaced(start_daemon):
     one = start_daemon()
     assert one.ops.is_socket()
     assert one.ops.stat().st_mode & 0o777 == 0o660
@@ -311,7 +311,7 @@ def sample(samples, name, **labels):
     return samples[name, frozenset(labels.items())]
 
 
-async def test_s3_43_metrics_are_in_the_prometheus_format_and_complete(daemon):
+async def test_metrics_are_in_the_prometheus_format_and_complete(daemon):
     table = json.loads(run_roomd('--describe', 'metrics').stdout)
     async with ops(daemon) as ask:
         types, samples = parse((await ask('/metrics'))[2])
@@ -321,7 +321,7 @@ async def test_s3_43_metrics_are_in_the_prometheus_format_and_complete(daemon):
     assert len(samples) == len(table)
 
 
-async def test_s3_43_metrics_are_the_sum_of_all_workers_and_move(daemon):
+async def test_metrics_are_the_sum_of_all_workers_and_move(daemon):
     async with ops(daemon) as ask, Http(daemon) as http:
         before = await scrape(ask)
         room = await http.new_room()
@@ -349,7 +349,7 @@ async def test_s3_43_metrics_are_the_sum_of_all_workers_and_move(daemon):
     assert sample(after, 'roomd_db_schema_fit') == 2
 
 
-async def test_s3_43_asking_is_not_counted_as_use(daemon):
+async def test_asking_is_not_counted_as_use(daemon):
     async with ops(daemon) as ask:
         first = await scrape(ask)
         for _ in range(5):

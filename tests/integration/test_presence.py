@@ -143,6 +143,25 @@ async def test_a_lost_link_waits_longer_than_a_closed_one(start_daemon):
         assert told(watcher, user_of(lost)) == ['online']
 
 
+async def test_s0_46_a_pulled_cable_removes_the_member_once(start_daemon):
+    """No byte comes any more, not even the end of the connection: silence, a ping, more silence, the grace.
+
+    Red when a ping that nobody answers has no end (websocket.ping_timeout = 1h): Bob stays."""
+    one = start_daemon(settings=dict(QUICK, **{'websocket.ping_interval': '300ms', 'websocket.ping_timeout': '300ms'}))
+    async with Http(one) as http:
+        room = (await http.new_room())['id']
+    alice = await RoomSocket.enter(one, room, 'Alice', 0)
+    bob = await RoomSocket.enter(one, room, 'Bob', 1)
+    bob.link.transport.pause_reading()
+    await alice.expect(type='system', event='leave', username='Bob')
+    await alice.wait(lambda _: alice.all(type='users_list')[-1]['users'] == ['Alice'], 'a list without Bob')
+    await alice.say('alone')
+    await alice.wait_messages(1)
+    assert len(alice.all(type='system', event='leave', username='Bob')) == 1
+    bob.link.transport.abort()
+    await alice.close()
+
+
 async def test_one_change_per_user_and_interval(start_daemon):
     """Red without the interval: each of the comings and goings was told."""
     one = start_daemon(settings=dict(QUICK, **{'presence.min_interval': '3s'}))

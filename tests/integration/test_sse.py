@@ -326,7 +326,7 @@ async def test_c2_an_id_is_good_at_every_worker_and_after_kill_and_restart(start
                 assert (stream.contents(rooms[0]), stream.contents(rooms[1])) == ([], ['second'])
 
 
-async def test_c4_a_deleted_room_ends_its_stream(daemon):
+async def test_a_deleted_room_ends_its_stream(daemon):
     """The event of the closing comes first; whoever comes back is told that there is nothing, and stays away."""
     keep, gone = await new_rooms(daemon, 2)
     async with Http(daemon) as http, await Stream.open(daemon, [gone]) as stream, \
@@ -348,7 +348,7 @@ async def test_c4_a_deleted_room_ends_its_stream(daemon):
         assert both.contents(keep) == ['goes on']
 
 
-async def test_c3_what_is_gone_is_said(start_daemon, postgres):
+async def test_c1_what_is_gone_is_said(start_daemon, postgres):
     """A gap tells where the log begins now, and everything from there on follows."""
     one = start_daemon()
     room, = await new_rooms(one, 1)
@@ -374,7 +374,7 @@ async def test_c3_what_is_gone_is_said(start_daemon, postgres):
         assert stream.contents(room) == [f'm{n}' for n in range(5, 11)]
 
 
-async def test_c3_a_log_that_became_shorter_is_a_gap(start_daemon, postgres):
+async def test_c1_a_log_that_became_shorter_is_a_gap(start_daemon, postgres):
     """A database from a backup: the reader has seen what never happened now."""
     one = start_daemon()
     room, = await new_rooms(one, 1)
@@ -527,7 +527,7 @@ async def test_a_stop_says_goodbye(start_daemon):
     assert await asyncio.to_thread(one.process.wait, PATIENCE) == 0
 
 
-async def test_c5_a_slow_reader_misses_nothing_and_costs_a_bound(start_daemon):
+async def test_c14_a_slow_reader_misses_nothing_and_costs_a_bound(start_daemon):
     """It stops reading; the rest of the room goes on; what it did not get it gets by its last id."""
     one = start_daemon(workers=1, settings={'deliver.queue_max': '64k', 'websocket.ping_interval': '60s'})
     room, = await new_rooms(one, 1)
