@@ -19,6 +19,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import psycopg
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'integration'))
 
 from soak_chaos import Chaos, run_schedule, schedule, settings  # noqa: E402
@@ -262,7 +264,11 @@ class Run:
             found.append(f'not connected: {down}')
         found += [f'pending at {person.name}' for person in self.people
                   if person.pending and (person.away_until < now or person.surface == 'REST')]
-        found += [f'{track.who} at {track.position} of {head}' for _, track, head in self._behind(self._heads())]
+        try:
+            heads = self._heads()
+        except psycopg.OperationalError:  # the last fault was its own, and it is on its way back
+            return [*found, 'the database is not up']
+        found += [f'{track.who} at {track.position} of {head}' for _, track, head in self._behind(heads)]
         check_people(self._expected_people(), self._shown('people'),
                      lambda kind, conv, rev, who, key, detail: found.append(f'{conv} at {who}: {detail}'))
         check_people({}, self._shown('typers'),
