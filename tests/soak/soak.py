@@ -59,6 +59,9 @@ class Run:
         self.people, self.rooms = [], []
         self.daemon = self.postgres = self.database = self.chaos = None
         self.memory = []  # (label, resident bytes, own bytes)
+        # the last quarter of a long run kills no process of the daemon: what grows there grows for ever
+        self.deaths_until = seconds * 3 / 4 if seconds >= LONG else None
+        self.steady = []  # own bytes at the rests of that quarter
         self.log_at = 0
         self.shown_kinds, self.histories = Counter(), Counter()
         self.crashes = []
@@ -167,7 +170,7 @@ class Run:
 
     async def _acts(self):
         """Chaos and rest in turns; the last rest is the end."""
-        cards = schedule(self.seed, self.seconds)
+        cards = schedule(self.seed, self.seconds, self.deaths_until)
         begin, done = time.monotonic(), 0.0
         while done < self.seconds:
             part = min(REST_EVERY, self.seconds - done)
@@ -179,6 +182,8 @@ class Run:
             if self.seconds - done < 20:
                 done = self.seconds
             await self._rest(is_last=done >= self.seconds)
+            if self.deaths_until and done > self.deaths_until:
+                self.steady.append(self.memory[-1][2])
         self.stats['seconds'] = int(time.monotonic() - begin)
 
     async def _rest(self, is_last):
@@ -360,12 +365,8 @@ class Run:
         self.memory.append((label, sums['Rss'], sums['Pss_Anon'] + sums['Pss_Shmem']))
 
     def growth(self):
-        """Of the own memory, in parts of one: the last third of the rests against the third before. 0 for short runs."""
-        rests = [own for label, _, own in self.memory if label in ('rest', 'end')]
-        third = len(rests) // 3
-        if self.seconds < LONG or third < 1:
-            return 0
-        return sum(rests[-third:]) / sum(rests[-2 * third:-third]) - 1
+        """Of the own memory while no process died, in parts of one: the last rest against the first. 0 for short runs."""
+        return self.steady[-1] / self.steady[0] - 1 if self.steady else 0
 
     async def _report(self):
         begin, last = time.monotonic(), Counter()
@@ -390,7 +391,7 @@ class Run:
                 except ValueError:
                     self.crashes.append(text.rstrip())
                     continue
-                if line.get('msg', line.get('message')) == 'worker died' and not self._is_ours(line):
+                if line.get('text') == 'worker died' and not self._is_ours(line):
                     self.crashes.append(text.rstrip())
             self.log_at = log.tell()
 

@@ -23,14 +23,16 @@ DECK = {
     'slow_readers': 4, 'resets': 4, 'half_open': 3, 'leaves': 2, 'everybody_reconnects': 1,
     'restart_daemon': 1, 'kill_everything': 1,
 }
+# after these a daemon's memory is a new one's
+DEADLY = {'kill_worker', 'kill_two_workers', 'restart_daemon', 'kill_everything'}
 # seconds between two of them
 PAUSES = 0.5, 5.0
 
 Card = namedtuple('Card', 'at name seed')
 
 
-def schedule(seed, seconds):
-    """The cards that are dealt in so many seconds."""
+def schedule(seed, seconds, deaths_until=None):
+    """The cards that are dealt in so many seconds; no process of the daemon is killed after DEATHS_UNTIL."""
     rng = random.Random(f'schedule {seed}')
     cards, at, deck = [], 0.0, []
     while True:
@@ -40,7 +42,9 @@ def schedule(seed, seconds):
         at += rng.uniform(*PAUSES)
         if at >= seconds:
             return cards
-        cards.append(Card(round(at, 2), deck.pop(), rng.getrandbits(32)))
+        card = Card(round(at, 2), deck.pop(), rng.getrandbits(32))
+        if deaths_until is None or at < deaths_until or card.name not in DEADLY:
+            cards.append(card)
 
 
 def settings(seed):

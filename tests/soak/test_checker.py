@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from soak_chaos import DECK, schedule, settings
+from soak_chaos import DEADLY, DECK, schedule, settings
 from soak_checker import DELETE, EDIT, KINDS, MESSAGE, Checker, Event, Row, check_people, check_unread
 from soak_texts import parse, text_of
 
@@ -238,6 +238,10 @@ def test_texts_prove_themselves():
 def test_a_seed_gives_the_same_schedule_and_the_same_settings():
     assert schedule('5', 300) == schedule('5', 300) != schedule('6', 300)
     assert settings('5') == settings('5')
+    calm = schedule('5', 3000, deaths_until=1500)
+    assert [card for card in calm if card.at < 1500] == [card for card in schedule('5', 3000) if card.at < 1500]
+    late = {card.name for card in calm if card.at >= 1500}
+    assert late == set(DECK) - DEADLY
     assert schedule('5', 60) == [card for card in schedule('5', 300) if card.at < 60]
 
 
