@@ -189,7 +189,7 @@ void on_hello(struct conn *c, const struct cmd *cmd)
 	struct hello *h;
 	struct fault fault;
 
-	if (c->is_helloed) {
+	if (c->is_helloed || c->is_blocked) { /* blocked: an earlier one of this frame is looked up */
 		cmd_refuse(c, cmd, E_CONFLICT);
 		return;
 	}

@@ -392,6 +392,23 @@ static void test_marks_of_others_come_before_live(void **state)
 }
 
 /* Section 5: 50, up to 200. */
+/* Who speaks is asked for once, even when a frame says hello twice before the answer is there. */
+static void test_two_hellos_in_one_frame(void **state)
+{
+	struct client twice;
+
+	(void)state;
+	client_open(&twice, DIALECT_NATIVE, 0);
+	say(&twice, "[{\"op\":\"hello\",\"id\":1,\"name\":\"Ada\"},"
+		    "{\"op\":\"hello\",\"id\":2,\"name\":\"Bob\"}]");
+	turn();
+	assert_contains(str_of(told(&twice)), "{\"op\":\"err\",\"re\":2,\"code\":\"conflict\"");
+	assert_int_equal(asked_count(ASK_GUEST), 1);
+	db_guest(20, "Ada");
+	assert_contains(str_of(told(&twice)), "{\"op\":\"welcome\",\"re\":1");
+	client_close(&twice);
+}
+
 static void test_history(void **state)
 {
 	(void)state;
@@ -439,6 +456,7 @@ int main(void)
 		T(test_marks_that_fail),
 		T(test_live_waits_for_the_counter),
 		T(test_marks_of_others_come_before_live),
+		T(test_two_hellos_in_one_frame),
 		T(test_history),
 	};
 
