@@ -528,7 +528,7 @@ static uint64_t run_due(struct chan *ch, uint64_t now)
 	next = MIN(next, other);
 	if (ch->state == CHAN_CLOSED) /* until the last one is level and gone */
 		next = now + 10;
-	if (next != UINT64_MAX)
+	if (next != UINT64_MAX && list_empty(&ch->due)) /* else it is due again already */
 		list_append(&ch->wk->chans_later, &ch->due);
 	return next;
 }

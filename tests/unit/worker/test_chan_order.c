@@ -110,6 +110,23 @@ static void test_database_error_is_tried_again(void **state)
 	assert_string_equal(told_revs(&cl), "11 12");
 }
 
+/* A question that is not even taken: the channel is looked at again, and so are all others. */
+static void test_database_away_at_a_hole(void **state)
+{
+	(void)state;
+	is_db_refusing = true;
+	publish(12);
+	pass_ms(50);
+	for (int i = 0; i < 5; i++)
+		pass_ms(300);
+	assert_int_equal(asked_count(ASK_EVENTS), 0);
+	is_db_refusing = false;
+	pass_ms(300);
+	assert_int_equal(asked_count(ASK_EVENTS), 1);
+	db_events(11, 12);
+	assert_string_equal(told_revs(&cl), "11 12");
+}
+
 static void test_lapped_ring_is_refilled(void **state)
 {
 	struct event ev = message(ROOM, 0);
@@ -259,6 +276,7 @@ int main(void)
 		T(test_hole_is_filled_after_the_holdback),
 		T(test_hole_closes_itself_while_it_is_read),
 		T(test_database_error_is_tried_again),
+		T(test_database_away_at_a_hole),
 		T(test_lapped_ring_is_refilled),
 		T(test_lapped_without_a_loss),
 		T(test_refill_during_a_refill),

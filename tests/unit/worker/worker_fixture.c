@@ -28,7 +28,7 @@
 struct worker *wk;
 int wake_fds[STAND_SLOTS], master_fd = -1, lifeline_fd = -1;
 uint64_t now_ms;
-bool is_db_connected;
+bool is_db_connected, is_db_refusing;
 
 static struct worker_boot boot;
 static int control_fd, lifeline_end;
@@ -141,10 +141,13 @@ int __wrap_room_info(struct db *db, int64_t id, const struct uuid *uid, uint64_t
 int __wrap_events_after(struct db *db, int64_t conv, int64_t after, int limit, uint64_t deadline_ms,
 			events_done_fn *done, void *arg, uint64_t *ret_token)
 {
-	struct asked *a = ask(ASK_EVENTS, conv, deadline_ms, (void *)done, arg);
+	struct asked *a;
 
 	(void)db;
 	(void)ret_token;
+	if (is_db_refusing)
+		return -ERR_UNAVAILABLE;
+	a = ask(ASK_EVENTS, conv, deadline_ms, (void *)done, arg);
 	a->after = after;
 	a->limit = limit;
 	return 0;
@@ -622,6 +625,7 @@ int stand_setup(void **state)
 	log_set_level(LOG_LEVEL_ERROR);
 	now_ms = FIRST_MS;
 	is_db_connected = true;
+	is_db_refusing = false;
 	n_questions = 0;
 	open_line();
 	shm = open_shm(&generation);

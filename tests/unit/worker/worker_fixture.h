@@ -114,6 +114,7 @@ struct asked {
 };
 
 extern bool is_db_connected;
+extern bool is_db_refusing; /* no question about events is taken */
 
 int asked_count(enum ask what);
 const struct asked *asked(enum ask what); /* the oldest; fails the test when there is none */
