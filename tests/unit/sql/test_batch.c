@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "sql/batch.h"
+#include "sql/changes.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,6 +30,12 @@ static void on_batch(void *arg, const struct batch_answer *answers, size_t n)
 	o->n++;
 	o->n_rows = n;
 	memcpy(o->rows, answers, n * sizeof(*answers));
+}
+
+static void on_change(void *arg, const struct log_change_answer *a)
+{
+	assert_int_equal(a->status, CHANGE_STORED);
+	++*(int *)arg;
 }
 
 static int setup(void **state)
@@ -233,6 +240,35 @@ static void test_duplicates(void **state UNUSED)
 	other.sender = 2; /* keys belong to their sender */
 	run_batch(&l, &other, 1, &o);
 	expect(&o.rows[0], BATCH_STORED, 5, 5);
+	link_close(&l);
+}
+
+/* A key that stands for a change does not stand for a message: it was never stored. */
+static void test_key_of_a_change(void **state UNUSED)
+{
+	int64_t room = pg_room(pg, "keys of changes");
+	struct batch_row rows[] = {row_of(room, 25, "one"), row_of(room, 26, "two"),
+				   row_of(room, 27, "three")};
+	struct log_change c = {.kind = KIND_REACTION_SET,
+			       .conv = room,
+			       .actor = 1,
+			       .client_msg_id = key_of(26),
+			       .target_rev = 1,
+			       .key = STR("+1")};
+	struct outcome o;
+	struct link l;
+	int n = 0;
+
+	link_open(&l, url, NULL);
+	run_batch(&l, rows, 1, &o);
+	assert_int_equal(log_change_submit(l.db, &c, 0, on_change, &n, NULL), 0);
+	link_until(&l, &n, 1);
+	run_batch(&l, rows, 3, &o);
+	expect(&o.rows[0], BATCH_DUPLICATE, 1, 1);
+	assert_int_equal(o.rows[0].conv, room);
+	expect(&o.rows[1], BATCH_DUPLICATE, 2, 1);
+	assert_int_equal(o.rows[1].conv, 0); /* of no conversation: no message has it */
+	expect(&o.rows[2], BATCH_STORED, 3, 2);
 	link_close(&l);
 }
 
@@ -538,6 +574,7 @@ int main(void)
 		cmocka_unit_test(test_keys_are_given),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_duplicates),
+		cmocka_unit_test(test_key_of_a_change),
 		cmocka_unit_test(test_no_conversation),
 		cmocka_unit_test(test_poisoned_rows),
 		cmocka_unit_test(test_unusable_server),
