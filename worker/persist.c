@@ -80,9 +80,9 @@ static void queue_take(struct persist *p, struct item *it)
 	p->n_changes -= item_is_change(it);
 }
 
-static void queue_put(struct persist *p, struct item *it, bool is_first)
+static void queue_put(struct persist *p, struct item *it, struct list *before)
 {
-	list_append(is_first ? p->queue.next : &p->queue, &it->node);
+	list_append(before, &it->node);
 	p->n_queued++;
 	p->n_changes += item_is_change(it);
 }
@@ -95,7 +95,7 @@ static int enqueue(struct worker *wk, struct item *it, persist_done_fn *done, vo
 	it->queued_ms = clock_mono_ms();
 	it->done = done;
 	it->arg = arg;
-	queue_put(p, it, false);
+	queue_put(p, it, &p->queue);
 	show_queue(wk);
 	expires = expires_at(wk, it);
 	p->expire_ms = MIN(p->expire_ms, expires);
@@ -121,19 +121,27 @@ int persist_change(struct worker *wk, const struct log_change *change, struct st
 
 /* ---- The end of a round ---- */
 
-/* What could not be stored goes back to the front, in its order. */
-static void put_back(struct persist *p, struct round *r)
+/*
+ * What could not be stored goes back to where it was: the queue is in the order of time, which
+ * expire_queue needs.
+ */
+static void put_back(struct persist *p, struct item **items, size_t n)
 {
-	for (size_t i = r->n_rows + r->n_changes; i-- > 0;) {
-		struct item *it = r->items[i];
+	struct list *before = p->queue.next;
+
+	for (size_t i = 0; i < n; i++) {
+		struct item *it = items[i];
 
 		if (!it->is_again) {
 			free(it);
 			continue;
 		}
+		while (before != &p->queue &&
+		       list_entry(before, struct item, node)->queued_ms < it->queued_ms)
+			before = before->next;
 		it->is_again = false;
 		it->round = NULL;
-		queue_put(p, it, true);
+		queue_put(p, it, before);
 	}
 }
 
@@ -156,7 +164,8 @@ static void round_end(struct round *r)
 
 	for (size_t i = 0; i < r->n_rows + r->n_changes; i++)
 		is_any |= r->items[i]->is_again;
-	put_back(p, r);
+	put_back(p, r->items, r->n_rows);
+	put_back(p, r->items + r->n_rows, r->n_changes);
 	if (is_any)
 		pause_writer(wk);
 	else
@@ -453,6 +462,13 @@ void persist_open(struct worker *wk)
 	list_init(&wk->persist->queue);
 }
 
+/* Nobody hears the answer any more, but who asked frees what was kept for it. */
+static void give_up(struct worker *wk, struct item *it)
+{
+	refuse(wk, it, E_UNAVAILABLE);
+	free(it);
+}
+
 void persist_close(struct worker *wk)
 {
 	struct persist *p = wk->persist;
@@ -460,10 +476,10 @@ void persist_close(struct worker *wk)
 
 	while ((node = list_first(&p->queue))) {
 		list_remove(node);
-		free(list_entry(node, struct item, node));
+		give_up(wk, list_entry(node, struct item, node));
 	}
 	for (size_t i = 0; p->round && i < p->round->n_rows + p->round->n_changes; i++)
-		free(p->round->items[i]);
+		give_up(wk, p->round->items[i]);
 	free(p->round);
 	free(p);
 	wk->persist = NULL;

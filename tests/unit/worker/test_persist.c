@@ -451,6 +451,29 @@ static void test_change_goes_again(void **state)
 	assert_int_equal(sents[0].error, E_NONE);
 }
 
+/* Senders hear in time also when messages of a failed round are newer than its changes. */
+static void test_older_changes_hear_in_time(void **state)
+{
+	const struct batch_answer unsent = {.status = BATCH_UNSENT};
+
+	(void)state;
+	is_db_connected = false;
+	change(0, 8, KIND_MESSAGE_EDIT);
+	pass_ms(4000);
+	send(1);
+	is_db_connected = true;
+	turn();
+	db_batch(&unsent);
+	db_change(CHANGE_UNSENT, 0);
+	is_db_connected = false;
+	pass_ms(1000);
+	assert_int_equal(sents[0].answers, 1);
+	assert_int_equal(sents[0].error, E_UNAVAILABLE);
+	assert_int_equal(sents[1].answers, 0);
+	pass_ms(4000);
+	assert_int_equal(sents[1].answers, 1);
+}
+
 /* Stored by a worker that died before it announced. */
 static void test_duplicate_change_is_ensured(void **state)
 {
@@ -533,6 +556,7 @@ int main(void)
 		T(test_refused_changes),
 		T(test_change_of_unknown_fate),
 		T(test_change_goes_again),
+		T(test_older_changes_hear_in_time),
 		T(test_duplicate_change_is_ensured),
 		T(test_unknown_outcome),
 		T(test_delay),
