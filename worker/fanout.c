@@ -74,6 +74,14 @@ static void mark_closed(struct worker *wk, int64_t conv)
 		log_error("a closed room could not be marked", LF_INT("conversation", conv));
 }
 
+/* What the log has and this worker cannot announce any more. */
+static void leave_to_heir(struct worker *wk, const struct event *events, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (events[i].rev)
+			recover_inherit(wk->shm, (unsigned)wk->slot, events[i].conv);
+}
+
 static uint64_t publish(struct worker *wk, const struct event *events, size_t n, unsigned flags)
 {
 	struct buf bytes = BUF_INIT;
@@ -96,6 +104,7 @@ static uint64_t publish(struct worker *wk, const struct event *events, size_t n,
 	if (r < 0) {
 		log_error("the ring cannot be written: this worker ends",
 			  LF_STR("error", err_text(r)));
+		leave_to_heir(wk, events, n);
 		worker_stop(wk, WORKER_EXIT_SHM);
 	}
 	fanout_wake(wk, to_wake);
@@ -362,6 +371,8 @@ static void on_republish(void *arg, int err, const struct db_result *res)
 		publish(wk, events, n_events, RING_F_RECOVERED);
 	free(events);
 	free(keys);
+	if (wk->exit_code == WORKER_EXIT_SHM) /* it failed: the heir does it all again */
+		return;
 	if (n == REPUBLISH_PAGE)
 		republish_next(rp);
 	else

@@ -5,9 +5,14 @@
  */
 #include "worker_fixture.h"
 
+#include <stdatomic.h>
+#include <threads.h>
+
+#include "shm/lock.h"
 #include "shm/recover.h"
 #include "shm/ring.h"
 #include "shm/slots.h"
+#include "worker/fanout.h"
 #include "worker/persist.h"
 
 #define SENDS_MAX 64
@@ -504,6 +509,49 @@ static void test_unknown_outcome(void **state)
 	assert_string_equal(told_revs(&reader), "11 12");
 }
 
+/* Worker 1 stands still with the ring's lock in hand, while time passes. */
+static atomic_bool is_locked, is_released;
+
+static int hold_ring(void *arg)
+{
+	(void)arg;
+	assert_int_equal(lock_take(wk->shm, LOCK_RING, 0, 1, UINT64_MAX), 0);
+	atomic_store(&is_locked, true);
+	while (!atomic_load(&is_released)) {
+		now_ms += 10;
+		thrd_yield();
+	}
+	lock_drop(wk->shm, LOCK_RING, 0, 1);
+	return 0;
+}
+
+/* What is committed and cannot be announced is left to the heir. */
+static void test_ring_that_cannot_be_written(void **state)
+{
+	int64_t convs[4];
+	bool is_all;
+	thrd_t thread;
+
+	(void)state;
+	send(0);
+	turn();
+	atomic_store(&is_locked, false);
+	atomic_store(&is_released, false);
+	assert_int_equal(thrd_create(&thread, hold_ring, NULL), thrd_success);
+	while (!atomic_load(&is_locked))
+		thrd_yield();
+	db_batch_stored(11);
+	fanout_republish(wk, ROOM); /* an attempt that fails likewise */
+	db_settled(0);
+	db_room(11, 11);
+	db_events(11, 11);
+	atomic_store(&is_released, true);
+	assert_int_equal(thrd_join(thread, NULL), thrd_success);
+	assert_int_equal(wk->exit_code, WORKER_EXIT_SHM);
+	assert_int_equal(recover_inherited(wk->shm, 0, convs, 4, &is_all), 1);
+	assert_int_equal(convs[0], ROOM);
+}
+
 static void test_delay(void **state)
 {
 	(void)state;
@@ -559,6 +607,7 @@ int main(void)
 		T(test_older_changes_hear_in_time),
 		T(test_duplicate_change_is_ensured),
 		T(test_unknown_outcome),
+		T(test_ring_that_cannot_be_written),
 		T(test_delay),
 		T(test_keys_are_given_once),
 	};
