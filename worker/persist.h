@@ -31,7 +31,7 @@ typedef void persist_done_fn(struct worker *wk, void *arg, const struct persist_
 
 void persist_open(struct worker *wk);
 
-/* Sends that wait are given up without an answer. */
+/* Whatever waits is answered E_UNAVAILABLE; the connections are gone already. */
 void persist_close(struct worker *wk);
 
 /*
