@@ -240,7 +240,7 @@ static void go_live(struct sub *sub)
 	confirm_live(sub);
 	deliver_flush(ch); /* what was encoded so far is not for the new receiver */
 	conn_flush(c);	   /* what it was told so far comes before what follows */
-	if (c->state == CONN_DEAD)
+	if (c->state != CONN_WS && c->state != CONN_SSE) /* SUB may have gone with it */
 		return;
 	if (side->n == side->cap) {
 		side->cap = side->cap ? side->cap * 2 : 4;
@@ -318,6 +318,7 @@ void chan_rewind(struct sub *sub, int64_t rev)
 		deliver_flush(sub->chan);
 		if (sub->state == SUB_LIVE) /* the flush may have found it behind */
 			sub_take_off(sub);
+		sub->state = SUB_CATCHUP; /* in no array, whatever comes of it */
 		break;
 	case SUB_LOADING:
 	case SUB_ENTERING:

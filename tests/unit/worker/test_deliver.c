@@ -431,6 +431,60 @@ static void test_broken_link_leaves_the_others(void **state)
 	assert_int_equal(chan_find(wk, ROOM)->sides[DIALECT_RAW].n, 1);
 }
 
+/* A link that breaks while its socket goes back in the log: the others stay in the array. */
+static void test_broken_link_at_a_rewind(void **state)
+{
+	const char resume[] = "{\"type\":\"resume\",\"rev\":10}";
+
+	(void)state;
+	client_write(&b, 9, "x", 1);
+	client_write(&b, 1, resume, strlen(resume));
+	close(b.fd);
+	b.fd = -1;
+	turns(3);
+	assert_null(client_conn(&b));
+	assert_int_equal(chan_find(wk, ROOM)->sides[DIALECT_RAW].n, 1);
+	publish(11);
+	assert_string_equal(told_revs(&a), "11");
+}
+
+/* Whoever is cut off for its replies as it would go live is in no array afterwards. */
+static void test_cut_off_at_going_live(void **state)
+{
+	const char again[] = "[{\"op\":\"unsub\",\"c\":42},{\"op\":\"sub\",\"c\":42}]";
+	static const char ping[125];
+	struct client other;
+	int small = 4096;
+	int64_t rev = 10;
+
+	(void)state;
+	enter_native(&other, "Nina", 8);
+	say(&other, "{\"op\":\"sub\",\"id\":2,\"c\":42}");
+	pass_ms(1000);
+	stand_set("deliver.queue_max=65536");
+	setsockopt(client_conn(&native)->io.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	while (sub_find(client_conn(&native), ROOM)->state == SUB_LIVE) {
+		struct event ev = big(++rev);
+
+		publish_as(1, &ev);
+		turns(2);
+		told_all(&a);
+		told_all(&b);
+		told_all(&other);
+		assert_true(rev < 2000);
+	}
+	assert_int_equal(chan_find(wk, ROOM)->sides[DIALECT_NATIVE].n, 1);
+	for (int i = 0; i < 150; i++)
+		client_write(&native, 9, ping, sizeof(ping));
+	client_write(&native, 1, again, strlen(again));
+	turns(3);
+	assert_int_equal(counted(M_CLOSED_SLOW), 1);
+	assert_int_equal(chan_find(wk, ROOM)->sides[DIALECT_NATIVE].n, 1);
+	publish(++rev);
+	assert_string_equal(told_revs(&other), revs_between(rev, rev));
+	client_close(&other);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -449,6 +503,8 @@ int main(void)
 		T(test_reader_that_takes_nothing_for_long),
 		T(test_no_frames_from_before),
 		T(test_broken_link_leaves_the_others),
+		T(test_broken_link_at_a_rewind),
+		T(test_cut_off_at_going_live),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
