@@ -328,14 +328,16 @@ static int step(struct sub *sub)
 	struct conn *c = sub->conn;
 	int n;
 
-	conn_flush(c);
 	wait_for_it(sub);
+	conn_flush(c);
+	if (c->state != CONN_WS && c->state != CONN_SSE) /* SUB may have gone with it */
+		return 0;
 	/*
 	 * also when nothing is left to send: the confirmation must not meet a queue that a page
 	 * has filled
 	 */
 	sub->is_paused = c->out != NULL;
-	if (sub->is_paused || c->state == CONN_DEAD)
+	if (sub->is_paused)
 		return 0;
 	if (sub->rev >= sub->chan->rev) {
 		list_remove(&sub->node);

@@ -49,7 +49,7 @@ void sub_say_live(struct sub *sub, const struct cmd_id *re, int64_t unread)
 
 	if (sub->state == SUB_LIVE)
 		deliver_flush(sub->chan); /* all up to the rev that is said comes before */
-	if (c->state == CONN_DEAD)
+	if (c->state != CONN_WS && c->state != CONN_SSE) /* SUB may have gone with it */
 		return;
 	if (room_counts(ch->wk->shm, (unsigned)ch->wk->slot, ch->conv, &connections, &users) == 0)
 		live.members = users;

@@ -485,6 +485,40 @@ static void test_cut_off_at_going_live(void **state)
 	client_close(&other);
 }
 
+/* The same in the middle of a catch-up: nothing is left of the subscription. */
+static void test_cut_off_at_catching_up(void **state)
+{
+	const char again[] = "[{\"op\":\"unsub\",\"c\":42},{\"op\":\"sub\",\"c\":42,\"rev\":5}]";
+	static const char ping[125];
+	struct client other;
+	int small = 4096;
+	int64_t rev = 10;
+
+	(void)state;
+	enter_native(&other, "Nina", 8);
+	say(&other, "{\"op\":\"sub\",\"id\":2,\"c\":42}");
+	pass_ms(1000);
+	stand_set("deliver.queue_max=65536");
+	setsockopt(client_conn(&native)->io.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	while (sub_find(client_conn(&native), ROOM)->state == SUB_LIVE) {
+		struct event ev = big(++rev);
+
+		publish_as(1, &ev);
+		turns(2);
+		told_all(&a);
+		told_all(&b);
+		told_all(&other);
+		assert_true(rev < 2000);
+	}
+	for (int i = 0; i < 150; i++)
+		client_write(&native, 9, ping, sizeof(ping));
+	client_write(&native, 1, again, strlen(again));
+	turns(3);
+	assert_int_equal(counted(M_CLOSED_SLOW), 1);
+	assert_true(list_empty(&wk->subs_waiting));
+	client_close(&other);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -505,6 +539,7 @@ int main(void)
 		T(test_broken_link_leaves_the_others),
 		T(test_broken_link_at_a_rewind),
 		T(test_cut_off_at_going_live),
+		T(test_cut_off_at_catching_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
