@@ -223,6 +223,15 @@ static void send_row(struct sub *sub, const struct event_row *row)
 	sub->rev = row->rev;
 }
 
+/* Other conversations' pages may have come meanwhile: together they must not fill the queue. */
+static bool has_room_for_row(const struct sub *sub)
+{
+	const struct conn *c = sub->conn;
+	size_t unsent = conn_queued(c) + (c->reply ? c->reply->len : 0);
+
+	return unsent < (size_t)sub->chan->wk->settings->deliver_queue_max / 2;
+}
+
 /* The page's rows, as far as the channel has come. False: the subscription has ended in a gap. */
 static bool send_page(struct sub *sub, const struct db_result *res, int n, int64_t committed)
 {
@@ -236,6 +245,8 @@ static bool send_page(struct sub *sub, const struct db_result *res, int n, int64
 		event_row_get(res, i, &row);
 		if (row.rev > sub->chan->rev)
 			break; /* comes through the channel */
+		if (!has_room_for_row(sub))
+			return true; /* is asked for again when the socket has drained */
 		if (row.rev != sub->rev + 1) {
 			say_gap(sub, row.rev);
 			if (!goes_on)

@@ -5,6 +5,8 @@
  */
 #include "worker_fixture.h"
 
+#include <sys/socket.h>
+
 #include "worker/chan_replay.h"
 
 #define SUB(rev) "{\"op\":\"sub\",\"id\":2,\"c\":42,\"rev\":" #rev "}"
@@ -213,6 +215,54 @@ static void test_long_way(void **state)
 	told_until(&cl, "\"op\":\"live\"");
 }
 
+/*
+ * C14, and PROTOCOL.md section 7: many conversations catch up at once on a slow link. What their
+ * pages bring together is bounded, and nobody is cut off for it.
+ */
+static void test_pages_of_many_conversations(void **state)
+{
+	int64_t next[2] = {101, 101};
+	int small = 4096, lives = 0;
+
+	(void)state;
+	stand_set("deliver.queue_max=65536");
+	setsockopt(client_conn(&cl)->io.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	for (int i = 0; i < 2; i++) {
+		char sub[64];
+
+		snprintf(sub, sizeof(sub), "{\"op\":\"sub\",\"c\":%d,\"rev\":100}", 43 + i);
+		say(&cl, sub);
+		db_room(400, 400);
+		turns(3);
+	}
+	assert_int_equal(asked_count(ASK_EVENTS), 2);
+	for (int i = 0; lives < 2 && i < 10000; i++) {
+		const char *text = "";
+
+		if (asked_count(ASK_EVENTS)) {
+			int64_t first = asked(ASK_EVENTS)->after + 1;
+
+			db_events(first, MIN(first + 199, 400));
+			assert_non_null(client_conn(&cl));
+			assert_true(conn_queued(client_conn(&cl)) <= 65536);
+		} else {
+			text = told(&cl);
+		}
+		lives += strstr(text, "\"op\":\"live\"") != NULL;
+		if (strstr(text, "\"op\":\"ev\"")) {
+			int64_t *n = &next[strstr(text, "\"c\":44") != NULL];
+
+			assert_int_equal(strtoll(strstr(text, "\"rev\":") + 6, NULL, 10), (*n)++);
+		} else {
+			turn();
+		}
+	}
+	assert_int_equal(counted(M_CLOSED_SLOW), 0);
+	assert_int_equal(lives, 2);
+	assert_int_equal(next[0], 401);
+	assert_int_equal(next[1], 401);
+}
+
 /* ---- Gaps ---- */
 
 static void test_gap_at_the_beginning(void **state)
@@ -308,6 +358,7 @@ int main(void)
 		T(test_overwritten_in_the_ring),
 		T(test_seam),
 		T(test_long_way),
+		T(test_pages_of_many_conversations),
 		T(test_gap_at_the_beginning),
 		T(test_gap_of_everything),
 		T(test_gap_behind_a_short_page),
