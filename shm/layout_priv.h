@@ -15,7 +15,7 @@
 #include "shm/slots.h"
 
 #define SHM_MAGIC 0x31306d73646d6f72ULL /* "romdsm01" in memory */
-#define SHM_VERSION 2
+#define SHM_VERSION 3
 #define SHM_LINE 64
 #define ON_LINE _Alignas(SHM_LINE)
 

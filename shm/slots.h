@@ -21,9 +21,9 @@ enum slot_state {
 
 /*
  * Conversations whose commit may be in flight at once; beyond it the list means "all rooms of
- * this slot".
+ * this slot", those without members here left out: so it holds the largest round of a worker.
  */
-#define SLOT_INFLIGHT_MAX 4096
+#define SLOT_INFLIGHT_MAX 4160
 
 /*
  * Server processes of the database that a slot remembers: the latest of its own and of those it

@@ -24,6 +24,8 @@
 #define PAUSE_MIN_MS 100 /* after the server could not store a round, doubling */
 #define PAUSE_MAX_MS 1000
 
+_Static_assert(BATCH_ROWS_MAX + CHANGES_MAX <= SLOT_INFLIGHT_MAX, "a round is noted whole");
+
 /* What is under way in the database. */
 struct round {
 	struct worker *wk;

@@ -345,6 +345,22 @@ static void change(int i, int64_t actor, enum kind kind)
 	assert_int_equal(sents[i].answers, 0);
 }
 
+/* Of the largest round each conversation is noted, also one that has no members here. */
+static void test_largest_round_is_noted(void **state)
+{
+	(void)state;
+	stand_set("persist.batch_max=4096");
+	for (int i = 0; i < 4096; i++)
+		assert_int_equal(try_send(0, 1000 + i), 0);
+	change(1, 8, KIND_MESSAGE_EDIT);
+	turn();
+	assert_int_equal(asked(ASK_BATCH)->n, 4096);
+	assert_int_equal(inflight(), 4097);
+	db_batch_stored(1);
+	db_change(CHANGE_STORED, 11);
+	assert_int_equal(inflight(), 0);
+}
+
 static void test_change_is_announced_after_its_commit(void **state)
 {
 	(void)state;
@@ -599,6 +615,7 @@ int main(void)
 		T(test_refusals),
 		T(test_server_trouble),
 		T(test_senders_hear_in_time),
+		T(test_largest_round_is_noted),
 		T(test_change_is_announced_after_its_commit),
 		T(test_changes_and_messages_in_order),
 		T(test_refused_changes),
