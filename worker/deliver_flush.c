@@ -21,6 +21,8 @@
 #define JOIN_SUBS_MAX 16
 /* This part of a queue is left to replies when events may not use more. */
 #define REPLIES_PART 8
+/* Frames for one connection alone are sent at once when they are this part of a queue. */
+#define SINGLES_PART 4
 
 static size_t events_max(const struct worker *wk)
 {
@@ -51,12 +53,15 @@ static void go_without(struct sub *sub, uint32_t frames)
 
 bool deliver_has_room(struct sub *sub, size_t len, bool is_lasting)
 {
-	const struct conn *c = sub->conn;
+	struct conn *c = sub->conn;
 	const struct worker *wk = sub->chan->wk;
-	size_t queued = conn_queued(c) + (c->reply ? c->reply->len : 0);
+	size_t queued, unsent = c->reply ? c->reply->len : 0;
 
+	if (!c->out && unsent + len >= (size_t)wk->settings->deliver_queue_max / SINGLES_PART)
+		conn_flush(c); /* an empty queue takes all of it: SUB stays */
 	if (!c->out)
-		return true;
+		return c->state != CONN_DEAD;
+	queued = conn_queued(c) + (c->reply ? c->reply->len : 0);
 	if (!is_lasting && queued >= (size_t)wk->settings->deliver_shed_at) {
 		go_without(sub, 1);
 		return false;

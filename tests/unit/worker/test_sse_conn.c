@@ -130,6 +130,47 @@ static void test_ahead_of_the_log(void **state)
 	assert_contains(s, "event: live\n");
 }
 
+static bool has(struct str s, const char *what)
+{
+	return memmem(s.p, s.len, what, strlen(what)) != NULL;
+}
+
+/* C14: also what comes in one turn is bounded, and what did not fit comes later, each once. */
+static void test_much_in_one_turn(void **state)
+{
+	struct conn *c = conn_find(wk, wk->next_conn_id);
+	struct buf all = BUF_INIT;
+	int small = 4096;
+
+	(void)state;
+	open_stream("", 5);
+	come();
+	stand_set("deliver.queue_max=65536");
+	setsockopt(c->io.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	publish(506);
+	pass_ms(50); /* deliver.holdback */
+	db_events(6, 505);
+	assert_in_range(conn_queued(c), 1, 65536);
+	for (int i = 0; i < 1000 && !has(buf_str(&got), id_line(506)); i++) {
+		buf_add_str(&all, come());
+		if (asked_count(ASK_EVENTS)) {
+			int64_t first = asked(ASK_EVENTS)->after + 1;
+
+			db_events(first, MIN(first + 199, 506));
+		}
+	}
+	buf_add_str(&all, come());
+	for (int64_t rev = 6; rev <= 506; rev++) {
+		const char *line = id_line(rev), *at;
+
+		at = memmem(all.p, all.len, line, strlen(line));
+		assert_non_null(at);
+		at++;
+		assert_null(memmem(at, all.len - (size_t)(at - (char *)all.p), line, strlen(line)));
+	}
+	buf_done(&all);
+}
+
 static void test_silence(void **state)
 {
 	(void)state;
@@ -197,6 +238,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_from_now, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ahead_of_the_log, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_silence, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_much_in_one_turn, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_come_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_goaway, setup, teardown),
