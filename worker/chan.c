@@ -278,6 +278,7 @@ void sub_go_on(struct sub *sub)
 	} else {
 		sub->state = SUB_AHEAD;
 		list_append(&ch->ahead, &sub->node);
+		chan_order_doubt(ch);
 	}
 }
 
@@ -306,6 +307,19 @@ void chan_level(struct chan *ch)
 			list_append(&ch->ahead, node);
 		else
 			go_live(sub);
+	}
+}
+
+void chan_level_off(struct chan *ch)
+{
+	struct list *node;
+
+	while ((node = list_first(&ch->ahead))) {
+		struct sub *sub = list_entry(node, struct sub, node);
+
+		list_remove(node);
+		if (chan_replay_gap(sub, ch->rev + 1))
+			sub_go_on(sub);
 	}
 }
 

@@ -168,6 +168,9 @@ void chan_set_due(struct chan *ch);
 /* After deliveries: connections that were ahead and are level now go live. */
 void chan_level(struct chan *ch);
 
+/* The database has no more than was delivered: who is ahead of that is told so. */
+void chan_level_off(struct chan *ch);
+
 /* Frees all channels; the connections are gone already. */
 void chan_close_all(struct worker *wk);
 

@@ -136,8 +136,13 @@ static void hold(struct chan *ch, int64_t rev, struct str bytes)
 
 	while (at > 0 && ch->early[at - 1].rev > rev)
 		at--;
-	if ((at > 0 && ch->early[at - 1].rev == rev) || ch->n_early == EARLY_MAX)
+	if (at > 0 && ch->early[at - 1].rev == rev)
 		return;
+	if (ch->n_early == EARLY_MAX) {
+		ch->is_behind = true;
+		ch->must_refill |= ch->is_filling;
+		return;
+	}
 	if (ch->n_early == ch->cap_early) {
 		ch->cap_early = ch->cap_early ? ch->cap_early * 2 : 8;
 		ch->early = xrealloc(ch->early, ch->cap_early * sizeof(*ch->early));
@@ -231,10 +236,12 @@ static void on_filled(void *arg, int err, const struct db_result *res)
 		chan_order_fill(ch);
 		return;
 	}
-	if (!err)
+	if (!err) {
 		ch->is_behind = false;
-	else
+		chan_level_off(ch);
+	} else {
 		ch->early_since_ms = clock_mono_ms() + FILL_RETRY_MS;
+	}
 	chan_set_due(ch);
 }
 
@@ -258,6 +265,16 @@ void chan_order_fill(struct chan *ch)
 		ch->early_since_ms = clock_mono_ms() + FILL_RETRY_MS;
 		chan_set_due(ch);
 	}
+}
+
+void chan_order_doubt(struct chan *ch)
+{
+	if (!ch->is_behind && !ch->n_early)
+		ch->early_since_ms = clock_mono_ms();
+	ch->is_behind = true;
+	if (ch->is_filling)
+		ch->must_refill = true; /* that question may have been put too early */
+	chan_set_due(ch);
 }
 
 uint64_t chan_order_run(struct chan *ch, uint64_t now_ms)

@@ -31,6 +31,9 @@ void chan_order_release(struct chan *ch);
 /* Reads everything after the delivered rev from the database. */
 void chan_order_fill(struct chan *ch);
 
+/* Somebody knows of more than was delivered: if it does not come soon, the database is read. */
+void chan_order_doubt(struct chan *ch);
+
 /* Fills the hole when its time has come. Returns the time of the next look, UINT64_MAX for none. */
 uint64_t chan_order_run(struct chan *ch, uint64_t now_ms);
 

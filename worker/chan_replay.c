@@ -187,8 +187,7 @@ int64_t chan_replay_seq(struct chan *ch, int64_t rev)
 
 /* ---- The database ---- */
 
-/* Rows between sub->rev and FIRST are not there any more: whoever asked for them must be told. */
-static void say_gap(struct sub *sub, int64_t first)
+bool chan_replay_gap(struct sub *sub, int64_t first)
 {
 	struct conn *c = sub->conn;
 	const int64_t conv = sub->chan->conv;
@@ -200,17 +199,18 @@ static void say_gap(struct sub *sub, int64_t first)
 	if (c->dialect == DIALECT_RAW) { /* the socket is the room: it goes on with what there is */
 		ws_conn_error(c, E_GAP, NULL, NULL, conv);
 		sub->rev = first - 1;
-		return;
+		return true;
 	}
 	if (c->dialect == DIALECT_SSE) { /* nobody can subscribe again in a stream */
 		sse_conn_gap(c, conv, first);
 		sub->rev = first - 1;
-		return;
+		return true;
 	}
 	chan_leave(sub, CONN_END_CLEAN);
 	b = ws_reply_begin(c, &mark);
 	native_add_gap(b, &re, conv, first);
 	ws_reply_end(c, b, mark);
+	return false;
 }
 
 static void send_row(struct sub *sub, const struct event_row *row)
@@ -235,8 +235,6 @@ static bool has_room_for_row(const struct sub *sub)
 /* The page's rows, as far as the channel has come. False: the subscription has ended in a gap. */
 static bool send_page(struct sub *sub, const struct db_result *res, int n, int64_t committed)
 {
-	const uint8_t dialect = sub->conn->dialect;
-	const bool goes_on = dialect == DIALECT_RAW || dialect == DIALECT_SSE;
 	int i = 0;
 
 	for (; i < n; i++) {
@@ -247,18 +245,13 @@ static bool send_page(struct sub *sub, const struct db_result *res, int n, int64
 			break; /* comes through the channel */
 		if (!has_room_for_row(sub))
 			return true; /* is asked for again when the socket has drained */
-		if (row.rev != sub->rev + 1) {
-			say_gap(sub, row.rev);
-			if (!goes_on)
-				return false;
-		}
+		if (row.rev != sub->rev + 1 && !chan_replay_gap(sub, row.rev))
+			return false;
 		send_row(sub, &row);
 		worker_count(sub->chan->wk, M_REPLAYED_DATABASE, 1);
 	}
-	if (i < PAGE && sub->rev < committed) { /* the log ends before what was committed */
-		say_gap(sub, committed + 1);
-		return goes_on;
-	}
+	if (i < PAGE && sub->rev < committed) /* the log ends before what was committed */
+		return chan_replay_gap(sub, committed + 1);
 	return true;
 }
 

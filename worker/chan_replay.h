@@ -24,6 +24,12 @@ void chan_replay_resume(struct sub *sub);
 void chan_replay_behind(struct sub *sub, int64_t rev);
 
 /*
+ * Events between the position of SUB and FIRST are not there any more: it is told so. False: that
+ * has ended the subscription; else it stands before FIRST now.
+ */
+bool chan_replay_gap(struct sub *sub, int64_t first);
+
+/*
  * The sequence number that goes with event REV, from its record in the ring; -1 when it is not
  * there.
  */

@@ -183,6 +183,38 @@ static void test_ahead_of_this_worker(void **state)
 	assert_int_equal(state_of(&cl), SUB_LIVE);
 }
 
+/* The database has less than it knows (a copy was restored): it is told so and waits for nothing. */
+static void test_ahead_of_the_log(void **state)
+{
+	(void)state;
+	say(&cl, SUB(12));
+	db_room(10, 10);
+	turns(3);
+	pass_ms((uint64_t)wk->settings->deliver_holdback + 1);
+	assert_int_equal(asked(ASK_EVENTS)->after, 10);
+	db_events(11, 11);
+	turns(3);
+	told_until(&cl, "{\"op\":\"gap\",\"re\":2,\"c\":42,\"first\":12}");
+	assert_null(sub_find(client_conn(&cl), ROOM));
+}
+
+/* A room's own socket goes on with what there is. */
+static void test_ahead_of_the_log_in_a_room(void **state)
+{
+	struct client raw;
+
+	(void)state;
+	enter_raw(&raw, "Alice", 5, 10);
+	say(&raw, "{\"type\":\"resume\",\"rev\":999}");
+	pass_ms((uint64_t)wk->settings->deliver_holdback + 1);
+	db_events(11, 10);
+	turns(3);
+	told_until(&raw, "\"code\":\"gap\"");
+	publish(11);
+	assert_string_equal(told_revs(&raw), "11");
+	client_close(&raw);
+}
+
 static void test_rewind(void **state)
 {
 	struct client raw;
@@ -410,6 +442,8 @@ int main(void)
 		T(test_catch_up_does_not_run_ahead),
 		T(test_level_needs_no_database),
 		T(test_ahead_of_this_worker),
+		T(test_ahead_of_the_log),
+		T(test_ahead_of_the_log_in_a_room),
 		T(test_rewind),
 		T(test_rewind_while_catching_up),
 		T(test_unsubscribe_while_events_wait),
