@@ -127,6 +127,23 @@ static void test_database_away_at_a_hole(void **state)
 	assert_string_equal(told_revs(&cl), "11 12");
 }
 
+/* What was too much to be held is read from the log, even if nothing else comes. */
+static void test_more_than_can_be_held(void **state)
+{
+	(void)state;
+	for (int64_t rev = 12; rev <= 4108; rev++)
+		publish(rev);
+	publish(11);
+	assert_int_equal(chan_find(wk, ROOM)->rev, 4107);
+	pass_ms(1000);
+	assert_int_equal(asked_count(ASK_EVENTS), 1);
+	assert_int_equal(asked(ASK_EVENTS)->after, 4107);
+	db_events(4108, 4108);
+	assert_int_equal(chan_find(wk, ROOM)->rev, 4108);
+	pass_ms(1000);
+	assert_int_equal(asked_count(ASK_EVENTS), 0);
+}
+
 static void test_lapped_ring_is_refilled(void **state)
 {
 	struct event ev = message(ROOM, 0);
@@ -277,6 +294,7 @@ int main(void)
 		T(test_hole_closes_itself_while_it_is_read),
 		T(test_database_error_is_tried_again),
 		T(test_database_away_at_a_hole),
+		T(test_more_than_can_be_held),
 		T(test_lapped_ring_is_refilled),
 		T(test_lapped_without_a_loss),
 		T(test_refill_during_a_refill),
