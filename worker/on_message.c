@@ -29,10 +29,11 @@ static bool was_seen(const struct conn *c, const struct pending *p, const struct
 static void on_sent(struct worker *wk, void *arg, const struct persist_result *res)
 {
 	struct pending *p = arg;
-	struct conn *c = conn_find(wk, p->conn_id);
+	struct conn *c = pending_conn(p);
 	size_t mark;
 	struct buf *b;
 
+	(void)wk;
 	if (c && res->error) {
 		ws_conn_error(c, res->error, &p->re, &p->key, p->conv);
 	} else if (c && dialect_is_native(c->dialect)) {

@@ -6,6 +6,7 @@
 #include "worker_fixture.h"
 
 #include "worker/on_cmd.h"
+#include "worker/ws_conn.h"
 
 static struct client n, r;
 
@@ -252,6 +253,20 @@ static void test_sender_that_has_gone(void **state)
 	assert_string_equal(told_revs(&r), "11");
 }
 
+/* RFC 6455 section 5.5.1: nothing is sent behind a close frame. */
+static void test_sent_behind_the_close(void **state)
+{
+	(void)state;
+	say(&n, "{\"op\":\"send\",\"id\":3,\"c\":42,\"content\":\"hi\"}");
+	turns(3);
+	ws_conn_close_code(client_conn(&n), 1000, "");
+	turns(3);
+	assert_contains(str_of(told(&n)), "close 1000");
+	db_batch_stored(11);
+	turns(3);
+	assert_string_equal(told(&n), "");
+}
+
 static void test_unsub(void **state)
 {
 	(void)state;
@@ -447,6 +462,7 @@ int main(void)
 		T(test_send_that_cannot_be_stored),
 		T(test_send_with_the_queue_full),
 		T(test_sender_that_has_gone),
+		T(test_sent_behind_the_close),
 		T(test_unsub),
 		T(test_subscriptions_max),
 		T(test_pings),
