@@ -33,7 +33,7 @@ enum batch_status {
 
 struct batch_answer {
 	enum batch_status status;
-	int64_t conv; /* for DUPLICATE the conversation of the first one; 0: its key is a change's */
+	int64_t conv;		   /* for DUPLICATE of the first one; 0: its key is a change's */
 	int64_t rev, seq;	   /* 0 unless STORED or DUPLICATE */
 	int64_t at_ms;		   /* commit's stamp, ms since 1970; 0 unless STORED or DUPLICATE */
 	struct uuid client_msg_id; /* as stored */
