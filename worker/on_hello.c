@@ -116,19 +116,21 @@ static void restore(struct conn *c, const struct resume_known *known)
 static void welcome(struct conn *c, struct hello *h, const struct resume_known *known)
 {
 	struct cursor cur = {.user = c->user};
-	bool is_back = known && (known->is_known || known->n > 0);
+	bool is_back = known && (known->is_known || known->n > 0), is_owed = false;
 
 	if (is_back) {
 		cur.pos = (struct cursor_pos *)known->pos;
 		cur.n = known->n;
 	}
 	if (is_back && known->is_known)
-		resume_take_over(conn_worker(c), &h->cur.session);
+		is_owed = resume_take_over(conn_worker(c), &h->cur.session);
 	resume_start(c, is_back && known->is_known ? &h->cur.session : NULL, &cur.session);
 	say_welcome(c, &h->p->re, &cur, is_back);
 	presence_enter(c);
 	if (is_back)
 		restore(c, known);
+	if (is_owed)
+		resume_mark(c);
 	conn_unblock(c);
 }
 

@@ -328,17 +328,21 @@ struct takeover {
 };
 #define TAKEOVER_MARK "takeover"
 
-static void replace(struct worker *wk, const struct uuid *session, uint64_t before_ns)
+/* Returns whether something was not written yet. */
+static bool replace(struct worker *wk, const struct uuid *session, uint64_t before_ns)
 {
 	struct resume *r = find(wk, session);
 	struct conn *c;
+	bool is_owed;
 
 	if (!r || r->since_ns >= before_ns)
-		return;
+		return false;
 	c = r->conn;
+	is_owed = r->is_dirty || r->is_saving;
 	resume_free(wk, r);
 	if (c)
 		ws_conn_close(c, E_REPLACED);
+	return is_owed;
 }
 
 static void tell_others(struct worker *wk, const struct uuid *session)
@@ -361,12 +365,12 @@ static void tell_others(struct worker *wk, const struct uuid *session)
 	fanout_wake(wk, to_wake);
 }
 
-void resume_take_over(struct worker *wk, const struct uuid *session)
+bool resume_take_over(struct worker *wk, const struct uuid *session)
 {
 	if (find(wk, session))
-		replace(wk, session, UINT64_MAX);
-	else
-		tell_others(wk, session);
+		return replace(wk, session, UINT64_MAX);
+	tell_others(wk, session);
+	return false;
 }
 
 void resume_control(struct worker *wk, struct str bytes, uint64_t stamp_ns)

@@ -73,9 +73,10 @@ void resume_recall(struct worker *wk, const struct cursor *cur, resume_known_fn 
 
 /*
  * Another connection takes the session over: whoever has it, in this process or another, is
- * closed with E_REPLACED and writes nothing more.
+ * closed with E_REPLACED and writes nothing more. True when it still had something to write, which
+ * is the new connection's to do (resume_mark) once it follows what the session followed.
  */
-void resume_take_over(struct worker *wk, const struct uuid *session);
+bool resume_take_over(struct worker *wk, const struct uuid *session);
 
 /*
  * A record of the ring that belongs to no conversation, published at STAMP_NS by some worker's

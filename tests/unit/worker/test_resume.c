@@ -351,6 +351,28 @@ static void takeover_by(unsigned slot, const struct uuid *session)
 	turns(2);
 }
 
+/* What was not written yet when another socket took the session over is written by that one. */
+static void test_taken_over_before_it_is_written(void **state)
+{
+	struct uuid session;
+	struct client second;
+
+	(void)state;
+	follow(&n, 41, 1);
+	follow(&n, 43, 1);
+	assert_int_equal(stand_saved.statements, 1);
+	assert_int_equal(stand_saved.last.n, 1);
+	session = session_of(&n);
+	hello(&second, cursor_of(&session, 8, NULL, 0), "");
+	turns(3);
+	told_until(&second, "\"op\":\"welcome\"");
+	assert_int_equal(client_conn(&second)->n_subs, 2);
+	pass_ms(RESUME_SAVE_MS);
+	assert_int_equal(stand_saved.statements, 2);
+	assert_int_equal(stand_saved.last.n, 2);
+	client_close(&second);
+}
+
 static void test_taken_over_by_another_worker(void **state)
 {
 	const struct uuid session = session_of(&n), other = uuid_v7();
@@ -391,6 +413,7 @@ int main(void)
 		T(test_a_cursor_of_somebody_else),
 		T(test_no_cursor_at_all),
 		T(test_a_half_dead_link),
+		T(test_taken_over_before_it_is_written),
 		T(test_taken_over_by_another_worker),
 	};
 
