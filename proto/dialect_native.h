@@ -56,6 +56,9 @@ struct native_welcome {
 };
 void native_add_welcome(struct buf *b, const struct cmd_id *re, const struct native_welcome *w);
 
+/* What a socket may send, as one object: the "limits" of the welcome. FRAME_MAX in bytes. */
+void native_add_limits(struct buf *b, const struct cmd_limits *limits, uint32_t frame_max);
+
 struct native_live {
 	int64_t conv, rev, seq, unread, members;
 	struct str name; /* of the conversation; empty: left out */

@@ -15,16 +15,15 @@ void native_begin(struct buf *b, const char *op, const struct cmd_id *re)
 		json_add_key_raw(b, "re", (struct str){re->text, re->len});
 }
 
-static void add_limits(struct buf *b, const struct native_welcome *w)
+void native_add_limits(struct buf *b, const struct cmd_limits *limits, uint32_t frame_max)
 {
-	json_add_key(b, "limits");
 	buf_add_char(b, '{');
-	json_add_key_i64(b, "message", w->limits->message_max);
-	json_add_key_i64(b, "name", w->limits->name_max);
-	json_add_key_i64(b, "frame", w->frame_max);
-	json_add_key_i64(b, "depth", w->limits->depth_max);
-	json_add_key_i64(b, "batch", w->limits->batch_max);
-	json_add_key_i64(b, "subscriptions", cmd_subs_max(w->limits));
+	json_add_key_i64(b, "message", limits->message_max);
+	json_add_key_i64(b, "name", limits->name_max);
+	json_add_key_i64(b, "frame", frame_max);
+	json_add_key_i64(b, "depth", limits->depth_max);
+	json_add_key_i64(b, "batch", limits->batch_max);
+	json_add_key_i64(b, "subscriptions", cmd_subs_max(limits));
 	native_end(b);
 }
 
@@ -39,7 +38,8 @@ void native_add_welcome(struct buf *b, const struct cmd_id *re, const struct nat
 	json_add_key_cstr(b, "kind", w->guest ? "guest" : "account");
 	native_end(b);
 	json_add_key_ms(b, "ping", w->ping_ms);
-	add_limits(b, w);
+	json_add_key(b, "limits");
+	native_add_limits(b, w->limits, w->frame_max);
 	if (w->cursor.len)
 		json_add_key_str(b, "cursor", w->cursor);
 	if (w->scope.len)

@@ -27,6 +27,7 @@ FOREIGN = 'Origin: http://evil.example'
 HANDSHAKE = ('Upgrade: websocket', 'Connection: Upgrade', 'Sec-WebSocket-Version: 13')
 KEY = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='
 ROOMS, CONVERSATIONS = '/api/chat/rooms', '/api/v1/conversations'
+LIMITS = '/api/v1/limits'
 PRESENCE = '/api/v1/presence'
 ROOM, CONVERSATION = ROOMS + '/{id}', CONVERSATIONS + '/{id}'
 ROOM_MESSAGES, MESSAGES = ROOM + '/messages', CONVERSATION + '/messages'
@@ -300,6 +301,7 @@ CASES = [
     Case('GET', EVENTS, 422, query='?c=x'),
     Case('GET', EVENTS, 503, query='?c=1', state='no_database'),
 
+    Case('GET', LIMITS, 200),
     Case('GET', PRESENCE, 200),
     Case('GET', PRESENCE, 200, query='?limit=1'),
     Case('GET', PRESENCE, 200, query='?users=1,2000000000'),

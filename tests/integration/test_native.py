@@ -33,6 +33,15 @@ async def test_hello_is_welcomed(daemon):
     assert welcome['resumed'] is False
 
 
+async def test_limits_are_told_before_and_after_connecting(daemon):
+    async with Http(daemon) as http, await NativeSocket.hello(daemon, 'Alice') as alice:
+        status, limits, _ = await http.ask('GET', '/api/v1/limits')
+    assert status == 200
+    assert limits == alice.welcome['limits']
+    assert (limits['message'], limits['name'], limits['frame']) == (16000, 100, 65536)
+    assert limits['subscriptions'] == 500
+
+
 @pytest.mark.parametrize('number', [1, 'a"b', 0, -5, 1.5, 9007199254740991])
 async def test_an_id_comes_back_as_it_was(daemon, number):
     async with await open_native(daemon) as socket:
