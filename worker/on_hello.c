@@ -191,7 +191,8 @@ void on_hello(struct conn *c, const struct cmd *cmd)
 	struct hello *h;
 	struct fault fault;
 
-	if (c->is_helloed || c->is_blocked) { /* blocked: an earlier one of this frame is looked up */
+	/* blocked: an earlier one of this frame is being looked up */
+	if (c->is_helloed || c->is_blocked) {
 		cmd_refuse(c, cmd, E_CONFLICT);
 		return;
 	}
