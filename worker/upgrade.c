@@ -149,6 +149,8 @@ static void on_room(void *arg, int err, const struct room *room)
 
 	if (err < 0 && err != -ERR_NOENT)
 		call_db_error(call, err);
+	else if (call->wk->draining) /* since the handshake came */
+		call_error(call, E_RESTARTING, NULL);
 	else
 		handshake_finish(call, h, room ? room->id : 0);
 	free(h);

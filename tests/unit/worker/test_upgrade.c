@@ -144,6 +144,20 @@ static void test_upgrade_by_uuid(void **state)
 	assert_false(ws.started);
 }
 
+/* The drain knows only the sockets that were there when it began. */
+static void test_drain_begins_meanwhile(void **state)
+{
+	const struct room room = {.id = 42};
+
+	(void)state;
+	stand_ask(SHAKE("/ws/chat/" UUID_TEXT) "\r\n");
+	wk->draining = true;
+	query.done(query.arg, 0, &room);
+	stand_flush();
+	assert_int_equal(answer_status(stand_sent()), 503);
+	assert_false(ws.started);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -152,6 +166,7 @@ int main(void)
 		STAND_TEST(test_upgrade_refused),
 		STAND_TEST(test_upgrade_raw),
 		STAND_TEST(test_upgrade_by_uuid),
+		STAND_TEST(test_drain_begins_meanwhile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
