@@ -253,6 +253,8 @@ static void answer(struct opening *o)
 		call_db_error(o->call, err);
 	else if (missing == o->n || (missing && !o->is_resumed))
 		call_error(o->call, E_NO_SUCH_ROOM, NULL);
+	else if (o->call->wk->draining) /* since the request came */
+		refuse_for_now(o->call, E_RESTARTING, o->is_resumed);
 	else if (o->call->head_only)
 		answer_head(o->call);
 	else

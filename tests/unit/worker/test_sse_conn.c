@@ -218,6 +218,19 @@ static void test_come_again(void **state)
 	assert_lacks(s, "data:");
 }
 
+/* The drain knows only the streams that were there when it began. */
+static void test_drain_begins_meanwhile(void **state)
+{
+	struct str s = ask("/api/v1/events?c=42", "");
+
+	(void)state;
+	assert_int_equal(s.len, 0);
+	wk->draining = true;
+	db_room(5, 5);
+	assert_contains(come(), "HTTP/1.1 503 ");
+	assert_int_equal(counted(M_CONNECTIONS_SSE), 0);
+}
+
 static void test_goaway(void **state)
 {
 	struct str s;
@@ -241,6 +254,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_much_in_one_turn, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_come_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_drain_begins_meanwhile, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_goaway, setup, teardown),
 	};
 
