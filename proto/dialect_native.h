@@ -89,13 +89,16 @@ void native_add_marked(struct buf *b, const struct cmd_id *re, int64_t conv, int
 		       int64_t unread);
 
 /*
- * {"op":"ok","re","sync":PAGE,"cursor","more"}: PAGE is a JSON object as the database built it,
- * CURSOR the position behind it, MORE that asking again with it gives more.
+ * {"op":"ok","re","events","cursor","more"}: EVENTS is a JSON array, CURSOR the position behind
+ * it, MORE that asking again with it gives more.
  */
-void native_add_sync(struct buf *b, const struct cmd_id *re, struct str page, struct str cursor,
+void native_add_sync(struct buf *b, const struct cmd_id *re, struct str events, struct str cursor,
 		     bool more);
 
-/* {"op":"ok","re","messages":PAGE}: PAGE is a JSON array as the database built it. */
+/*
+ * {"op":"ok","re","c","messages":[…],…}: PAGE is a JSON object as the database built it, and its
+ * members become the answer's, as they are the page's of GET …/messages.
+ */
 void native_add_history(struct buf *b, const struct cmd_id *re, int64_t conv, struct str page);
 
 /* {"op":"pong","re"}, and with "cursor" unless CURSOR is empty. */

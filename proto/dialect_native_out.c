@@ -124,11 +124,11 @@ void native_add_marked(struct buf *b, const struct cmd_id *re, int64_t conv, int
 	native_end(b);
 }
 
-void native_add_sync(struct buf *b, const struct cmd_id *re, struct str page, struct str cursor,
+void native_add_sync(struct buf *b, const struct cmd_id *re, struct str events, struct str cursor,
 		     bool more)
 {
 	native_begin(b, "ok", re);
-	json_add_key_raw(b, "sync", page);
+	json_add_key_raw(b, "events", events);
 	json_add_key_str(b, "cursor", cursor);
 	json_add_key_bool(b, "more", more);
 	native_end(b);
@@ -138,8 +138,8 @@ void native_add_history(struct buf *b, const struct cmd_id *re, int64_t conv, st
 {
 	native_begin(b, "ok", re);
 	json_add_key_i64(b, "c", conv);
-	json_add_key_raw(b, "messages", page);
-	native_end(b);
+	buf_add_char(b, ',');
+	buf_add(b, page.p + 1, page.len - 1); /* without its first brace */
 }
 
 void native_add_pong(struct buf *b, const struct cmd_id *re)

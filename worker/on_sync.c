@@ -20,7 +20,7 @@ static void on_answer(struct worker *wk, void *arg, enum proto_error error,
 		size_t mark;
 		struct buf *b = ws_reply_begin(c, &mark);
 
-		native_add_sync(b, &p->re, answer->page, answer->cursor, answer->is_more);
+		native_add_sync(b, &p->re, answer->events, answer->cursor, answer->is_more);
 		ws_reply_end(c, b, mark);
 	}
 	free(p);

@@ -67,14 +67,13 @@ static void on_rows(void *arg, int err, const struct db_result *res, int n, bool
 {
 	struct syncing *s = arg;
 	struct buf page = BUF_INIT, cursor = BUF_INIT;
-	const size_t head = strlen("{\"events\":");
 	struct sync_answer answer = {.is_more = is_more};
 
 	if (err) {
 		refuse(s, E_UNAVAILABLE);
 		return;
 	}
-	buf_add_cstr(&page, "{\"events\":[");
+	buf_add_char(&page, '[');
 	for (int i = 0; i < n; i++) {
 		struct event_row row;
 
@@ -86,10 +85,9 @@ static void on_rows(void *arg, int err, const struct db_result *res, int n, bool
 		add_row(&page, &row);
 		advance(&s->cur, row.conv, row.rev);
 	}
-	buf_add_cstr(&page, "]}");
+	buf_add_char(&page, ']');
 	cursor_encode(&cursor, &s->cur);
-	answer.page = buf_str(&page);
-	answer.events = (struct str){answer.page.p + head, answer.page.len - head - 1};
+	answer.events = buf_str(&page);
 	answer.cursor = buf_str(&cursor);
 	s->done(s->wk, s->arg, E_NONE, &answer);
 	buf_done(&page);

@@ -14,11 +14,8 @@
 
 /* One page. Borrowed during the call. */
 struct sync_answer {
-	/*
-	 * {"events":[…]}: frames as on the socket, "ev" and "gap", each conversation in order
-	 */
-	struct str page;
-	struct str events; /* the array alone */
+	/* An array: frames as on the socket, "ev" and "gap", each conversation in order. */
+	struct str events;
 	struct str cursor; /* where to go on */
 	bool is_more;
 };

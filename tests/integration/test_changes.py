@@ -53,7 +53,7 @@ async def test_an_edit_is_committed_answered_and_seen_by_all(daemon, rows):
     assert rows('select content, edited_at is not null from events where conversation_id = %s and rev = 1',
                 room) == [('first', True)]
     history = await alice.ask('history', c=room)
-    assert history['messages']['messages'][0]['content'] == 'first'
+    assert history['messages'][0]['content'] == 'first'
     await close(alice, bob)
 
 
@@ -70,7 +70,7 @@ async def test_delete_and_recover(daemon, rows):
     event = await bob.expect(op='ev', c=room, rev=2)
     assert event['t'] == 'message.delete' and 'secret' not in str(event)
     history = await bob.ask('history', c=room)
-    shown = history['messages']['messages'][0]
+    shown = history['messages'][0]
     assert shown['content'] is None and shown['deleted_at']
     answer = await alice.ask('recover', c=room, **target(message))
     assert (answer['op'], answer['rev']) == ('ok', 3)
@@ -186,7 +186,7 @@ async def test_changes_do_not_move_messages(daemon):
     await alice.ask('edit', c=room, content='ONE', **target(first))
     third = await said(alice, room, 'three')
     assert [(m['rev'], m['seq']) for m in (first, second, third)] == [(1, 1), (3, 2), (5, 3)]
-    history = (await alice.ask('history', c=room))['messages']['messages']
+    history = (await alice.ask('history', c=room))['messages']
     assert [message['content'] for message in history] == ['ONE', 'two', 'three']
     await close(alice, bob)
 

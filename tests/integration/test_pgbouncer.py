@@ -143,7 +143,7 @@ async def test_c21_the_basic_flows_through_a_pooler(behind, server, pooler):
         assert status == 201 and message['rev'] == 3
         assert [one['content'] for one in await http.history(room)] == ['from the page', 'native', 'by REST']
         page_of = await alice.ask('history', c=room)
-        assert len(page_of['messages']['messages']) == 3
+        assert len(page_of['messages']) == 3
         assert (await http.ask('DELETE', f'/api/chat/rooms/{room}'))[0] == 200
         assert (await page.closed())[0] == 4404
         await alice.expect(op='ev', t='conversation.close')

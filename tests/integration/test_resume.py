@@ -115,7 +115,7 @@ async def test_s3_43_a_session_survives_the_daemon(start_daemon, postgres):
     assert alice.welcome['resumed'] is True
     await lives(alice, *rooms)
     page = await alice.ask('sync', cursor=goaway['cursor'])
-    assert [event['d']['content'] for event in page['sync']['events']] == ['stopped']
+    assert [event['d']['content'] for event in page['events']] == ['stopped']
 
     def query(text, *values):
         with postgres.connect(daemon.database) as connection:
@@ -208,7 +208,7 @@ async def test_pongs_are_exact_under_fire(daemon):
         elif frame['op'] == 'pong':
             pongs.append((told, frame['cursor']))
     for told, cursor in pongs:
-        rest = (await alice.ask('sync', cursor=cursor, limit=1))['sync']['events']
+        rest = (await alice.ask('sync', cursor=cursor, limit=1))['events']
         assert [event['rev'] for event in rest] == ([told + 1] if told < 600 else [])
     for socket in [alice, *senders]:
         await socket.close()
@@ -398,7 +398,7 @@ async def test_s3_58_who_was_away_for_a_week_gets_everything(daemon, rows, limit
             answer = await again.ask('sync', cursor=cursor or alice.welcome['cursor'],
                                      **({'limit': limit} if limit else {}))
             assert answer['op'] == 'ok', answer
-            return answer['sync']['events'], answer['cursor'], answer['more']
+            return answer['events'], answer['cursor'], answer['more']
         by_socket, _, _ = await sync_all(op)
     for events in (by_rest, by_socket):
         assert len(events) == 60
@@ -441,6 +441,6 @@ async def test_sync_goes_on_where_the_page_ended(daemon, rows):
     await send(daemon, (room, 'late'))
     second = await alice.ask('sync', cursor=first['cursor'], limit=10)
     assert second['more'] is False
-    revs = [event['rev'] for answer in (first, second) for event in answer['sync']['events']]
+    revs = [event['rev'] for answer in (first, second) for event in answer['events']]
     assert revs == [1, 2, 3, 4, 5, 6]
     await alice.close()

@@ -276,8 +276,7 @@ class NativePerson(Person):
 
     def _do_history(self, conv):
         def answered(frame, _):
-            page = frame['messages'] if frame else ()
-            for message in page['messages'] if isinstance(page, dict) else page:
+            for message in frame['messages'] if frame else ():
                 self.checker.receive(self.name, conv, *event_of(MESSAGE, message['rev'], message))
         before = self.rng.randint(2, max(3, self.tracks[conv].position or 3))
         self.ask(answered, 'history', c=conv, before=before, limit=self.rng.randint(1, 60))

@@ -282,8 +282,8 @@ static void test_answers(void **state)
 	    "\"duplicate\":true}",
 	    uid_of(42, 117));
 	assert_buf(&b, want);
-	native_add_history(&b, &re3, 42, STR("[{}]"));
-	assert_buf(&b, "{\"op\":\"ok\",\"re\":3,\"c\":42,\"messages\":[{}]}");
+	native_add_history(&b, &re3, 42, STR("{\"messages\":[{}],\"rev\":5}"));
+	assert_buf(&b, "{\"op\":\"ok\",\"re\":3,\"c\":42,\"messages\":[{}],\"rev\":5}");
 	fault_field(&f, FAULT_MISSING, "content", 0);
 	native_add_err(&b, &re3, &f, 42, 1200);
 	assert_buf(
@@ -322,9 +322,9 @@ static void test_answers_of_sessions(void **state)
 	assert_buf(&b, "{\"op\":\"pong\",\"re\":3,\"cursor\":\"AQAA\"}");
 	native_add_goaway_cursor(&b, 3700, "upgrade", STR("AQAA"));
 	assert_buf(&b, "{\"op\":\"goaway\",\"in\":3.7,\"reason\":\"upgrade\",\"cursor\":\"AQAA\"}");
-	native_add_sync(&b, &re3, STR("{\"conversations\":[]}"), STR("AQAA"), true);
+	native_add_sync(&b, &re3, STR("[{}]"), STR("AQAA"), true);
 	assert_buf(&b,
-		   "{\"op\":\"ok\",\"re\":3,\"sync\":{\"conversations\":[]},\"cursor\":\"AQAA\","
+		   "{\"op\":\"ok\",\"re\":3,\"events\":[{}],\"cursor\":\"AQAA\","
 		   "\"more\":true}");
 	native_add_marked(&b, &re3, 42, 97, 3);
 	assert_buf(&b, "{\"op\":\"ok\",\"re\":3,\"c\":42,\"seq\":97,\"unread\":3}");

@@ -431,8 +431,9 @@ static void test_history(void **state)
 	assert_int_equal(asked(ASK_PAGE)->conv, ROOM);
 	assert_int_equal(asked(ASK_PAGE)->after, -9);
 	assert_int_equal(asked(ASK_PAGE)->limit, 50);
-	db_page(0, "{\"messages\":[]}");
-	assert_contains(str_of(told(&n)), "{\"op\":\"ok\",\"re\":3");
+	db_page(0, "{\"messages\":[],\"rev\":10}");
+	assert_contains(str_of(told(&n)),
+			"{\"op\":\"ok\",\"re\":3,\"c\":42,\"messages\":[],\"rev\":10}");
 	say(&n, "{\"op\":\"history\",\"id\":3,\"c\":42,\"after\":9,\"limit\":200}");
 	assert_int_equal(asked(ASK_PAGE)->after, 9);
 	assert_int_equal(asked(ASK_PAGE)->limit, 200);
