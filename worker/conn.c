@@ -409,7 +409,7 @@ void conn_unblock(struct conn *c)
 		return;
 	c->is_blocked = false;
 	update_events(c);
-	if (c->in && list_empty(&c->work)) {
+	if ((c->in || c->rest) && list_empty(&c->work)) {
 		list_append(&wk->conns_ready, &c->work);
 		worker_kick(wk);
 	}
@@ -425,7 +425,9 @@ void conn_resume_ready(struct worker *wk)
 		size_t len = c->in ? c->in->len : 0;
 
 		list_remove(node);
-		if (!len || c->is_blocked)
+		if (!c->is_blocked)
+			ws_conn_rest(c);
+		if (!len || c->is_blocked || c->state == CONN_DEAD)
 			continue;
 		rbuf_fit(wk, len);
 		memcpy(wk->rbuf, c->in->p, len);

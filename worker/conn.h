@@ -15,6 +15,7 @@
 #include "proto/ws.h"
 #include "worker/worker.h"
 
+struct frame_rest;
 struct http_in;
 struct outq;
 struct resume;
@@ -91,6 +92,7 @@ struct conn {
 	/* owned; frames for this connection alone, flushed at the end of the turn */
 	struct buf *reply;
 	struct outq *out;	/* owned; what the socket did not take, NULL when none */
+	struct frame_rest *rest; /* owned; requests that wait until it is unblocked, or NULL */
 	struct sub *subs;	/* owned list through sub.next_of_conn */
 	uint32_t n_subs;
 	uint32_t requests;	/* on this connection so far */
@@ -193,6 +195,9 @@ void conn_check_waits(struct worker *wk);
  */
 size_t http_conn_input(struct conn *c, uint8_t *data, size_t len);
 size_t ws_conn_input(struct conn *c, uint8_t *data, size_t len);
+
+/* Goes on with a frame whose requests had to wait: the connection is unblocked. */
+void ws_conn_rest(struct conn *c);
 
 /* What to do when a deadline passes: 408 and close, ping, close 4408, … */
 void http_conn_timeout(struct conn *c, enum conn_wait wait);

@@ -18,6 +18,13 @@ void on_cmd(struct conn *c, const struct cmd *cmd);
 void on_raw_frame(struct conn *c, struct str text);
 void on_native_frame(struct conn *c, struct str payload);
 
+/*
+ * The requests that followed, in one frame, the one that blocked the connection (hello): runs them,
+ * or forgets them.
+ */
+void on_frame_rest(struct conn *c);
+void on_frame_forget(struct conn *c);
+
 /* Says that a subscription stands: "connected" or "live". */
 void on_cmd_confirm(struct sub *sub);
 

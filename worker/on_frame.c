@@ -23,6 +23,53 @@ void on_raw_frame(struct conn *c, struct str text)
 	json_doc_free(&doc);
 }
 
+/* Requests of one frame that were not run yet. */
+struct frame_rest {
+	struct json_doc *doc; /* owned */
+	size_t next;
+};
+
+/* Runs the requests of DOC, which becomes this function's, from number I on; at a block the rest waits. */
+static void run(struct conn *c, struct json_doc *doc, size_t i)
+{
+	const struct cmd_limits limits = worker_cmd_limits(conn_worker(c));
+	const size_t n = native_count(doc);
+
+	for (; i < n && c->state == CONN_WS && !c->is_blocked; i++) {
+		struct fault fault;
+		struct cmd cmd;
+
+		if (native_cmd(doc, i, &limits, &cmd, &fault) < 0)
+			ws_conn_fault(c, &fault, &cmd.id, NULL, cmd.conv);
+		else
+			on_cmd(c, &cmd);
+	}
+	if (i < n && c->state == CONN_WS) {
+		c->rest = xmalloc(sizeof(*c->rest));
+		*c->rest = (struct frame_rest){doc, i};
+	} else {
+		json_doc_free(&doc);
+	}
+}
+
+void on_frame_rest(struct conn *c)
+{
+	struct frame_rest *rest = c->rest;
+
+	c->rest = NULL;
+	if (rest)
+		run(c, rest->doc, rest->next);
+	free(rest);
+}
+
+void on_frame_forget(struct conn *c)
+{
+	if (c->rest)
+		json_doc_free(&c->rest->doc);
+	free(c->rest);
+	c->rest = NULL;
+}
+
 void on_native_frame(struct conn *c, struct str payload)
 {
 	const struct cmd_limits limits = worker_cmd_limits(conn_worker(c));
@@ -35,13 +82,5 @@ void on_native_frame(struct conn *c, struct str payload)
 		ws_conn_fault(c, &fault, NULL, NULL, 0);
 		return;
 	}
-	for (size_t i = 0; i < native_count(doc) && c->state == CONN_WS; i++) {
-		struct cmd cmd;
-
-		if (native_cmd(doc, i, &limits, &cmd, &fault) < 0)
-			ws_conn_fault(c, &fault, &cmd.id, NULL, cmd.conv);
-		else
-			on_cmd(c, &cmd);
-	}
-	json_doc_free(&doc);
+	run(c, doc, 0);
 }

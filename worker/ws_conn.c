@@ -360,8 +360,14 @@ void ws_conn_drain(struct conn *c)
 	ws_conn_close_code(c, WS_CLOSE_RESTART, error_info(E_RESTARTING)->text);
 }
 
+void ws_conn_rest(struct conn *c)
+{
+	on_frame_rest(c);
+}
+
 void ws_conn_done(struct conn *c)
 {
+	on_frame_forget(c);
 	if (!c->is_ops)
 		worker_count(conn_worker(c), connections_metric(c), -1);
 }

@@ -136,6 +136,7 @@ async def test_a_lost_link_waits_longer_than_a_closed_one(start_daemon):
     async with Http(one) as http, await NativeSocket.hello(one, 'Watcher') as watcher:
         lost, closed = [await NativeSocket.hello(one, name) for name in ('Lost', 'Closed')]
         await until_told(watcher, user_of(lost), ['online'])
+        await until_told(watcher, user_of(closed), ['online'])  # else coming and going are no change
         await lost.drop()
         await closed.close()
         await until_told(watcher, user_of(closed), ['online', 'offline'])

@@ -38,6 +38,24 @@ static void test_close_is_answered_with_its_code(void **state) /* section 5.5.1 
 	client_close(&cl);
 }
 
+/* PROTOCOL.md section 6: several requests in an array; what follows hello waits for its answer. */
+static void test_requests_behind_hello_in_one_frame(void **state)
+{
+	(void)state;
+	client_open(&cl, DIALECT_NATIVE, 0);
+	say(&cl, "[{\"op\":\"hello\",\"id\":1,\"name\":\"Olga\"},{\"op\":\"ping\",\"id\":2},"
+		 "{\"op\":\"nothing\",\"id\":3}]");
+	say(&cl, "{\"op\":\"ping\",\"id\":4}");
+	assert_string_equal(told(&cl), "");
+	db_guest(9, "Olga");
+	turns(2);
+	assert_contains(str_of(told(&cl)), "\"op\":\"welcome\",\"re\":1");
+	assert_contains(str_of(told(&cl)), "\"op\":\"pong\",\"re\":2");
+	assert_contains(str_of(told(&cl)), "\"re\":3,\"code\":\"unknown_op\"");
+	told_until(&cl, "\"op\":\"pong\",\"re\":4");
+	client_close(&cl);
+}
+
 static void test_binary_is_not_understood(void **state) /* section 7.4.1 */
 {
 	(void)state;
@@ -270,6 +288,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_ping_is_answered_with_its_payload),
 		T(test_close_is_answered_with_its_code),
+		T(test_requests_behind_hello_in_one_frame),
 		T(test_binary_is_not_understood),
 		T(test_invalid_utf8),
 		T(test_too_large),
