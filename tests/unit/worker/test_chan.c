@@ -183,7 +183,7 @@ static void test_ahead_of_this_worker(void **state)
 	assert_int_equal(state_of(&cl), SUB_LIVE);
 }
 
-/* The database has less than it knows (a copy was restored): it is told so and waits for nothing. */
+/* The database has less than it knows (an old copy): it is told so and waits for nothing. */
 static void test_ahead_of_the_log(void **state)
 {
 	(void)state;
