@@ -29,7 +29,10 @@ struct frame_rest {
 	size_t next;
 };
 
-/* Runs the requests of DOC, which becomes this function's, from number I on; at a block the rest waits. */
+/*
+ * Runs the requests of DOC, which becomes this function's, from number I on; at a block the rest
+ * waits.
+ */
 static void run(struct conn *c, struct json_doc *doc, size_t i)
 {
 	const struct cmd_limits limits = worker_cmd_limits(conn_worker(c));

@@ -35,6 +35,7 @@ struct change {
 	char *name; /* owned */
 	enum presence_reason reason;
 	bool on;
+	bool is_undone; /* came and went, or the reverse: no line for S1 */
 };
 
 /* What a channel has not been told; none while nothing happens. */
@@ -196,14 +197,21 @@ static void change_del(struct roster *r, uint32_t at)
 	memmove(r->changes + at, r->changes + at + 1, (r->n - at) * sizeof(*r->changes));
 }
 
-/* Keeps the change; the opposite of one that waits undoes it. */
+/*
+ * Keeps the change. The opposite of one that waits undoes it for S1, which is told of events.
+ * Native clients are told the state all the same: a list that was sent meanwhile may hold the one
+ * or the other.
+ */
 static void change_add(struct roster *r, const struct event *ev, int64_t max)
 {
 	for (uint32_t i = 0; i < r->n; i++) {
 		if (r->changes[i].user != ev->actor)
 			continue;
-		if (r->changes[i].on != ev->on)
-			change_del(r, i);
+		if (r->changes[i].on != ev->on) {
+			r->changes[i].on = ev->on;
+			r->changes[i].is_undone = !r->changes[i].is_undone;
+			r->changes[i].reason = ev->reason;
+		}
 		return;
 	}
 	if (r->n >= max) {
@@ -273,10 +281,10 @@ static void send_raw_lines(struct chan *ch)
 			.reason = c->reason,
 		};
 		size_t begin;
-		struct buf *b = deliver_begin(ch, DIALECT_RAW, &begin);
+		struct buf *b = c->is_undone ? NULL : deliver_begin(ch, DIALECT_RAW, &begin);
 
 		if (!b)
-			return;
+			continue;
 		raw_add_event(b, &ev);
 		deliver_end(ch, DIALECT_RAW, begin);
 	}

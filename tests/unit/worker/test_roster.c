@@ -4,6 +4,7 @@
  */
 #include "worker_fixture.h"
 
+#include "shm/presence.h"
 #include "worker/roster.h"
 
 static struct client a;
@@ -102,6 +103,55 @@ static void test_newcomer_gets_the_list(void **state)
 	client_close(&b);
 }
 
+static void come(int64_t user, const char *name)
+{
+	const struct event ev = {.type = EVT_PRESENCE,
+				 .conv = ROOM,
+				 .at_ms = STAND_AT_MS,
+				 .actor = user,
+				 .actor_name = str_of(name),
+				 .on = true,
+				 .reason = PRESENCE_JOIN};
+
+	publish_as(1, &ev);
+	turns(3);
+}
+
+/*
+ * Bob leaves and is back before anybody was told. Who entered in between has a list without him,
+ * and must hear that he is there; nobody sees him come in S1, for whom he never left.
+ */
+static void test_a_change_undone_behind_a_newcomers_list(void **state)
+{
+	struct client bob, n;
+	const char *text;
+	bool is_last;
+	char last[1024];
+
+	(void)state;
+	stand_set("presence.batch_interval=200ms");
+	enter_raw(&bob, "Bob", 6, 10);
+	pass_ms(1000);
+	(void)lists(&a, last);
+	come(7, "Carl"); /* from now on the next frame waits */
+	pass_ms(10);
+	assert_int_equal(member_detach(wk->shm, 0, ROOM, 6, 0, &is_last), 0);
+	roster_expire(wk); /* his grace is over, and said to be */
+	turns(3);
+	enter_native(&n, "Nina", 9);
+	say(&n, "{\"op\":\"sub\",\"id\":2,\"c\":42}");
+	turns(3);
+	assert_null(strstr(told_until(&n, "\"t\":\"roster\""), "Bob"));
+	assert_int_equal(member_attach(wk->shm, 0, ROOM, 6, STR("Bob"), &is_last), 0);
+	come(6, "Bob");
+	pass_ms(2000);
+	told_until(&n, "\"u\":6,\"name\":\"Bob\",\"s\":\"online\"");
+	while (*(text = told(&a)))
+		assert_null(strstr(text, "Bob joined"));
+	client_close(&n);
+	client_close(&bob);
+}
+
 /* PROTOCOL.md 9.13: S1 gets the whole set, the typer too. */
 static void test_typing_starts_and_stops(void **state)
 {
@@ -193,6 +243,7 @@ int main(void)
 		T(test_sorted_each_name_once),
 		T(test_once_per_pause),
 		T(test_newcomer_gets_the_list),
+		T(test_a_change_undone_behind_a_newcomers_list),
 		T(test_typing_starts_and_stops),
 		T(test_message_ends_typing),
 		T(test_leaving_ends_typing),
