@@ -419,12 +419,15 @@ async def test_a_single_arrival_is_told_at_once_and_never_to_itself(start_daemon
 
 
 async def test_who_comes_and_goes_within_an_interval_was_never_there(start_daemon):
-    """Red when opposite changes do not cancel out and are not compared with the truth."""
+    """Native clients may be told that he is gone, never that he came; room sockets hear nothing.
+
+    Red when the opposite of a change that waits does not undo it: Bob was told online, or "Bob joined"."""
     one = start_daemon(settings=dict(QUICK, **{'presence.batch_interval': '1s'}))
     async with Http(one) as http:
         room = (await http.new_room())['id']
         watcher = await NativeSocket.hello(one, 'Watcher', 0)
         await watcher.sub(room)
+        page = await RoomSocket.enter(one, room, 'Page', 0)
         first = await NativeSocket.hello(one, 'First', 1)
         await first.sub(room)
         await eventually(lambda: user_of(first) in state(watcher, room), 'the first is told at once')
@@ -434,9 +437,11 @@ async def test_who_comes_and_goes_within_an_interval_was_never_there(start_daemo
         last = await NativeSocket.hello(one, 'Last', 1)
         await last.sub(room)
         await eventually(lambda: user_of(last) in state(watcher, room), 'the last is told')
-        assert not [change for frame in watcher.all(t='presence', c=room) for change in frame['d']
-                    if change['u'] == user_of(bob)]
-        await leave([watcher, first, bob, last])
+        assert 'online' not in [change['s'] for frame in watcher.all(t='presence', c=room)
+                                for change in frame['d'] if change['u'] == user_of(bob)]
+        await page.expect(type='system', event='join', username='Last')
+        assert not page.all(type='system', username='Bob')
+        await leave([watcher, first, bob, last, page])
 
 
 async def test_a_crowd_and_a_crash_leave_every_list_right(start_daemon):
