@@ -292,3 +292,18 @@ async def test_a_key_is_its_senders_own(daemon, rows):
         error = await alice.ask('send', c=room, k='x' * 200, content='hi')
         assert (error['code'], error['field']) == ('invalid', 'k')
     assert rows('select count(*) from events where conversation_id = %s', room) == [(2,)]
+
+
+@pytest.mark.parametrize('key', ['local 17', str(uuid.uuid5(uuid.NAMESPACE_DNS, 'a key of the tests'))])
+async def test_history_has_the_key_as_the_client_wrote_it(daemon, key):
+    """So that a client finds its unsent messages in a page. Seen red with the stored UUID, which is a hash."""
+    async with Http(daemon) as http, await NativeSocket.hello(daemon, 'Sender') as sender:
+        room = (await http.new_room())['id']
+        await sender.sub(room)
+        await sender.say(room, 'hi', key)
+        event = await sender.expect(op='ev', c=room)
+        assert event['d']['client_msg_id'] == key
+        page = await sender.ask('history', c=room)
+        assert [message['client_msg_id'] for message in page['messages']] == [key]
+        _, page, _ = await http.ask('GET', f'/api/v1/conversations/{room}/messages')
+        assert [(message['client_msg_id'], message['meta']) for message in page['messages']] == [(key, None)]
