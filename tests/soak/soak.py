@@ -216,7 +216,7 @@ class Run:
         rss, own = self.memory[-1][1:]
         print(f'soak: rest: settled after {took:.1f} s, RSS {rss >> 10} KiB, own memory {own >> 10} KiB', flush=True)
         await self._recount()
-        await asyncio.to_thread(self._compare)
+        await asyncio.to_thread(self._compare, self.checker.record())
         for person in self.people:
             person.away_until = 0
         self.is_calm = is_last
@@ -231,11 +231,14 @@ class Run:
                                                   for person in self.people if person.surface in TELLS_UNREAD):
             await asyncio.sleep(0.1)
 
-    def _heads(self):
+    def _heads(self, connection=None):
         """{conv: (rev, seq, last rev that is a message to be shown)}."""
-        with self.postgres.connect(self.database) as connection:
-            return {conv: (rev, seq, said or 0) for conv, rev, seq, said in connection.execute(
-                'select conversation_id, max(rev), max(seq), max(rev) filter (where kind = 1 and deleted_at is null) from events group by 1')}
+        if connection is None:
+            with self.postgres.connect(self.database) as connection:
+                return self._heads(connection)
+        return {conv: (rev, seq, said or 0) for conv, rev, seq, said in connection.execute(
+            'select conversation_id, max(rev), max(seq), max(rev) filter (where kind = 1 and deleted_at is null)'
+            ' from events group by 1')}
 
     def _expected_people(self):
         expected = {room: set() for room in self.rooms}
@@ -295,9 +298,10 @@ class Run:
         check_people(self._expected_people(), self._shown('people'), violation)
         check_people({}, self._shown('typers'), violation, 'typing')
 
-    def _compare(self):
-        """The record against the tables."""
-        with self.postgres.connect(self.database) as connection:
+    def _compare(self, record):
+        """The record against the tables, which people who come back from away still add to."""
+        with self.postgres.connect(self.database) as connection, connection.transaction():
+            connection.execute('set transaction isolation level repeatable read')
             rows = [Row(conv, rev, seq, kind, name, str(key) if key else None, target, text, gone)
                     for conv, rev, seq, kind, name, key, target, text, gone in connection.execute(
                         'select e.conversation_id, e.rev, e.seq, e.kind, u.name, e.client_msg_id, e.target_rev, '
@@ -305,8 +309,8 @@ class Run:
             marks = connection.execute(
                 'select m.conversation_id, u.name, m.read_seq from members m join users u on u.id = m.user_id'
             ).fetchall()
-        heads = {conv: (rev, seq) for conv, (rev, seq, _) in self._heads().items()}
-        self.checker.finish([self._with_key(row) for row in rows], heads)
+            heads = {conv: (rev, seq) for conv, (rev, seq, _) in self._heads(connection).items()}
+        self.checker.finish([self._with_key(row) for row in rows], heads, record)
         told = {(conv, person.name): unread for person in self.people if person.surface in TELLS_UNREAD and person.is_up
                 for conv, unread in list(person.unread.items())}
         self.stats['unread counters compared'] += sum((conv, name) in told for conv, name, _ in marks)

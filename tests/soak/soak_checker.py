@@ -136,29 +136,34 @@ class Checker:
 
     # ------------------------------------------------------------ the end
 
-    def finish(self, rows, heads):
+    def record(self):
+        """What was acknowledged and seen so far. Taken before the tables are read: later ones may not be in them."""
+        return dict(self.acks), list(self.changes), {conv: dict(events) for conv, events in self.seen.items()}
+
+    def finish(self, rows, heads, record=None):
         """Compares everything with the tables: ROWS of the log, HEADS {conv: (rev, seq)}."""
+        acks, changes, seen = record or self.record()
         table = check_log(rows, heads, self.violation)
         keys = defaultdict(list)
         for row in rows:
             if row.type == MESSAGE:
                 keys[row.key].append(row)
-        self._compare_acks(table, keys)
-        self._compare_changes(sorted(rows, key=lambda row: (row.conv, row.rev)))
-        for conv, events in self.seen.items():
+        self._compare_acks(table, keys, acks)
+        self._compare_changes(table, changes)
+        for conv, events in seen.items():
             for rev, event in events.items():
                 self._compare_seen(conv, rev, event, table.get((conv, rev)))
         for track in self.tracks:
             track.finish(table)
 
-    def _compare_acks(self, table, keys):
+    def _compare_acks(self, table, keys, acks):
         for key, found in keys.items():
             if len(found) > 1:
                 self.violation('doubled', found[1].conv, found[1].rev, found[1].actor, key,
                                f'stored as {[(row.conv, row.rev) for row in found]}')
             if key not in self.owner:
                 self.violation('phantom', found[0].conv, found[0].rev, found[0].actor, key, 'nobody sent this')
-        for key, (conv, rev, seq) in self.acks.items():
+        for key, (conv, rev, seq) in acks.items():
             row = table.get((conv, rev))
             if row is None or row.type != MESSAGE or key not in keys:
                 self.violation('lost', conv, rev, self.owner[key][0], key, f'acknowledged, the table has {row}')
@@ -167,10 +172,9 @@ class Checker:
             elif row.text is not None and (parse(row.text) or (None,))[0] != key:
                 self.violation('different', conv, rev, self.owner[key][0], key, f'stored text {row.text[:120]!r}')
 
-    def _compare_changes(self, rows):
+    def _compare_changes(self, table, changes):
         """What was acknowledged as a change is the row of that very revision."""
-        table = {(row.conv, row.rev): row for row in rows}
-        for conv, rev, kind, target, who, text in self.changes:
+        for conv, rev, kind, target, who, text in changes:
             row = table.get((conv, rev))
             if row is None or (row.type, row.target, row.actor) != (kind, target, who):
                 self.violation('lost', conv, rev, who, None, f'acknowledged change {kind} of {target}: {row}')
