@@ -213,7 +213,7 @@ async def test_readiness_misses_the_schema_until_it_is_there(beside):
         roomctl = BIN.parent / 'roomctl'
         await asyncio.to_thread(subprocess.run, [roomctl, '-c', one.conf, 'migrate'], check=True,
                                 capture_output=True)
-        await until_ready(ask, (200, []), SOON + 5)
+        await until_ready(ask, (200, []), PATIENCE)
 
 
 async def test_a_drain_ends_readiness_and_is_answered_to_the_end(start_daemon):
