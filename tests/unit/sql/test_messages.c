@@ -46,7 +46,7 @@ static void fill(void)
 		rows[i] = (struct batch_row){.conv = room, .sender = who, .content = STR("text")};
 	rows[149].content = STR("quote \" back\\slash \x01 </script> \xf0\x9f\x98\x80");
 	rows[149].reply_to_rev = 3;
-	rows[149].meta_json = STR("{\"client_id\":\"c1\"}");
+	rows[149].meta_json = STR("{\"client_id\":\"c1\",\"n\":7}");
 	assert_int_equal(batch_submit(l.db, rows, 150, 0, on_batch, &n), 0);
 	link_until(&l, &n, 1);
 	snprintf(sql, sizeof(sql),
@@ -195,7 +195,8 @@ static void test_native_page(void **state UNUSED)
 	snprintf(id, sizeof(id), "%" PRId64, who);
 	assert_string_equal(judge("j->'messages'->7->'sender'->>'id'"), id);
 	assert_string_equal(judge("j->'messages'->7->'sender'->>'name'"), "dora");
-	assert_string_equal(judge("j->'messages'->7->'meta'->>'client_id'"), "c1");
+	assert_string_equal(judge("j->'messages'->7->>'client_msg_id'"), "c1");
+	assert_string_equal(judge("j->'messages'->7->'meta'"), "{\"n\":7}");
 	assert_string_equal(judge("json_typeof(j->'messages'->2->'content')"),
 			    "null"); /* deleted */
 	assert_string_equal(judge("json_typeof(j->'messages'->2->'deleted_at')"), "string");
