@@ -5,6 +5,7 @@ How to speak to it stands in roomd_clients.py and roomd_raw.py.
 """
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -28,9 +29,16 @@ PATIENCE = 60 if HAS_SANITIZERS else 15
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens on, below those that the kernel gives to outgoing connections: a daemon
+    that is down for a moment must find it free when it comes back."""
+    while True:
+        port = random.randrange(15000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(('127.0.0.1', port))
+            except OSError:
+                continue
+            return port
 
 
 def clean_environment(**more):

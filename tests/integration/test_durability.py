@@ -514,10 +514,10 @@ async def test_s3_27_s0_36_2000_sockets_use_at_most_20_connections(start_daemon,
 @pytest.mark.parametrize('workers, most', [(2, 3), (2, 2), (1, 1)])
 async def test_s3_27_it_works_with_hardly_any_connections(start_daemon, postgres, workers, most):
     database = postgres.new_database()
+    one = await asyncio.to_thread(lambda: start_daemon(
+        database=database, workers=workers, settings=dict(FAST, **{'database.max_connections': most})))
+    rooms = await new_rooms(one, 5)  # the server process that served the migrations has ended by then
     async with Watch(postgres, database) as watch:
-        one = await asyncio.to_thread(lambda: start_daemon(
-            database=database, workers=workers, settings=dict(FAST, **{'database.max_connections': most})))
-        rooms = await new_rooms(one, 5)
         crowd = [Talker(one, rooms[n % 5], f'user{n}', 30) for n in range(20)]
         is_over = asyncio.Event()
 
