@@ -50,11 +50,15 @@ async function traced(page, work) {
   return JSON.parse((await browser.stopTracing()).toString()).traceEvents;
 }
 
-/** Milliseconds of processor time of each task of the page's main thread; waiting for a busy machine is not in it. */
+/**
+ * Milliseconds of processor time of each task of the page's main thread; waiting for a busy machine is not in it.
+ * A task that the end of the trace cuts has no duration and is left out.
+ */
 function mainTasks(events) {
   const frames = events.filter((e) => e.name === 'FireAnimationFrame');
   const { pid, tid } = frames[0];
-  return events.filter((e) => e.pid === pid && e.tid === tid && e.name === 'RunTask').map((e) => (e.tdur ?? e.dur) / 1000);
+  const tasks = events.filter((e) => e.pid === pid && e.tid === tid && e.name === 'RunTask');
+  return tasks.map((e) => (e.tdur ?? e.dur) / 1000).filter((ms) => !Number.isNaN(ms));
 }
 
 for (const [device, viewport] of [['desk', DESK], ['phone', PHONE], ['tall screen', { width: 1440, height: 1400 }]]) {
