@@ -12,6 +12,7 @@
 #include "base/ids.h"
 #include "proto/errors.h"
 #include "proto/http.h"
+#include "worker/authn.h"
 #include "worker/worker.h"
 
 struct conn;
@@ -35,6 +36,7 @@ struct call {
 	bool *ret_answered; /* while the handler runs: set by the answer; NULL later */
 	int64_t path_id[2]; /* numbers taken from the path's {…} parts */
 	struct uuid path_uuid[2]; /* where the part was a UUID; both are 0 for anything else */
+	struct identity who;	  /* set before the handler runs: authn.c */
 	char *cors;		  /* owned; header lines for the request's origin, or NULL */
 	char request_id[UUID_TEXT_LEN + 1];
 	void *state; /* a handler's own; freed by it */

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/slab.h"
+#include "worker/authn.h"
 #include "worker/chan.h"
 #include "worker/chan_replay.h"
 #include "worker/conn_out.h"
@@ -488,6 +489,7 @@ static void conn_free(struct conn *c)
 		buf_done(c->in);
 	free(c->in);
 	free(c->name);
+	authn_forget(c);
 	list_remove(&c->work);
 	list_remove(&c->dirty);
 	map_del(&wk->conns, c->id);

@@ -11,12 +11,14 @@
 #include "base/base.h"
 #include "base/blob.h"
 #include "base/buf.h"
+#include "base/ids.h"
 #include "base/list.h"
 #include "proto/ws.h"
 #include "worker/worker.h"
 
 struct frame_rest;
 struct http_in;
+struct identity;
 struct outq;
 struct resume;
 struct sse;
@@ -100,6 +102,12 @@ struct conn {
 	int64_t user;		/* 0 before hello */
 	int64_t room;		/* DIALECT_RAW: the conversation of the path */
 	char *name;		/* owned; display name, NULL before hello */
+	/* owned: what the handshake's credentials said, until the first frame; or NULL */
+	struct identity *who;
+	struct uuid session_id; /* the login or the guest's cookie; zero: none */
+	int64_t auth_expires_ms; /* wall clock, when the credentials end; 0: never */
+	bool is_account, is_admin;
+	uint8_t addr[16]; /* the client's address, IPv4 in its mapped form: peer.c's */
 };
 
 static inline struct worker *conn_worker(const struct conn *c)

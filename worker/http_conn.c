@@ -101,18 +101,37 @@ static enum proto_error check_body(const struct http_request *req)
 	return E_NONE;
 }
 
+/* Whether the route's AUTH column lets the caller in. */
+static enum proto_error check_who(const struct call *call)
+{
+	const struct identity *who = &call->who;
+
+	switch (call->route->auth) {
+	case ROUTE_AUTH_GUEST:
+		return who->is_account || call->wk->settings->chat_guests ? E_NONE
+									  : E_UNAUTHORIZED;
+	case ROUTE_AUTH_TOKEN:
+		return who->is_account ? E_NONE : E_UNAUTHORIZED;
+	case ROUTE_AUTH_ADMIN:
+		return !who->is_account ? E_UNAUTHORIZED : who->is_admin ? E_NONE : E_FORBIDDEN;
+	default:
+		return E_NONE;
+	}
+}
+
 /* What stands between a request and its handler; E_NONE lets it through. */
-static enum proto_error gate(const struct call *call)
+static enum proto_error gate(struct call *call)
 {
 	const struct http_request *req = call->req;
-	const struct settings *s = call->wk->settings;
+	enum proto_error error;
 
-	if (is_unsafe(req->method) && !origin_is_allowed(s, req))
+	if (is_unsafe(req->method) && !origin_is_allowed(call->wk->settings, req))
 		return E_BAD_ORIGIN;
-	if (call->route->auth == ROUTE_AUTH_TOKEN)
-		return E_UNAUTHORIZED;
-	if (call->route->auth == ROUTE_AUTH_GUEST && !s->chat_guests)
-		return E_UNAUTHORIZED;
+	error = call->is_ops ? E_NONE : authn_call(call);
+	if (!error)
+		error = check_who(call);
+	if (error)
+		return error;
 	return call->route->body == ROUTE_BODY_JSON ? check_body(req) : E_NONE;
 }
 

@@ -35,6 +35,7 @@ static const char *const auth_names[] = {
 	[ROUTE_AUTH_OPEN] = "open",
 	[ROUTE_AUTH_GUEST] = "guest",
 	[ROUTE_AUTH_TOKEN] = "token",
+	[ROUTE_AUTH_ADMIN] = "admin",
 	[ROUTE_AUTH_OPS] = "ops",
 };
 static const char *const rate_names[] = {

@@ -13,8 +13,9 @@
 
 enum route_auth {
 	ROUTE_AUTH_OPEN,  /* anybody */
-	ROUTE_AUTH_GUEST, /* anybody while guests are on, else credentials */
-	ROUTE_AUTH_TOKEN, /* credentials */
+	ROUTE_AUTH_GUEST, /* anybody while chat.guests is on, else accounts */
+	ROUTE_AUTH_TOKEN, /* accounts */
+	ROUTE_AUTH_ADMIN, /* accounts that administrate the server */
 	ROUTE_AUTH_OPS,	  /* whoever reaches the operations listener; unknown to clients */
 };
 

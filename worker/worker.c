@@ -16,6 +16,7 @@
 #include "base/slab.h"
 #include "shm/presence.h"
 #include "shm/slots.h"
+#include "worker/authn.h"
 #include "worker/chan.h"
 #include "worker/conn.h"
 #include "worker/conn_timeout.h"
@@ -142,6 +143,7 @@ static void on_second(EV_P_ ev_timer *w, int revents)
 	heir_look(wk);
 	readiness_look(wk);
 	presence_look(wk);
+	authn_expire(wk);
 }
 
 /* ---- Ending ---- */
