@@ -5,6 +5,7 @@
  */
 #include "proto/cmd_priv.h"
 
+#include "proto/names.h"
 #include "proto/utf8.h"
 
 #define SUBS_MAX_DEFAULT 500
@@ -28,20 +29,11 @@ static int judge(int r, const char *key, uint32_t max, struct fault *ret_fault)
 }
 
 static const struct json_str_rule any_text = {0, UINT32_MAX, true};
-static const struct json_str_rule any_optional = {0, UINT32_MAX, false};
 
 int cmd_get_name(const struct json_value *v, const char *key, const struct cmd_limits *lim,
 		 bool required, struct str *ret, struct fault *ret_fault)
 {
-	struct str raw;
-	int r = json_get_str(v, key, required ? &any_text : &any_optional, &raw, ret_fault);
-
-	if (r < 0)
-		return cmd_get(r);
-	r = judge(utf8_name(raw, lim->name_max, ret), key, lim->name_max, ret_fault);
-	if (r < 0)
-		ret_fault->error = E_BAD_NAME;
-	return r;
+	return cmd_get(names_get(v, key, lim->name_max, required, ret, ret_fault));
 }
 
 int cmd_get_content(const struct json_value *v, const char *key, const struct cmd_limits *lim,

@@ -186,6 +186,15 @@ bool json_to_str(const struct json_value *v, struct str *ret)
 	return true;
 }
 
+struct str json_set_str(const struct json_value *v, struct str s)
+{
+	json_t *string = (json_t *)v;
+
+	if (json_string_setn_nocheck(string, s.p ? s.p : "", s.len) < 0)
+		abort(); /* for want of memory: V is a string */
+	return (struct str){json_string_value(string), json_string_length(string)};
+}
+
 bool json_to_i64(const struct json_value *v, int64_t *ret)
 {
 	if (!v || !json_is_integer(peek(v)))

@@ -59,6 +59,12 @@ bool json_next(const struct json_value *v, size_t *pos, struct str *ret_key,
 
 bool json_to_str(const struct json_value *v, struct str *ret);
 bool json_to_i64(const struct json_value *v, int64_t *ret);
+
+/*
+ * Puts S, valid UTF-8, in the place of the text of V, a string, and returns it as its document
+ * keeps it. What was read of V before is gone.
+ */
+struct str json_set_str(const struct json_value *v, struct str s);
 bool json_to_bool(const struct json_value *v, bool *ret);
 
 /*

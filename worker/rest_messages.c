@@ -5,7 +5,7 @@
  */
 #include "proto/dialect_native.h"
 #include "proto/json.h"
-#include "proto/utf8.h"
+#include "proto/names.h"
 #include "sql/messages.h"
 #include "worker/call.h"
 #include "worker/dbio.h"
@@ -159,16 +159,7 @@ static void on_guest(struct worker *wk, void *arg, enum proto_error error, int64
 static int take_name(const struct posting *p, const struct cmd_limits *limits, struct str *ret_name,
 		     struct fault *ret_fault)
 {
-	struct json_str_rule rule = {.min = 1, .max = limits->name_max, .required = true};
-	struct str name;
-	int r = json_get_str(json_root(p->doc), "name", &rule, &name, ret_fault);
-
-	if (r < 0)
-		return r;
-	r = utf8_name(name, limits->name_max, ret_name);
-	if (r < 0)
-		fault_field(ret_fault, FAULT_VALUE, "name", 0);
-	return r;
+	return names_get(json_root(p->doc), "name", limits->name_max, true, ret_name, ret_fault);
 }
 
 static void send_message(struct call *call, const struct room *room)

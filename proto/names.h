@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Names of users and rooms: which are taken, and the one form in which they are kept (NFC).
+ * Message texts are never touched: their rule is utf8_message.
+ */
+#ifndef PROTO_NAMES_H
+#define PROTO_NAMES_H
+
+#include "base/base.h"
+#include "base/buf.h"
+#include "proto/errors.h"
+
+struct json_value;
+
+/*
+ * Appends the form in which the name S is stored, compared and shown: without white space and
+ * zero-width characters at its ends, in Normalization Form C (UAX 15), 1 to MAX_CHARS code points
+ * counted after that. What utf8_name refuses is refused, and besides: private-use and unassigned
+ * code points (but for the planes' places reserved for pictographs, of which each year brings
+ * some), and a name that begins with a combining mark. Taking the result again changes nothing.
+ * Returns 0; -ERR_NOENT when nothing is left; -ERR_TOOBIG; -ERR_INVAL for anything else; B is
+ * untouched then.
+ */
+int names_normal(struct str s, size_t max_chars, struct buf *b) MUST_CHECK;
+
+/*
+ * The member KEY (static) of the object V by this rule; *RET lives as long as V's document.
+ * Returns 0; -ERR_NOENT when it is absent or null and not REQUIRED; -ERR_INVAL with *RET_FAULT
+ * otherwise, E_BAD_NAME when it is a text.
+ */
+int names_get(const struct json_value *v, const char *key, size_t max_chars, bool required,
+	      struct str *ret, struct fault *ret_fault) MUST_CHECK;
+
+/* Appends S, valid UTF-8, in Normalization Form C or D. */
+void names_compose(struct buf *b, struct str s);
+void names_decompose(struct buf *b, struct str s);
+
+#endif
