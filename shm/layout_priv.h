@@ -15,7 +15,7 @@
 #include "shm/slots.h"
 
 #define SHM_MAGIC 0x31306d73646d6f72ULL /* "romdsm01" in memory */
-#define SHM_VERSION 3
+#define SHM_VERSION 4
 #define SHM_LINE 64
 #define ON_LINE _Alignas(SHM_LINE)
 
@@ -198,6 +198,14 @@ struct shm_name {
 	char bytes[SHM_NAME_MAX];
 };
 _Static_assert(sizeof(struct shm_name) == 416, "layout");
+
+/* A session or user whose credentials are refused: see revoked.c. until_ms 0: nothing. */
+struct shm_revoked {
+	_Atomic uint64_t hi, lo;
+	_Atomic int64_t until_ms;
+	uint64_t pad;
+};
+_Static_assert(sizeof(struct shm_revoked) == 32, "layout");
 
 struct shm_ring {
 	ON_LINE _Atomic uint64_t tail; /* everything before it is published */

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shm/revoked.h"
 #include "shm/view_priv.h"
 
 #define RING_MIN 65536ULL
@@ -104,6 +105,7 @@ static uint64_t lay_out(struct shm *v)
 	v->master_metrics = (void *)(base + part(&end, sizeof(struct shm_metrics)));
 	v->pools = (void *)(base + part(&end, POOLS * sizeof(struct shm_pool)));
 	v->ring = (void *)(base + part(&end, sizeof(struct shm_ring)));
+	v->revoked = (void *)(base + part(&end, REVOKED_MAX * sizeof(struct shm_revoked)));
 	v->room_buckets = (void *)(base + part(&end, 4 * room_buckets));
 	v->member_buckets = (void *)(base + part(&end, 4 * member_buckets));
 	v->user_buckets = (void *)(base + part(&end, 4 * user_buckets));

@@ -9,6 +9,7 @@
  * presence.h  members: connections per (slot, room, user), grace, rosters
  * users.h     connected users: names, presence state
  * typing.h    who is typing where
+ * revoked.h   sessions and users whose credentials are refused
  * ring.h      the ring of recent events
  * metrics.h   counters and gauges
  * recover.h   what a survivor does for a dead process

@@ -31,6 +31,7 @@ struct shm {
 	uint32_t stride[POOLS];
 	uint32_t *room_buckets, *member_buckets, *user_buckets;
 	uint32_t room_mask, member_mask, user_mask;
+	struct shm_revoked *revoked; /* REVOKED_MAX of them */
 	struct shm_ring *ring;
 	uint8_t *ring_data;
 	uint64_t ring_mask;

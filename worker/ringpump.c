@@ -13,6 +13,7 @@
 #include "worker/chan.h"
 #include "worker/presence.h"
 #include "worker/resume.h"
+#include "worker/revoke.h"
 
 #define RING_BUDGET 4096 /* records in one turn: sockets want their share of it */
 
@@ -50,6 +51,8 @@ static int pump_one(struct worker *wk)
 	if (r < 0)
 		return r;
 	ring_advance(&p->reader);
+	if (rec.conv == 0 && revoke_control(wk, buf_str(&p->copy)))
+		return 0;
 	if (rec.conv == 0)
 		resume_control(wk, buf_str(&p->copy), rec.stamp_ns);
 	else if (event_decode(p->copy.p, p->copy.len, &ev) == 0)

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A hash table of fixed size with short probes. Readers take no lock: an entry counts from the
+ * store of its end, and its key does not change while it counts.
+ */
+#include "shm/revoked.h"
+
+#include "base/clock.h"
+#include "shm/view_priv.h"
+
+#define PROBES 32 /* places where a key can lie */
+
+struct key {
+	uint64_t hi, lo;
+};
+
+static struct key key_of_session(const struct uuid *session)
+{
+	struct key k;
+
+	memcpy(&k.hi, session->b, 8);
+	memcpy(&k.lo, session->b + 8, 8);
+	return k;
+}
+
+/* No UUID of a session has this: they have a version and a variant. */
+static struct key key_of_user(int64_t user)
+{
+	return (struct key){UINT64_MAX, (uint64_t)user};
+}
+
+static struct shm_revoked *entry_of(const struct shm *shm, struct key k, unsigned probe)
+{
+	uint64_t h = hash64(shm, k.hi ^ hash64(shm, k.lo));
+
+	return &shm->revoked[(h + probe) % REVOKED_MAX];
+}
+
+static int64_t end_of(struct shm_revoked *e)
+{
+	return atomic_load_explicit(&e->until_ms, memory_order_acquire);
+}
+
+static bool is_key(struct shm_revoked *e, struct key k)
+{
+	return atomic_load_explicit(&e->hi, memory_order_relaxed) == k.hi &&
+	       atomic_load_explicit(&e->lo, memory_order_relaxed) == k.lo;
+}
+
+static struct shm_revoked *find(const struct shm *shm, struct key k)
+{
+	for (unsigned i = 0; i < PROBES; i++) {
+		struct shm_revoked *e = entry_of(shm, k, i);
+
+		if (end_of(e) && is_key(e, k))
+			return e;
+	}
+	return NULL;
+}
+
+/* A free or expired place, else the one that would be free first. */
+static struct shm_revoked *place(const struct shm *shm, struct key k, bool *ret_lost)
+{
+	int64_t now = clock_wall_ms();
+	struct shm_revoked *best = entry_of(shm, k, 0);
+
+	for (unsigned i = 0; i < PROBES; i++) {
+		struct shm_revoked *e = entry_of(shm, k, i);
+
+		if (end_of(e) < end_of(best))
+			best = e;
+	}
+	*ret_lost = end_of(best) > now;
+	return best;
+}
+
+static void store(struct shm_revoked *e, struct key k, int64_t until_ms)
+{
+	if (!is_key(e, k)) {
+		atomic_store_explicit(&e->until_ms, 0, memory_order_release);
+		FAULT_POINT("revoked.claimed");
+		atomic_store_explicit(&e->hi, k.hi, memory_order_relaxed);
+		atomic_store_explicit(&e->lo, k.lo, memory_order_relaxed);
+	}
+	atomic_store_explicit(&e->until_ms, until_ms, memory_order_release);
+}
+
+/* What an owner that died inside left is an entry that does not count, or one that does. */
+static int take(struct shm *shm, unsigned me)
+{
+	int r = lock_wait(shm, LOCK_REVOKED, 0, me);
+
+	if (r == -ERR_DIRTY)
+		lock_clean(shm, LOCK_REVOKED, 0, me);
+	return r == -ERR_DIRTY ? 0 : r;
+}
+
+static int set(struct shm *shm, unsigned me, struct key k, int64_t until_ms, bool *ret_lost)
+{
+	struct shm_revoked *e;
+	bool lost = false;
+	int r = take(shm, me);
+
+	if (r < 0)
+		return r;
+	e = find(shm, k);
+	if (e && until_ms == 0)
+		atomic_store_explicit(&e->until_ms, 0, memory_order_release);
+	else if (e)
+		store(e, k, MAX(until_ms, end_of(e)));
+	else if (until_ms)
+		store(place(shm, k, &lost), k, until_ms);
+	lock_drop(shm, LOCK_REVOKED, 0, me);
+	if (ret_lost)
+		*ret_lost = lost;
+	return 0;
+}
+
+static bool has(const struct shm *shm, struct key k)
+{
+	struct shm_revoked *e = find(shm, k);
+
+	return e && end_of(e) > clock_wall_ms();
+}
+
+int revoked_add(struct shm *shm, unsigned me, const struct uuid *session, int64_t until_ms,
+		bool *ret_lost)
+{
+	return set(shm, me, key_of_session(session), until_ms, ret_lost);
+}
+
+int revoked_set_user(struct shm *shm, unsigned me, int64_t user, int64_t until_ms, bool *ret_lost)
+{
+	return set(shm, me, key_of_user(user), until_ms, ret_lost);
+}
+
+bool revoked_has(const struct shm *shm, const struct uuid *session)
+{
+	return !uuid_is_zero(session) && has(shm, key_of_session(session));
+}
+
+bool revoked_has_user(const struct shm *shm, int64_t user)
+{
+	return user > 0 && has(shm, key_of_user(user));
+}

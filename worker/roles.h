@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What people are in conversations: a bounded cache per worker over the database, kept true by the
+ * notices of revoke.h. What may be done with a role is authz.h's.
+ *
+ * Of an open room every exception (whoever is not simply a member or a visitor) is kept, so that
+ * one question serves everybody. Of other conversations people are asked for one by one. What a
+ * channel of this worker needs is never thrown out.
+ */
+#ifndef WORKER_ROLES_H
+#define WORKER_ROLES_H
+
+#include "base/base.h"
+#include "worker/authz.h"
+#include "worker/conn.h"
+#include "worker/worker.h"
+
+struct call;
+
+/* By value: no pointer to keep. */
+struct rights {
+	struct authz_actor actor;
+	int64_t muted_until_ms; /* wall clock; 0: is not muted */
+	int64_t slow_ms;	/* between two messages of one person; 0: no slow mode */
+	bool is_closed;		/* the conversation */
+};
+
+/*
+ * What USER (0: a watcher) is in CONV, if this worker knows. IS_ADMIN: of the server. Asks nobody
+ * and allocates nothing. False: use roles_get.
+ */
+bool roles_peek(struct worker *wk, int64_t conv, int64_t user, bool is_admin, struct rights *ret);
+
+/* ERR 0: R (borrowed) is valid; -ERR_NOENT no such conversation; -ERR_UNAVAILABLE. */
+typedef void roles_fn(struct worker *wk, void *arg, int err, const struct rights *r);
+
+/*
+ * The same, asking the database if need be: everybody who is asked for in one turn of the loop is
+ * one statement. DONE is called exactly once, from inside this call when the answer is known.
+ */
+void roles_get(struct worker *wk, int64_t conv, int64_t user, bool is_admin, roles_fn *done,
+	       void *arg);
+
+/*
+ * Something about USER (0: about everybody, or the conversation itself) in CONV changed: what is
+ * cached is thrown away, or read again if a channel needs it, and connections that may not read
+ * any more are put out then.
+ */
+void roles_changed(struct worker *wk, int64_t conv, int64_t user);
+
+/*
+ * The decision for a connection, from what is known. E_NONE lets it through; everything else has
+ * been written to the audit log already. Conversations that the connection follows are known.
+ */
+enum proto_error roles_check(struct conn *c, int64_t conv, enum authz_action action);
+
+/*
+ * Takes every connection of USER off CONV: a native one is told ERROR and goes on, one that has
+ * no other conversation is closed with the code of ERROR.
+ */
+void roles_put_out(struct worker *wk, int64_t conv, int64_t user, enum proto_error error);
+
+void roles_open(struct worker *wk);
+void roles_flush(struct worker *wk); /* asks for what was wanted. Called once a turn. */
+void roles_close(struct worker *wk); /* whoever waits is told -ERR_UNAVAILABLE */
+
+#endif
