@@ -23,8 +23,10 @@ struct dbio;
 struct fanout;
 struct heir;
 struct drain;
+struct keyring;
 struct persist;
 struct presence;
+struct pwhash;
 struct resumes;
 struct ringpump;
 struct shm;
@@ -112,6 +114,8 @@ struct worker {
 	struct resumes *resumes;      /* owned: resume.c */
 	struct ringpump *ringpump;    /* owned */
 	struct presence *presence;    /* owned */
+	struct keyring *keyring;      /* owned; immutable, replaced by a reload */
+	struct pwhash *pwhash;	      /* owned */
 	struct strmap guests;	      /* guest name -> struct guest, a bounded cache */
 	/* struct lookup.node: guests to ask the database for (session.c) */
 	struct list lookups;
