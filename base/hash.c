@@ -74,6 +74,11 @@ uint64_t hash_bytes(const void *p, size_t len)
 	return siphash(seed, 1, 3, p, len);
 }
 
+uint64_t hash_keyed(const uint64_t key[2], const void *p, size_t len)
+{
+	return siphash(key, 1, 3, p, len);
+}
+
 uint64_t hash_u64(uint64_t v)
 {
 	__uint128_t wide;

@@ -38,4 +38,7 @@ bool strmap_next(const struct strmap *m, uint32_t *pos, struct str *ret_key, voi
 /* Seeded 64-bit hash of LEN bytes; the seed is random per process image and inherited by fork. */
 uint64_t hash_bytes(const void *p, size_t len);
 
+/* The same with a key of the caller's, for what several process images must agree on. */
+uint64_t hash_keyed(const uint64_t key[2], const void *p, size_t len);
+
 #endif

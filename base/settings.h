@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "base/buf.h"
+#include "base/rate.h"
 
 enum setting_type {
 	SETTING_BOOL,	  /* bool: on, off (also yes/no, true/false, 1/0) */
@@ -18,6 +19,7 @@ enum setting_type {
 	SETTING_STRING,	  /* char *, owned, never NULL */
 	SETTING_LIST,	  /* char *, owned: items separated by commas or blanks, kept as written */
 	SETTING_ENUM,	  /* int64_t index into the choices, which UNIT lists as a|b|c */
+	SETTING_RATE,	  /* struct rate: 100/15m, 20/s burst 40, off */
 };
 
 enum setting_apply {
@@ -39,6 +41,7 @@ struct settings {
 #define SETTING_STRING_FIELD char *
 #define SETTING_LIST_FIELD char *
 #define SETTING_ENUM_FIELD int64_t
+#define SETTING_RATE_FIELD struct rate
 #define X(section, name, type, def, min, max, unit, apply, flag, help)                             \
 	SETTING_##type##_FIELD section##_##name;
 #include "base/settings.def"

@@ -8,7 +8,7 @@
 static const char *const type_names[] = {
 	[SETTING_BOOL] = "bool",     [SETTING_INT] = "int",   [SETTING_SIZE] = "size",
 	[SETTING_DURATION] = "time", [SETTING_STRING] = "string", [SETTING_LIST] = "list",
-	[SETTING_ENUM] = "enum",
+	[SETTING_ENUM] = "enum",     [SETTING_RATE] = "rate",
 };
 
 void settings_print(const struct settings *s, bool with_secrets, struct buf *ret)
@@ -68,6 +68,9 @@ static void add_domain(size_t i, struct buf *ret)
 				buf_add_char(ret, *p);
 			else
 				buf_add_cstr(ret, strchr(p + 1, '|') ? ", " : " or ");
+	} else if (info->type == SETTING_RATE) {
+		buf_printf(ret, "%s in a time, such as 100/15m or 20/s burst 40; or off",
+			   info->unit);
 	} else if (setting_is_text(i)) {
 		buf_printf(ret, "%s%s", info->unit,
 			   info->type == SETTING_LIST ? ", several allowed" : "");

@@ -10,7 +10,7 @@
 /* Rows of settings.def. */
 extern const size_t setting_count;
 
-/* The value of row I in S: bool, int64_t or char *, by its type. */
+/* The value of row I in S: bool, int64_t, char * or struct rate, by its type. */
 void *setting_slot(const struct settings *s, size_t i);
 
 /* The row named "section.name", or -1. */

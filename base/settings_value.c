@@ -177,6 +177,14 @@ static int parse_text(struct settings *s, size_t i, struct str text, struct buf 
 	return 0;
 }
 
+static int parse_rate(struct str text, struct rate *ret, struct buf *ret_why)
+{
+	if (rate_parse(text, ret) == 0)
+		return 0;
+	buf_add_cstr(ret_why, "must be a rate such as 100/15m, 20/s burst 40 or off");
+	return -ERR_INVAL;
+}
+
 int setting_parse(struct settings *s, size_t i, struct str text, struct buf *ret_why)
 {
 	void *slot = setting_slot(s, i);
@@ -193,6 +201,8 @@ int setting_parse(struct settings *s, size_t i, struct str text, struct buf *ret
 	case SETTING_STRING:
 	case SETTING_LIST:
 		return parse_text(s, i, text, ret_why);
+	case SETTING_RATE:
+		return parse_rate(text, slot, ret_why);
 	}
 	return -ERR_INVAL;
 }
@@ -232,12 +242,22 @@ void setting_format(const struct settings *s, size_t i, struct buf *ret)
 	case SETTING_LIST:
 		buf_add_cstr(ret, *(char *const *)slot);
 		break;
+	case SETTING_RATE:
+		rate_format(slot, ret);
+		break;
 	}
 }
 
 static size_t value_size(size_t i)
 {
-	return setting_table[i].type == SETTING_BOOL ? sizeof(bool) : sizeof(int64_t);
+	switch (setting_table[i].type) {
+	case SETTING_BOOL:
+		return sizeof(bool);
+	case SETTING_RATE:
+		return sizeof(struct rate);
+	default:
+		return sizeof(int64_t);
+	}
 }
 
 bool setting_is_equal(const struct settings *a, const struct settings *b, size_t i)

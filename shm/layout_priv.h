@@ -15,7 +15,7 @@
 #include "shm/slots.h"
 
 #define SHM_MAGIC 0x31306d73646d6f72ULL /* "romdsm01" in memory */
-#define SHM_VERSION 4
+#define SHM_VERSION 5
 #define SHM_LINE 64
 #define ON_LINE _Alignas(SHM_LINE)
 
@@ -206,6 +206,19 @@ struct shm_revoked {
 	uint64_t pad;
 };
 _Static_assert(sizeof(struct shm_revoked) == 32, "layout");
+
+/*
+ * One bucket of limits. Guarded by its shard of LOCK_LIMITS: sets are dealt out to the shards in
+ * turn. One that was never used is as good as a full one.
+ */
+struct shm_limit {
+	uint64_t key;	 /* 0: never used */
+	uint64_t tat_ns; /* when it is full again: limits.c */
+};
+_Static_assert(sizeof(struct shm_limit) == 16, "layout");
+
+/* Buckets in which one key may lie: two cache lines of them. */
+#define LIMIT_WAYS 8
 
 struct shm_ring {
 	ON_LINE _Atomic uint64_t tail; /* everything before it is published */

@@ -49,7 +49,8 @@ static bool geometry_is_valid(const struct shm_geometry *g)
 	return is_within(g->n_slots, 1, SLOT_MAX) && is_within(g->rooms_max, 64, 1 << 24) &&
 	       is_within(g->members_max, 64, 1 << 26) && is_within(g->users_max, 64, 1 << 26) &&
 	       is_within(g->typing_max, 64, 1 << 24) &&
-	       is_within(g->ring_bytes, RING_MIN, RING_MAX) && g->reserved == 0;
+	       is_within(g->limits_max, 0, 1 << 24) &&
+	       is_within(g->ring_bytes, RING_MIN, RING_MAX);
 }
 
 /* Hands out the parts one after the other, each on a page of its own. */
@@ -92,6 +93,7 @@ static uint64_t lay_out(struct shm *v)
 	uint64_t room_buckets = pow2_from(g->rooms_max / CHAIN, ROOM_SHARDS);
 	uint64_t member_buckets = pow2_from(g->members_max / CHAIN, ROOM_SHARDS);
 	uint64_t user_buckets = pow2_from(g->users_max / CHAIN, USER_SHARDS);
+	uint64_t limit_sets = pow2_from(g->limits_max / LIMIT_WAYS, LIMIT_SHARDS);
 	uintptr_t base = (uintptr_t)v->base;
 
 	v->stride[POOL_ROOMS] = (uint32_t)(sizeof(struct shm_room) + slot_words);
@@ -112,10 +114,13 @@ static uint64_t lay_out(struct shm *v)
 	for (unsigned i = 0; i < POOLS; i++)
 		v->table[i] =
 			(void *)(base + part(&end, (pool_capacity(g, i) + 1ULL) * v->stride[i]));
+	v->limits = (void *)(base +
+			     part(&end, limit_sets * LIMIT_WAYS * sizeof(struct shm_limit)));
 	v->ring_data = (void *)(base + part(&end, g->ring_bytes));
 	v->room_mask = (uint32_t)(room_buckets - 1);
 	v->member_mask = (uint32_t)(member_buckets - 1);
 	v->user_mask = (uint32_t)(user_buckets - 1);
+	v->limit_mask = (uint32_t)(limit_sets - 1);
 	v->ring_mask = g->ring_bytes - 1;
 	return end;
 }

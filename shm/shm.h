@@ -11,6 +11,7 @@
  * typing.h    who is typing where
  * revoked.h   sessions and users whose credentials are refused
  * ring.h      the ring of recent events
+ * limits.h    how often somebody may do something
  * metrics.h   counters and gauges
  * recover.h   what a survivor does for a dead process
  * lock.h      the shared locks under all of it (users of the above need none of them)

@@ -32,6 +32,8 @@ struct shm {
 	uint32_t *room_buckets, *member_buckets, *user_buckets;
 	uint32_t room_mask, member_mask, user_mask;
 	struct shm_revoked *revoked; /* REVOKED_MAX of them */
+	struct shm_limit *limits;
+	uint32_t limit_mask; /* sets less one */
 	struct shm_ring *ring;
 	uint8_t *ring_data;
 	uint64_t ring_mask;
@@ -42,6 +44,7 @@ struct shm {
 
 #define ROOM_SHARDS 256
 #define USER_SHARDS 64
+#define LIMIT_SHARDS 64
 
 static inline uint64_t hash64(const struct shm *shm, uint64_t x)
 {
