@@ -15,6 +15,8 @@
 #include "worker/ctl.h"
 #include "worker/dbio.h"
 #include "worker/heir.h"
+#include "worker/keyring.h"
+#include "worker/pwhash.h"
 
 
 void control_say(struct worker *wk, const char *text)
@@ -35,6 +37,8 @@ static void switch_settings(struct worker *wk, int fd)
 	wk->settings = next;
 	log_set_level((enum log_level)(next->log_level + LOG_LEVEL_ERROR));
 	dbio_reload(wk);
+	(void)keyring_load(wk);
+	pwhash_reload(wk);
 	conn_check_waits(wk);
 	log_info("settings switched");
 }

@@ -28,10 +28,12 @@
 #include "worker/fanout.h"
 #include "worker/heir.h"
 #include "worker/http_conn.h"
+#include "worker/keyring.h"
 #include "worker/listen.h"
 #include "worker/persist.h"
 #include "worker/readiness.h"
 #include "worker/presence.h"
+#include "worker/pwhash.h"
 #include "worker/resume.h"
 #include "worker/ringpump.h"
 #include "worker/roster.h"
@@ -241,6 +243,9 @@ struct worker *worker_open(const struct worker_boot *boot)
 	init_lists(wk);
 	init_watchers(wk);
 	set_date(wk);
+	if (!keyring_load(wk))
+		wk->exit_code = WORKER_EXIT_FATAL;
+	pwhash_open(wk);
 	timeouts_open(wk);
 	persist_open(wk);
 	resume_open(wk);
@@ -266,6 +271,7 @@ void worker_close(struct worker *wk)
 	drain_end(wk);
 	conn_each(wk, kill_conn, NULL);
 	conn_sweep(wk);
+	pwhash_close(wk);
 	dbio_close_all(wk);
 	persist_close(wk);
 	fanout_close(wk);
@@ -281,6 +287,7 @@ void worker_close(struct worker *wk)
 	map_done(&wk->conns);
 	slab_free(&wk->sub_slab);
 	slab_free(&wk->conn_slab);
+	keyring_free(&wk->keyring);
 	buf_done(&wk->frame);
 	buf_done(&wk->reply_frame);
 	if (wk->spare)
