@@ -27,6 +27,7 @@ struct account_new {
 	struct str hash;      /* PHC string; p == NULL: no password opens it */
 	int64_t guest;	      /* users.id of a guest who becomes the account; 0: somebody new */
 	bool is_admin;	      /* of the server */
+	bool by_operator;     /* the audit names the system, not the account itself */
 	struct str address;   /* the client's, for the audit; p == NULL: unknown */
 };
 
@@ -120,9 +121,9 @@ int account_set_admin(struct db *db, int64_t user, bool is_admin, int64_t actor,
 /* ---- Profiles, as JSON text ---- */
 
 /*
- * {"id","uid","kind","username","name","full_name","avatar_url","created_at"} of an account or a
- * guest by ID, or by UID when ID is 0. With IS_SELF also "email", "is_admin", "totp",
- * "has_password". Disabled users are shown to others with "is_disabled". -ERR_NOENT.
+ * {"id","uid","kind","username","name","full_name","avatar_url","created_at","is_disabled"} of an
+ * account or a guest by ID, or by UID when ID is 0. With IS_SELF also "email", "is_admin",
+ * "totp", "has_password". -ERR_NOENT.
  */
 int account_get(struct db *db, int64_t id, const struct uuid *uid, bool is_self,
 		uint64_t deadline_ms, page_done_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
@@ -142,8 +143,8 @@ int account_patch(struct db *db, int64_t user, const struct account_patch *patch
 		  uint64_t *ret_token) MUST_CHECK;
 
 /*
- * [{"id","uid","username","name","full_name","avatar_url"}…]: accounts that can act whose username
- * begins with QUERY, by username. LIMIT 1 to 50, else cut. An empty QUERY finds nobody.
+ * [{"id","uid","username","name","full_name","avatar_url"}…]: accounts that can act whose
+ * username begins with QUERY, by username. LIMIT 1 to 50, else cut. An empty QUERY finds nobody.
  */
 int account_search(struct db *db, struct str query, int limit, uint64_t deadline_ms,
 		   page_done_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;

@@ -11,6 +11,7 @@
 #include "sql/db.h"
 
 /* Type numbers of PostgreSQL's catalogue; fixed for ever. */
+#define OID_BYTEA 17
 #define OID_INT8 20
 #define OID_INT4 23
 #define OID_TEXT 25
