@@ -42,6 +42,7 @@ struct call *call_new(struct conn *c, const struct http_request *req)
 	call->shape = CALL_SHAPE_PROBLEM;
 	call->minor = 1;
 	call->is_ops = c->is_ops;
+	call->addr = c->addr;
 	uuid_format(&id, call->request_id);
 	if (!req)
 		return call;

@@ -7,12 +7,14 @@
 #ifndef WORKER_CALL_H
 #define WORKER_CALL_H
 
+#include "base/addr.h"
 #include "base/base.h"
 #include "base/buf.h"
 #include "base/ids.h"
 #include "proto/errors.h"
 #include "proto/http.h"
 #include "worker/authn.h"
+#include "worker/limits.h"
 #include "worker/worker.h"
 
 struct conn;
@@ -36,6 +38,8 @@ struct call {
 	bool *ret_answered; /* while the handler runs: set by the answer; NULL later */
 	int64_t path_id[2]; /* numbers taken from the path's {…} parts */
 	struct uuid path_uuid[2]; /* where the part was a UUID; both are 0 for anything else */
+	struct addr addr;	  /* the client's: peer.c */
+	struct limit_answer limit; /* that the request drew from: limits.c */
 	struct identity who;	  /* set before the handler runs: authn.c */
 	char *cors;		  /* owned; header lines for the request's origin, or NULL */
 	char request_id[UUID_TEXT_LEN + 1];

@@ -20,6 +20,7 @@
 #include "worker/conn_timeout.h"
 #include "worker/deliver.h"
 #include "worker/http_conn.h"
+#include "worker/peer.h"
 #include "worker/sse_conn.h"
 #include "worker/ws_conn.h"
 
@@ -311,7 +312,8 @@ static size_t dispatch_input(struct conn *c, uint8_t *data, size_t len)
 {
 	switch (c->state) {
 	case CONN_HTTP:
-		return http_conn_input(c, data, len);
+		return c->awaits_proxy ? peer_input(c, data, len)
+				       : http_conn_input(c, data, len);
 	case CONN_WS:
 	case CONN_WS_CLOSING:
 		return ws_conn_input(c, data, len);

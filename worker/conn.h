@@ -8,6 +8,7 @@
 
 #include <ev.h>
 
+#include "base/addr.h"
 #include "base/base.h"
 #include "base/blob.h"
 #include "base/buf.h"
@@ -107,7 +108,11 @@ struct conn {
 	struct uuid session_id; /* the login or the guest's cookie; zero: none */
 	int64_t auth_expires_ms; /* wall clock, when the credentials end; 0: never */
 	bool is_account, is_admin;
-	uint8_t addr[16]; /* the client's address, IPv4 in its mapped form: peer.c's */
+	struct addr addr;	/* the client; all zero when unknown: peer.c's */
+	struct addr link;	/* who is connected: the client or the nearest proxy */
+	bool is_tls, is_link_tls; /* the client, the link: spoke TLS with the nearest proxy */
+	bool awaits_proxy;	/* the header of the PROXY protocol has not come yet */
+	uint64_t frames_tat_ns, abuse_tat_ns; /* buckets of the socket's own: limits.c */
 };
 
 static inline struct worker *conn_worker(const struct conn *c)

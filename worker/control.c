@@ -15,6 +15,7 @@
 #include "worker/ctl.h"
 #include "worker/dbio.h"
 #include "worker/heir.h"
+#include "worker/peer.h"
 #include "worker/keyring.h"
 #include "worker/pwhash.h"
 
@@ -36,6 +37,7 @@ static void switch_settings(struct worker *wk, int fd)
 	settings_free(&wk->settings);
 	wk->settings = next;
 	log_set_level((enum log_level)(next->log_level + LOG_LEVEL_ERROR));
+	peer_reload(wk);
 	dbio_reload(wk);
 	(void)keyring_load(wk);
 	pwhash_reload(wk);

@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "worker/conn.h"
+#include "worker/peer.h"
 #include "worker/ws_conn.h"
 
 #define ACCEPT_BUDGET 128   /* connections in one turn: others want their share of it */
@@ -63,9 +64,15 @@ static void on_accept(EV_P_ ev_io *w, int revents)
 	(void)loop;
 	(void)revents;
 	for (int i = 0; i < ACCEPT_BUDGET; i++) {
-		int fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		struct sockaddr_storage sa = {.ss_family = AF_UNSPEC};
+		socklen_t len = sizeof(sa);
+		int fd = accept4(w->fd, (struct sockaddr *)&sa, &len,
+				 SOCK_NONBLOCK | SOCK_CLOEXEC);
+		struct conn *c = fd >= 0 ? conn_open(wk, fd) : NULL;
 
-		if (fd >= 0 && !conn_open(wk, fd))
+		if (c)
+			peer_accepted(c, (struct sockaddr *)&sa);
+		else if (fd >= 0)
 			turn_away(wk, fd);
 		if (fd >= 0 || errno == ECONNABORTED || errno == EINTR)
 			continue;

@@ -44,6 +44,7 @@ static const char *const rate_names[] = {
 	[ROUTE_RATE_WRITE] = "write",
 	[ROUTE_RATE_SEND] = "send",
 	[ROUTE_RATE_UPGRADE] = "upgrade",
+	[ROUTE_RATE_AUTH] = "auth",
 };
 static const char *const body_names[] = {
 	[ROUTE_BODY_NONE] = "none",

@@ -26,6 +26,7 @@ enum route_rate {
 	ROUTE_RATE_WRITE,
 	ROUTE_RATE_SEND,
 	ROUTE_RATE_UPGRADE,
+	ROUTE_RATE_AUTH, /* proves who one is: unauthenticated by its nature */
 };
 
 enum route_body {

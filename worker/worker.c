@@ -250,6 +250,7 @@ struct worker *worker_open(const struct worker_boot *boot)
 	persist_open(wk);
 	resume_open(wk);
 	session_open(wk);
+	peer_reload(wk);
 	if (heir_take_over_own_slot(wk) < 0)
 		wk->exit_code = WORKER_EXIT_SHM;
 	ringpump_open(wk);
@@ -288,6 +289,7 @@ void worker_close(struct worker *wk)
 	slab_free(&wk->sub_slab);
 	slab_free(&wk->conn_slab);
 	keyring_free(&wk->keyring);
+	peer_close(wk);
 	buf_done(&wk->frame);
 	buf_done(&wk->reply_frame);
 	if (wk->spare)

@@ -18,6 +18,7 @@
 #include "shm/metrics.h"
 #include "worker/admission.h"
 
+struct addr_net;
 struct conn;
 struct dbio;
 struct fanout;
@@ -88,6 +89,8 @@ struct worker {
 	struct timeouts *timeouts; /* owned: conn_timeout.c */
 	struct admission admission;
 	int64_t auth_end_ms; /* wall clock: when the first socket's credentials end; 0: none do */
+	struct addr_net *trusted; /* owned: http.trusted_proxies, peer.c's */
+	size_t n_trusted;
 	struct drain *drain; /* owned: drain.c; NULL until the worker drains */
 
 	struct list replies; /* struct reply.node: answers to the operator that wait (ctl.c) */
