@@ -30,6 +30,7 @@
 #include "worker/http_conn.h"
 #include "worker/keyring.h"
 #include "worker/listen.h"
+#include "worker/peer.h"
 #include "worker/persist.h"
 #include "worker/readiness.h"
 #include "worker/presence.h"
@@ -247,10 +248,10 @@ struct worker *worker_open(const struct worker_boot *boot)
 		wk->exit_code = WORKER_EXIT_FATAL;
 	pwhash_open(wk);
 	timeouts_open(wk);
+	peer_reload(wk);
 	persist_open(wk);
 	resume_open(wk);
 	session_open(wk);
-	peer_reload(wk);
 	if (heir_take_over_own_slot(wk) < 0)
 		wk->exit_code = WORKER_EXIT_SHM;
 	ringpump_open(wk);
@@ -285,11 +286,11 @@ void worker_close(struct worker *wk)
 	control_close(wk);
 	ctl_close_all(wk);
 	timeouts_close(wk);
+	peer_close(wk);
 	map_done(&wk->conns);
 	slab_free(&wk->sub_slab);
 	slab_free(&wk->conn_slab);
 	keyring_free(&wk->keyring);
-	peer_close(wk);
 	buf_done(&wk->frame);
 	buf_done(&wk->reply_frame);
 	if (wk->spare)

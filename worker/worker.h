@@ -88,9 +88,9 @@ struct worker {
 	struct buf *spare;	 /* owned: a reply buffer kept for reuse, or NULL */
 	struct timeouts *timeouts; /* owned: conn_timeout.c */
 	struct admission admission;
-	int64_t auth_end_ms; /* wall clock: when the first socket's credentials end; 0: none do */
 	struct addr_net *trusted; /* owned: http.trusted_proxies, peer.c's */
 	size_t n_trusted;
+	int64_t auth_end_ms; /* wall clock: when the first socket's credentials end; 0: none do */
 	struct drain *drain; /* owned: drain.c; NULL until the worker drains */
 
 	struct list replies; /* struct reply.node: answers to the operator that wait (ctl.c) */
