@@ -119,6 +119,9 @@ static void encode(const struct log_change *c, struct db_args *args)
 	db_args_text(args, key_of(c));
 	db_args_i32(args, c->may_moderate);
 	db_args_i32(args, c->recover_days);
+	db_args_i64_or_null(args, c->until_ms);
+	db_args_text(args, c->reason);
+	db_args_text(args, c->address);
 }
 
 int log_change_submit(struct db *db, const struct log_change *change, uint64_t deadline_ms,

@@ -20,7 +20,8 @@
  *	reaction.set/unset	target_rev, key (the emoji, 1 to 64 characters)
  *	member.join		subject, key (the role; p == NULL = "member")
  *	member.leave		subject
- *	member.role		subject, key (the role; "banned" also for people who are no members)
+ *	member.role		subject, key (the role; "banned" also for people who are no
+ *				members, and "member" ends a ban), until_ms and reason of a ban
  *	conversation.update	key ("name" or "description"), content (the new value)
  *	conversation.close	nothing
  */
@@ -35,6 +36,9 @@ struct log_change {
 	struct str key;
 	int recover_days;	   /* how old a deletion may be to be undone; 0 = any age */
 	bool may_moderate;	   /* the actor may do this to what others own */
+	int64_t until_ms;	   /* end of a ban, since 1970; 0: for good */
+	struct str reason;	   /* of a ban, up to 500 characters; p == NULL: none is given */
+	struct str address;	   /* of the actor's client, for the audit; p == NULL: not known */
 };
 
 /*
@@ -50,7 +54,8 @@ enum log_change_status {
 	CHANGE_NO_TARGET, /* no such message (or it is deleted), no such user or member */
 	CHANGE_DENIED,	  /* not the actor's, see above; or banned */
 	CHANGE_GONE,	  /* deleted too long ago to be recovered */
-	CHANGE_CONFLICT,  /* name taken, key stands for something else, over 32 reactions */
+	CHANGE_CONFLICT,  /* name taken, key stands for something else, over 32 reactions,
+			   * the last owner goes */
 	CHANGE_FAILED,	  /* a value that the schema refuses (length, role, encoding) */
 	CHANGE_UNKNOWN,	  /* no answer: stored or not; its key may be sent again */
 	CHANGE_UNSENT,	  /* not stored: no connection in time, or a reason that passes */

@@ -9,6 +9,8 @@
  *   batch.h          many messages in one transaction, one answer per message
  *   events.h         the log of a conversation: other durable events, catch-up, holes
  *   changes.h        durable changes: edit, delete, recover, react, members, update, close
+ *   members.h        what people are in conversations, mutes, reports
+ *   audit.h          the audit log: add, chain, show, verify
  *   marks.h          read and delivered marks, unread counters
  *   sync.h           what happened in many conversations since a client's positions
  *   resume.h         the subscriptions of sessions

@@ -43,13 +43,16 @@ struct item *item_new_message(const struct event *ev)
 
 struct item *item_new_change(const struct log_change *change, struct str actor_name)
 {
-	struct item *it = item_new(actor_name.len + change->content.len + change->key.len);
+	struct item *it = item_new(actor_name.len + change->content.len + change->key.len +
+				   change->reason.len + change->address.len);
 	char *at = it->bytes;
 
 	assert(change->kind != KIND_MESSAGE_NEW);
 	it->change = *change;
 	it->change.content = keep(&at, change->content);
 	it->change.key = keep(&at, change->key);
+	it->change.reason = keep(&at, change->reason);
+	it->change.address = keep(&at, change->address);
 	/* chosen here, so that it is the same one in every attempt */
 	if (uuid_is_zero(&it->change.client_msg_id))
 		it->change.client_msg_id = uuid_v7();

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Parameters and results of the statements about members, mutes and reports.
+ * What they do is written in the schema.
+ */
+#include "sql/members.h"
+
+#include "sql/array.h"
+#include "sql/page_priv.h"
+
+#define LIST_LIMIT 200
+
+static int submit(struct db *db, enum stmt_id stmt, struct db_args *args, uint64_t deadline_ms,
+		  db_done_fn *on_done, db_fn *then, void *arg, uint64_t *ret_token)
+{
+	struct db_query q = {.stmt = stmt,
+			     .args = args,
+			     .deadline_ms = deadline_ms,
+			     .done = on_done,
+			     .call = {arg, then}};
+	int r = db_submit(db, &q, ret_token);
+
+	db_args_done(args);
+	return r;
+}
+
+/* ---- Roles ---- */
+
+static void on_rows(const struct db_call *call, const struct db_result *res)
+{
+	int err = db_result_err(res);
+
+	((members_fn *)call->then)(call->arg, err, err < 0 ? NULL : res);
+}
+
+int members_roles(struct db *db, const int64_t *convs, const int64_t *users, size_t n,
+		  uint64_t deadline_ms, members_fn *done, void *arg, uint64_t *ret_token)
+{
+	struct db_args args = DB_ARGS_INIT;
+
+	if (n < 1 || n > MEMBERS_ROLES_MAX)
+		return -ERR_INVAL;
+	array_i64(&args, convs, n);
+	array_i64(&args, users, n);
+	db_args_i32(&args, MEMBERS_EXCEPTIONS_MAX);
+	return submit(db, STMT_MEMBERS_ROLES, &args, deadline_ms, on_rows, (db_fn *)done, arg,
+		      ret_token);
+}
+
+void members_roles_row(const struct db_result *res, int i, struct member_row *ret)
+{
+	*ret = (struct member_row){.conv = db_get_i64(res, i, 0),
+				   .is_open = db_get_i64(res, i, 1) != 0,
+				   .is_owned = db_get_i64(res, i, 2) != 0,
+				   .is_closed = db_get_i64(res, i, 3) != 0,
+				   .slow_ms = db_get_i64(res, i, 4),
+				   .user = db_get_i64(res, i, 5),
+				   .role = db_get_str(res, i, 6),
+				   .is_member = db_get_i64(res, i, 7) != 0,
+				   .muted_until_ms = db_get_i64(res, i, 8),
+				   .banned_until_ms = db_get_i64(res, i, 9)};
+}
+
+/* ---- What changed: the first row is the clock ---- */
+
+static void on_changed(const struct db_call *call, const struct db_result *res)
+{
+	members_changed_fn *done = (members_changed_fn *)call->then;
+	int err = db_result_err(res);
+
+	done(call->arg, err, err < 0 ? 0 : db_get_i64(res, 0, 2), err < 0 ? NULL : res);
+}
+
+int members_changed_since(struct db *db, int64_t since_ms, uint64_t deadline_ms,
+			  members_changed_fn *done, void *arg, uint64_t *ret_token)
+{
+	struct db_args args = DB_ARGS_INIT;
+
+	db_args_i64(&args, since_ms);
+	return submit(db, STMT_MEMBERS_CHANGED, &args, deadline_ms, on_changed, (db_fn *)done, arg,
+		      ret_token);
+}
+
+int members_changed_rows(const struct db_result *res)
+{
+	return MAX(db_rows(res) - 1, 0);
+}
+
+void members_changed_row(const struct db_result *res, int i, struct member_change *ret)
+{
+	*ret = (struct member_change){.conv = db_get_i64(res, i + 1, 0),
+				      .user = db_get_i64(res, i + 1, 1),
+				      .at_ms = db_get_i64(res, i + 1, 2)};
+}
+
+/* ---- Lists ---- */
+
+static int list(struct db *db, int64_t conv, int64_t user, bool banned, bool with_reasons,
+		int64_t after, int limit, uint64_t deadline_ms, page_done_fn *done, void *arg,
+		uint64_t *ret_token)
+{
+	struct db_args args = DB_ARGS_INIT;
+
+	db_args_i64(&args, conv);
+	db_args_i64(&args, user);
+	db_args_i32(&args, banned);
+	db_args_i32(&args, with_reasons);
+	db_args_i64(&args, after);
+	db_args_i32(&args, limit);
+	return page_submit(db, user ? STMT_MEMBER_GET : STMT_MEMBERS_LIST, &args, deadline_ms, done,
+			   arg, ret_token);
+}
+
+int members_list(struct db *db, int64_t conv, bool banned, bool with_reasons, int64_t after,
+		 int limit, uint64_t deadline_ms, page_done_fn *done, void *arg,
+		 uint64_t *ret_token)
+{
+	return list(db, conv, 0, banned, with_reasons, after, page_limit(limit, LIST_LIMIT),
+		    deadline_ms, done, arg, ret_token);
+}
+
+int members_get(struct db *db, int64_t conv, int64_t user, bool with_reasons, uint64_t deadline_ms,
+		page_done_fn *done, void *arg, uint64_t *ret_token)
+{
+	if (user <= 0)
+		return -ERR_INVAL;
+	return list(db, conv, user, false, with_reasons, 0, 1, deadline_ms, done, arg, ret_token);
+}
+
+/* ---- Mutes ---- */
+
+enum { MUTE_DONE = 0, MUTE_SAME = 2, MUTE_NO_CONV = 3, MUTE_NO_USER = 4 };
+
+static void on_muted(const struct db_call *call, const struct db_result *res)
+{
+	int err = db_result_err(res);
+	int64_t status = db_get_i64(res, 0, 0);
+
+	if (!err && (status == MUTE_NO_CONV || status == MUTE_NO_USER))
+		err = -ERR_NOENT;
+	((member_done_fn *)call->then)(call->arg, err);
+}
+
+int member_mute(struct db *db, int64_t conv, int64_t actor, int64_t user, int64_t until_ms,
+		struct str reason, struct str address, uint64_t deadline_ms, member_done_fn *done,
+		void *arg, uint64_t *ret_token)
+{
+	struct db_args args = DB_ARGS_INIT;
+
+	db_args_i64(&args, conv);
+	db_args_i64(&args, actor);
+	db_args_i64(&args, user);
+	db_args_i64_or_null(&args, until_ms);
+	db_args_text(&args, reason);
+	db_args_text(&args, address);
+	return submit(db, STMT_MEMBER_MUTE, &args, deadline_ms, on_muted, (db_fn *)done, arg,
+		      ret_token);
+}
+
+/* ---- Reports ---- */
+
+int report_create(struct db *db, const struct report_new *report, uint64_t deadline_ms,
+		  page_done_fn *done, void *arg, uint64_t *ret_token)
+{
+	struct db_args args = DB_ARGS_INIT;
+
+	db_args_i64(&args, report->conv);
+	db_args_i64(&args, report->reporter);
+	db_args_i64_or_null(&args, report->rev);
+	db_args_i64_or_null(&args, report->user);
+	db_args_text(&args, report->reason);
+	db_args_text(&args, report->address);
+	return page_submit(db, STMT_REPORT_CREATE, &args, deadline_ms, done, arg, ret_token);
+}
+
+int reports_list(struct db *db, int64_t conv, struct str status, int64_t after, int limit,
+		 uint64_t deadline_ms, page_done_fn *done, void *arg, uint64_t *ret_token)
+{
+	struct db_args args = DB_ARGS_INIT;
+
+	db_args_i64(&args, conv);
+	db_args_text(&args, status.len ? status : STR(""));
+	db_args_i64(&args, after);
+	db_args_i32(&args, page_limit(limit, LIST_LIMIT));
+	return page_submit(db, STMT_REPORTS_LIST, &args, deadline_ms, done, arg, ret_token);
+}
+
+int report_resolve(struct db *db, int64_t id, int64_t conv, int64_t actor, struct str status,
+		   struct str note, struct str address, uint64_t deadline_ms, page_done_fn *done,
+		   void *arg, uint64_t *ret_token)
+{
+	struct db_args args = DB_ARGS_INIT;
+
+	db_args_i64(&args, id);
+	db_args_i64(&args, conv);
+	db_args_i64(&args, actor);
+	db_args_text(&args, status);
+	db_args_text(&args, note);
+	db_args_text(&args, address);
+	return page_submit(db, STMT_REPORT_RESOLVE, &args, deadline_ms, done, arg, ret_token);
+}
+
+static void on_conv(const struct db_call *call, const struct db_result *res)
+{
+	int err = db_result_err(res);
+
+	if (!err && db_rows(res) == 0)
+		err = -ERR_NOENT;
+	((report_conv_fn *)call->then)(call->arg, err, err ? 0 : db_get_i64(res, 0, 0));
+}
+
+int report_conversation(struct db *db, int64_t id, uint64_t deadline_ms, report_conv_fn *done,
+			void *arg, uint64_t *ret_token)
+{
+	struct db_args args = DB_ARGS_INIT;
+
+	db_args_i64(&args, id);
+	return submit(db, STMT_REPORT_CONVERSATION, &args, deadline_ms, on_conv, (db_fn *)done,
+		      arg, ret_token);
+}
