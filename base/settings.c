@@ -138,24 +138,12 @@ static void check_addresses(const char *list, struct buf *ret)
 		buf_add_cstr(ret, "server.listen: must name an address\n");
 }
 
-static void check_secret(const char *key, struct buf *ret)
-{
-	size_t len = strlen(key);
-
-	if (len == 0)
-		return;
-	if (len < 32)
-		buf_add_cstr(ret, "auth.secret_key: must have at least 32 characters\n");
-	else if (strspn(key, (const char[]){key[0], '\0'}) == len)
-		buf_add_cstr(ret, "auth.secret_key: must not be one character repeated\n");
-}
-
 int settings_check(const struct settings *s, struct buf *ret_faults)
 {
 	size_t before = ret_faults->len;
 
 	check_addresses(s->server_listen, ret_faults);
-	check_secret(s->auth_secret_key, ret_faults);
+	setting_check_keys(s, ret_faults);
 	check_order(s->server_respawn_delay <= s->server_respawn_delay_max, "server.respawn_delay",
 		    "server.respawn_delay_max", ret_faults);
 	check_order(s->database_retry_min <= s->database_retry_max, "database.retry_min",

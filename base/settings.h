@@ -86,6 +86,23 @@ int settings_read_file(struct settings *s, const char *file, struct buf *ret_fau
  */
 int settings_read_env(struct settings *s, struct buf *ret_faults) MUST_CHECK;
 
+/*
+ * The secrets that are in files of their own (auth.secret_key_file and its like) over S: of those
+ * whose file setting differs from BASE's. It is a fault when the secret itself differs as well. No
+ * fault tells what is in a file. Faults as above.
+ */
+int settings_read_secrets(struct settings *s, const struct settings *base,
+			  struct buf *ret_faults) MUST_CHECK;
+
+/*
+ * The credentials secret_key, previous_keys and database_url of the service manager, those that
+ * there are in $CREDENTIALS_DIRECTORY, over S. Faults as above.
+ */
+int settings_read_credentials(struct settings *s, struct buf *ret_faults) MUST_CHECK;
+
+/* Adds a line "warning: …" for each secret's file that everybody may read. */
+void settings_check_secret_files(const struct settings *s, struct buf *ret_report);
+
 /* One "section.key=value" over S, for the command line and for the control channel. */
 int settings_assign(struct settings *s, struct str assignment, struct buf *ret_faults) MUST_CHECK;
 

@@ -40,6 +40,9 @@ void setting_assign(struct settings *to, const struct settings *from, size_t i);
 /* The choice number AT of CHOICES, "a|b|c"; false past the last. */
 bool setting_choice_at(const char *choices, int64_t at, struct str *ret);
 
+/* Short, repetitive and well-known keys are faults: a line for each. */
+void setting_check_keys(const struct settings *s, struct buf *ret_faults);
+
 /* Adds ", did you mean section.name?" when a known name is near. */
 void setting_suggest(struct str section, struct str name, struct buf *ret);
 

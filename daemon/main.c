@@ -11,6 +11,7 @@
 #include "daemon/check.h"
 #include "daemon/describe.h"
 #include "daemon/master.h"
+#include "daemon/secret.h"
 #include "daemon/title.h"
 
 static void print(FILE *to, struct buf *b)
@@ -55,6 +56,11 @@ static int run(const struct options *opt)
 		fprintf(stderr, "log.format: there is no journal\n");
 		settings_free(&s);
 		return EX_CONFIG;
+	}
+	if (secret_fill(s) < 0) {
+		log_error("no key can be drawn: the system has no random numbers");
+		settings_free(&s);
+		return EX_OSERR;
 	}
 	return master_run(opt, s);
 }

@@ -119,15 +119,36 @@ static int read_file(const struct options *opt, struct settings *s, struct buf *
 	return r;
 }
 
+/* A secret's file named by one rank wins over the secret itself of a lower one. */
+static bool read_secrets(struct settings *s, struct settings *base, struct buf *ret_faults)
+{
+	bool is_good = settings_read_secrets(s, base, ret_faults) == 0;
+
+	settings_free(&base);
+	return is_good;
+}
+
+static bool read_options(const struct options *opt, struct settings *s, struct buf *ret_faults)
+{
+	struct settings *base = settings_copy(s);
+	bool is_good = true;
+
+	for (int i = 0; i < opt->n_assign; i++)
+		is_good &= settings_assign(s, str_of(opt->assign[i]), ret_faults) == 0;
+	is_good &= read_secrets(s, base, ret_faults);
+	return is_good;
+}
+
 int options_load(const struct options *opt, struct settings **ret, struct buf *ret_faults)
 {
 	struct settings *s = settings_new();
 	size_t before = ret_faults->len;
 	bool is_good = read_file(opt, s, ret_faults) == 0;
 
+	is_good &= read_secrets(s, settings_new(), ret_faults);
+	is_good &= settings_read_credentials(s, ret_faults) == 0;
 	is_good &= settings_read_env(s, ret_faults) == 0;
-	for (int i = 0; i < opt->n_assign; i++)
-		is_good &= settings_assign(s, str_of(opt->assign[i]), ret_faults) == 0;
+	is_good &= read_options(opt, s, ret_faults);
 	/* values that could not be read would only be blamed twice */
 	if (is_good)
 		is_good = settings_check(s, ret_faults) == 0;

@@ -11,6 +11,7 @@
 #include "daemon/limits.h"
 #include "daemon/master.h"
 #include "daemon/notify.h"
+#include "daemon/secret.h"
 #include "shm/metrics.h"
 
 static void log_faults(struct buf *faults, struct buf *ret_lines)
@@ -83,6 +84,11 @@ int reload_settings(struct master *m, struct buf *ret_lines)
 	metric_add(m->shm, METRIC_MASTER, M_RELOADS, 1);
 	notify_reloading();
 	r = options_load(m->opt, &next, &faults);
+	if (r == 0 && secret_fill(next) < 0) {
+		buf_add_cstr(&faults, "auth.secret_key: none can be drawn\n");
+		settings_free(&next);
+		r = -ERR_IO;
+	}
 	if (r == 0)
 		switch_settings(m, next, ret_lines);
 	else

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import secrets
 import signal
 
 import pytest
@@ -296,10 +297,11 @@ def test_the_sample_file_is_a_good_file_of_defaults(tmp_path):
 
 
 def test_s3_21_no_secret_is_in_the_process_list(start_daemon):
-    one = start_daemon(env={'SECRET_KEY': '0123456789abcdef' * 4})
+    key = secrets.token_hex(32)
+    one = start_daemon(env={'SECRET_KEY': key})
     for pid in session_of(one.pid):
-        assert b'0123456789abcdef' not in open(f'/proc/{pid}/cmdline', 'rb').read()
-    assert '0123456789abcdef' not in one.log_path.read_text()
+        assert key.encode() not in open(f'/proc/{pid}/cmdline', 'rb').read()
+    assert key not in one.log_path.read_text()
 
 
 # ---------------------------------------------------------------- database
