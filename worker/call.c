@@ -9,6 +9,7 @@
 #include "proto/dialect_native.h"
 #include "proto/dialect_raw.h"
 #include "worker/conn.h"
+#include "worker/defence.h"
 #include "worker/http_conn.h"
 #include "worker/origin.h"
 #include "worker/ws_conn.h"
@@ -19,16 +20,6 @@ enum { MODE_PRODUCTION, MODE_DEVELOPMENT };
 #define JSON_TYPE "application/json"
 #define PROBLEM_TYPE "application/problem+json"
 #define HTML_TYPE "text/html; charset=utf-8"
-
-/*
- * A page may load from here only, and nobody may frame it; ws: and wss: because 'self' leaves them
- * out.
- */
-#define PAGE_POLICY                                                                                \
-	"Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "       \
-	"img-src 'self' data:; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'self'; " \
-	"frame-ancestors 'none'\r\n"                                                               \
-	"Cross-Origin-Opener-Policy: same-origin\r\n"
 
 struct call *call_new(struct conn *c, const struct http_request *req)
 {
@@ -75,19 +66,14 @@ void call_add_fields(const struct call *call, struct buf *fields)
 {
 	struct worker *wk = call->wk;
 
-	buf_add_cstr(fields, "X-Content-Type-Options: nosniff\r\n"
-			     "Referrer-Policy: no-referrer\r\n");
 	buf_printf(fields, "X-Request-Id: %s\r\n", call->request_id);
 	if (wk->settings->server_mode == MODE_DEVELOPMENT)
 		buf_printf(fields, "X-Roomd-Worker: %d\r\n", wk->slot);
+	limits_add_fields(call, fields);
 	if (call->cors)
 		buf_add_cstr(fields, call->cors);
-}
-
-/* Types that a browser shows as a document, in which scripts could run. */
-static bool is_document(const char *type)
-{
-	return type && (strncmp(type, "text/html", 9) == 0 || strcmp(type, "image/svg+xml") == 0);
+	if (call->cookie)
+		buf_add_cstr(fields, call->cookie);
 }
 
 static bool has_no_body(int status)
@@ -115,8 +101,7 @@ void call_answer(struct call *call, int status, const char *type, const char *he
 	if (!c)
 		goto out;
 	call_add_fields(call, &fields);
-	if (is_document(type))
-		buf_add_cstr(&fields, PAGE_POLICY);
+	defence_add_fields(&fields, c, call->req, type);
 	if (headers)
 		buf_add_cstr(&fields, headers);
 	head.fields = buf_str(&fields);
@@ -134,6 +119,7 @@ void call_stream(struct call *call, const char *type, const char *headers)
 	struct buf fields = BUF_INIT;
 
 	call_add_fields(call, &fields);
+	defence_add_fields(&fields, call_conn(call), call->req, type);
 	buf_add_cstr(&fields, headers);
 	http_add_head(conn_reply(call_conn(call)), &(struct http_head){
 							   .status = 200,
@@ -167,6 +153,8 @@ static void add_error_page(struct buf *b, int status, const struct fault *f)
 /* Refusals that pass have a time to come back, with jitter so that not all come back at once. */
 static int64_t retry_ms_of(const struct call *call, enum proto_error error)
 {
+	if (error == E_RATE_LIMITED && call->limit.retry_ms)
+		return call->limit.retry_ms;
 	switch (error) {
 	case E_UNAVAILABLE:
 	case E_OVERLOADED:

@@ -5,15 +5,26 @@
  */
 #include "worker/origin.h"
 
-static bool is_listed(const struct settings *s, struct str origin)
+static bool has_item(const struct settings *s, struct str origin)
 {
 	struct str item;
 	size_t pos = 0;
 
 	while (settings_list_next(s->http_origins, &pos, &item))
-		if (str_eq(item, STR("*")) || str_ieq(item, origin))
+		if (str_ieq(item, origin))
 			return true;
 	return false;
+}
+
+/* By its name, which "*" is not, and neither is what sandboxed pages call themselves. */
+static bool is_named(const struct settings *s, struct str origin)
+{
+	return !str_eq(origin, STR("*")) && !str_eq(origin, STR("null")) && has_item(s, origin);
+}
+
+static bool is_listed(const struct settings *s, struct str origin)
+{
+	return has_item(s, STR("*")) || is_named(s, origin);
 }
 
 static struct str without_suffix(struct str s, struct str suffix)
@@ -58,6 +69,32 @@ bool origin_is_allowed(const struct settings *s, const struct http_request *req)
 	return !origin.p || is_own(origin, req->host) || is_listed(s, origin);
 }
 
+/* The origin of a Referer: all in front of its path. */
+static struct str referer_origin(struct str referer)
+{
+	const char *slashes = referer.len ? memmem(referer.p, referer.len, "://", 3) : NULL;
+	size_t at = slashes ? (size_t)(slashes - referer.p) + 3 : referer.len;
+
+	while (at < referer.len && !strchr("/?#", referer.p[at]))
+		at++;
+	return (struct str){referer.p, at};
+}
+
+bool origin_allows_cookie(const struct settings *s, const struct http_request *req)
+{
+	struct str origin = http_header(req, "Origin");
+	struct str site = http_header(req, "Sec-Fetch-Site");
+	struct str referer = http_header(req, "Referer");
+
+	if (origin.p && is_named(s, origin))
+		return true;
+	if (site.p)
+		return str_eq(site, STR("same-origin")) || str_eq(site, STR("none"));
+	if (!origin.p && referer.p)
+		origin = referer_origin(referer);
+	return !origin.p || is_own(origin, req->host) || is_named(s, origin);
+}
+
 char *origin_cors(const struct settings *s, const struct http_request *req)
 {
 	struct str origin = http_header(req, "Origin");
@@ -67,8 +104,11 @@ char *origin_cors(const struct settings *s, const struct http_request *req)
 		return NULL;
 	if (origin.p && is_listed(s, origin)) {
 		http_add_field(&b, "Access-Control-Allow-Origin", origin);
-		buf_add_cstr(&b, "Access-Control-Expose-Headers: ETag, Location, Retry-After, "
-				 "X-Request-Id\r\n");
+		buf_add_cstr(&b, "Access-Control-Expose-Headers: ETag, Location, RateLimit-Limit, "
+				 "RateLimit-Policy, RateLimit-Remaining, RateLimit-Reset, "
+				 "Retry-After, X-Request-Id\r\n");
+		if (is_named(s, origin))
+			buf_add_cstr(&b, "Access-Control-Allow-Credentials: true\r\n");
 	}
 	buf_add_cstr(&b, "Vary: Origin\r\n");
 	buf_add_char(&b, '\0');

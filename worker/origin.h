@@ -19,6 +19,15 @@
 bool origin_is_allowed(const struct settings *s, const struct http_request *req);
 
 /*
+ * Whether REQ may act with a cookie that came with it (cross-site request forgery, cross-site
+ * hijacking of sockets). True when the browser says that a page of this very origin asks, or the
+ * person himself (Fetch Metadata, Sec-Fetch-Site same-origin or none), when Origin is the request's
+ * own, when http.origins names it ("*" names nobody), and for clients that send none of these
+ * fields and no foreign Referer, which are no browsers of today.
+ */
+bool origin_allows_cookie(const struct settings *s, const struct http_request *req);
+
+/*
  * Header lines for an answer to REQ: Access-Control-Allow-Origin for an origin that http.origins
  * allows, with Vary. NULL when the list is empty or the request has no Origin and the answer
  * does not depend on it. Owned by the caller.

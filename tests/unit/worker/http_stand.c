@@ -60,6 +60,11 @@ void conn_finish(struct conn *c, enum conn_end end)
 	c->is_blocked = false;
 }
 
+void conn_kill(struct conn *c, enum conn_end end)
+{
+	conn_finish(c, end);
+}
+
 void conn_wait(struct conn *c, enum conn_wait wait)
 {
 	c->wait = wait;
@@ -82,6 +87,11 @@ void ws_conn_start(struct conn *c, enum dialect dialect, int64_t room_id)
 	ws.started = true;
 	ws.dialect = dialect;
 	ws.room = room_id;
+}
+
+void worker_stop(struct worker *w, enum worker_exit code)
+{
+	w->exit_code = code;
 }
 
 bool admission_pass(struct worker *w)

@@ -16,7 +16,7 @@ static void test_answer(void **state)
 	assert_contains(s, "Content-Type: text/html; charset=utf-8\r\n");
 	assert_contains(s, "Date: " STAND_DATE "\r\n");
 	assert_contains(s, "X-Content-Type-Options: nosniff\r\n");
-	assert_contains(s, "Referrer-Policy: no-referrer\r\n");
+	assert_contains(s, "Referrer-Policy: same-origin\r\n");
 	assert_contains(s, "X-Request-Id: ");
 	assert_contains(s, "Content-Security-Policy: default-src 'none'; script-src 'self'; ");
 	assert_contains(s, "frame-ancestors 'none'\r\n");
@@ -30,7 +30,8 @@ static void test_answer(void **state)
 	s = stand_ask("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
 	assert_text(answer_body(s), "hi");
 	assert_contains(s, "X-Mine: 1\r\n");
-	assert_lacks(s, "Content-Security-Policy");
+	assert_contains(s, "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'; "
+			   "sandbox\r\n");
 }
 
 static void test_development(void **state)
