@@ -35,6 +35,7 @@ struct call *call_new(struct conn *c, const struct http_request *req)
 	call->is_ops = c->is_ops;
 	call->addr = c->addr;
 	uuid_format(&id, call->request_id);
+	addr_format(&c->addr, call->address);
 	if (!req)
 		return call;
 	call->minor = req->minor;
@@ -59,7 +60,13 @@ void call_done(struct call *call)
 	if (call->ret_answered)
 		*call->ret_answered = true;
 	free(call->cors);
+	free(call->cookie);
 	free(call);
+}
+
+struct str call_address(const struct call *call)
+{
+	return strcmp(call->address, "-") == 0 ? str_of(NULL) : str_of(call->address);
 }
 
 void call_add_fields(const struct call *call, struct buf *fields)
@@ -178,7 +185,7 @@ void call_fault(struct call *call, const struct fault *fault, const char *header
 		buf_add_cstr(&lines, headers);
 	if (retry_ms)
 		buf_printf(&lines, "Retry-After: %" PRId64 "\r\n", (retry_ms + 999) / 1000);
-	if (fault->error == E_UNAUTHORIZED)
+	if (status == 401) /* RFC 9110 section 15.5.2 */
 		buf_add_cstr(&lines, "WWW-Authenticate: Bearer\r\n");
 	switch (call->shape) {
 	case CALL_SHAPE_S1:

@@ -41,8 +41,10 @@ struct call {
 	struct addr addr;	  /* the client's: peer.c */
 	struct limit_answer limit; /* that the request drew from: limits.c */
 	struct identity who;	  /* set before the handler runs: authn.c */
+	char *cookie;		  /* owned; a line Set-Cookie for the answer, or NULL */
 	char *cors;		  /* owned; header lines for the request's origin, or NULL */
 	char request_id[UUID_TEXT_LEN + 1];
+	char address[ADDR_TEXT_MAX]; /* the client's, as text; "-" when it is not known */
 	void *state; /* a handler's own; freed by it */
 };
 
@@ -84,6 +86,9 @@ struct conn *call_conn(struct call *call);
 
 /* Appends the fields that every answer of CALL has, the ones of the 101 included. */
 void call_add_fields(const struct call *call, struct buf *fields);
+
+/* The client's address as text; p NULL when it is not known. Lives as long as CALL. */
+struct str call_address(const struct call *call);
 
 /* The request turned into a WebSocket: the handler has queued the 101 itself; only frees CALL. */
 void call_done(struct call *call);
