@@ -11,6 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/addr.h"
+
+/* The first choice of server.mode. */
+#define MODE_PRODUCTION 0
+
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 /* More than all settings together can fill. */
@@ -138,9 +143,49 @@ static void check_addresses(const char *list, struct buf *ret)
 		buf_add_cstr(ret, "server.listen: must name an address\n");
 }
 
+static void check_proxies(const char *list, struct buf *ret)
+{
+	struct addr_net net;
+	struct str item;
+	size_t pos = 0;
+
+	while (settings_list_next(list, &pos, &item))
+		if (addr_net_parse(item, &net) < 0)
+			buf_printf(ret,
+				   "http.trusted_proxies: \"%.*s\" is not an address or a network\n",
+				   (int)item.len, item.p);
+}
+
+static bool list_has(const char *list, struct str wanted)
+{
+	struct str item;
+	size_t pos = 0;
+
+	while (settings_list_next(list, &pos, &item))
+		if (str_eq(item, wanted))
+			return true;
+	return false;
+}
+
+void settings_check_mode(const struct settings *s, bool is_production, struct buf *ret)
+{
+	const char *advice = "; use server.mode = development if this is not for others";
+
+	if (!is_production)
+		advice = "";
+	if (list_has(s->http_origins, STR("*")))
+		buf_printf(ret, "http.origins: * lets every page in the world call%s\n", advice);
+	if (s->http_plain_cookies)
+		buf_printf(ret, "http.plain_cookies: logins can be read on the way%s\n", advice);
+}
+
 int settings_check(const struct settings *s, struct buf *ret_faults)
 {
 	size_t before = ret_faults->len;
+
+	check_proxies(s->http_trusted_proxies, ret_faults);
+	if (s->server_mode == MODE_PRODUCTION)
+		settings_check_mode(s, true, ret_faults);
 
 	check_addresses(s->server_listen, ret_faults);
 	setting_check_keys(s, ret_faults);

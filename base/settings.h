@@ -112,6 +112,13 @@ int settings_assign(struct settings *s, struct str assignment, struct buf *ret_f
  */
 int settings_check(const struct settings *s, struct buf *ret_faults) MUST_CHECK;
 
+/*
+ * Appends a line "section.key: reason" for each setting that opens what a server for others must
+ * not open: settings_check refuses these in production mode; in development mode they are to be
+ * warned of.
+ */
+void settings_check_mode(const struct settings *s, bool is_production, struct buf *ret);
+
 /* "section.key=value" lines of all settings; secrets as *** unless WITH_SECRETS. */
 void settings_print(const struct settings *s, bool with_secrets, struct buf *ret);
 

@@ -42,6 +42,20 @@ static void check_web_root(const struct settings *s, struct buf *ret_report)
 	buf_done(&path);
 }
 
+/* In production mode these are faults, which settings_check has found already. */
+static void check_mode(const struct settings *s, struct buf *ret_report)
+{
+	struct buf lines = BUF_INIT;
+	char *rest, *line;
+
+	settings_check_mode(s, false, &lines);
+	buf_add_char(&lines, '\0');
+	for (rest = (char *)lines.p; (line = strsep(&rest, "\n"));)
+		if (*line)
+			buf_printf(ret_report, "warning: %s\n", line);
+	buf_done(&lines);
+}
+
 static void check_limits(struct settings *s, struct buf *ret_report)
 {
 	int64_t wanted = s->server_max_connections;
@@ -102,6 +116,7 @@ int check_settings(struct settings *s, struct buf *ret_report)
 	settings_check_secret_files(s, ret_report);
 	check_user(s, &p, ret_report);
 	check_web_root(s, ret_report);
+	check_mode(s, ret_report);
 	check_limits(s, ret_report);
 	check_database(s, &p, ret_report);
 	return has_fault(ret_report, before) ? -ERR_INVAL : 0;

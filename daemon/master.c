@@ -253,6 +253,20 @@ static int open_user(struct master *m)
 	return r;
 }
 
+/* Production mode refuses what this warns of. */
+static void warn_mode(const struct settings *s)
+{
+	struct buf lines = BUF_INIT;
+	char *rest, *line;
+
+	settings_check_mode(s, false, &lines);
+	buf_add_char(&lines, '\0');
+	for (rest = (char *)lines.p; (line = strsep(&rest, "\n"));)
+		if (*line)
+			log_warn("a setting is for development only", LF_STR("setting", line));
+	buf_done(&lines);
+}
+
 static int open_site(struct master *m)
 {
 	int r = site_load(m->settings->server_web_root, &m->site);
@@ -284,6 +298,7 @@ static int master_open(struct master *m)
 	limits_raise();
 	limits_fit(m->settings, true);
 	spawn_init(m);
+	warn_mode(m->settings);
 	if (open_user(m) < 0 || open_site(m) < 0)
 		return EX_CONFIG;
 	m->loop = ev_loop_new(EVFLAG_AUTO);

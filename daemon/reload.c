@@ -73,9 +73,24 @@ static void switch_settings(struct master *m, struct settings *next, struct buf 
 	buf_done(&changes);
 }
 
+/*
+ * The mode stays what it was at the start, whatever the file says now: what it forbids must not
+ * come in with another mode's name.
+ */
+static int check_running_mode(const struct master *m, const struct settings *next,
+			      struct buf *ret_faults)
+{
+	size_t before = ret_faults->len;
+
+	if (m->settings->server_mode != next->server_mode &&
+	    str_eq(settings_choice(m->settings, "server.mode"), STR("production")))
+		settings_check_mode(next, true, ret_faults);
+	return ret_faults->len == before ? 0 : -ERR_INVAL;
+}
+
 int reload_settings(struct master *m, struct buf *ret_lines)
 {
-	struct settings *next;
+	struct settings *next = NULL;
 	struct buf faults = BUF_INIT;
 	int r;
 
@@ -84,6 +99,10 @@ int reload_settings(struct master *m, struct buf *ret_lines)
 	metric_add(m->shm, METRIC_MASTER, M_RELOADS, 1);
 	notify_reloading();
 	r = options_load(m->opt, &next, &faults);
+	if (r == 0)
+		r = check_running_mode(m, next, &faults);
+	if (r < 0 && next)
+		settings_free(&next);
 	if (r == 0 && secret_fill(next) < 0) {
 		buf_add_cstr(&faults, "auth.secret_key: none can be drawn\n");
 		settings_free(&next);
