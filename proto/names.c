@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Names through libunistring: the categories of their characters and their normal form.
+ * Names through libunistring: the categories of their characters, their normal form and, for who
+ * looks for words in texts, their looks.
  * Trimming and the rules that need no tables are utf8.c's.
  */
 #include "proto/names.h"
 
-#include <uninorm.h>
+#include <unicase.h>
 #include <unictype.h>
+#include <uninorm.h>
 
 #include "proto/json.h"
 #include "proto/utf8.h"
@@ -17,7 +19,7 @@
 /* No string shrinks to less than a quarter of its code points by composing (UAX 15, table 7). */
 #define SHRINK_MAX 4
 
-static void add_form(struct buf *b, struct str s, uninorm_t form)
+void names_compose(struct buf *b, struct str s)
 {
 	size_t cap = 3 * s.len + 16, len = cap;
 	uint8_t *room, *out;
@@ -25,7 +27,7 @@ static void add_form(struct buf *b, struct str s, uninorm_t form)
 	if (!s.len)
 		return;
 	room = buf_reserve(b, cap);
-	out = u8_normalize(form, (const uint8_t *)s.p, s.len, room, &len);
+	out = u8_normalize(UNINORM_NFC, (const uint8_t *)s.p, s.len, room, &len);
 	if (!out) /* valid UTF-8 fails for want of memory alone */
 		abort();
 	if (out == room) {
@@ -34,16 +36,6 @@ static void add_form(struct buf *b, struct str s, uninorm_t form)
 		buf_add(b, out, len);
 		free(out);
 	}
-}
-
-void names_compose(struct buf *b, struct str s)
-{
-	add_form(b, s, UNINORM_NFC);
-}
-
-void names_decompose(struct buf *b, struct str s)
-{
-	add_form(b, s, UNINORM_NFD);
 }
 
 /* Reserved for pictographs (emoji-data.txt): a new one is no reason to refuse a name. */
@@ -134,4 +126,51 @@ int names_get(const struct json_value *v, const char *key, size_t max_chars, boo
 		*ret = json_set_str(json_get(v, key), buf_str(&normal));
 	buf_done(&normal);
 	return r < 0 ? refuse(r, key, max_chars, ret_fault) : 0;
+}
+
+/* ---- Words ---- */
+
+/* Format characters, and marks that only choose how another character looks. */
+static bool is_unseen(uint32_t cp)
+{
+	return cp == 0x34f || (cp >= 0x180b && cp <= 0x180f) || (cp >= 0xfe00 && cp <= 0xfe0f) ||
+	       (cp >= 0xe0100 && cp <= 0xe01ef) ||
+	       uc_is_general_category_withtable(cp, UC_CATEGORY_MASK_Cf);
+}
+
+size_t names_fold(uint32_t cp, uint32_t ret[NAMES_FOLD_MAX])
+{
+	ucs4_t parts[UC_DECOMPOSITION_MAX_LENGTH];
+	size_t count = 0;
+	int tag, n;
+
+	if (cp < 0x80) {
+		ret[0] = cp >= 'A' && cp <= 'Z' ? cp | 0x20 : cp;
+		return 1;
+	}
+	if (is_unseen(cp))
+		return 0;
+	n = uc_decomposition(cp, &tag, parts);
+	if (n < 0) {
+		ret[0] = uc_tolower(cp);
+		return 1;
+	}
+	/* a part may have parts of its own; the whole is bounded by UAX 15 (18 for U+FDFA) */
+	for (int i = 0; i < n; i++) {
+		uint32_t deeper[NAMES_FOLD_MAX];
+		size_t m = names_fold(parts[i], deeper);
+
+		m = MIN(m, NAMES_FOLD_MAX - count);
+		memcpy(ret + count, deeper, m * sizeof(*ret));
+		count += m;
+	}
+	return count;
+}
+
+bool names_is_word(uint32_t cp)
+{
+	if (cp < 0x80)
+		return (cp >= '0' && cp <= '9') || ((cp | 0x20) >= 'a' && (cp | 0x20) <= 'z');
+	return uc_is_general_category_withtable(
+		cp, UC_CATEGORY_MASK_L | UC_CATEGORY_MASK_N | UC_CATEGORY_MASK_M);
 }

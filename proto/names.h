@@ -31,8 +31,18 @@ int names_normal(struct str s, size_t max_chars, struct buf *b) MUST_CHECK;
 int names_get(const struct json_value *v, const char *key, size_t max_chars, bool required,
 	      struct str *ret, struct fault *ret_fault) MUST_CHECK;
 
-/* Appends S, valid UTF-8, in Normalization Form C or D. */
+/* Appends S, valid UTF-8, in Normalization Form C. */
 void names_compose(struct buf *b, struct str s);
-void names_decompose(struct buf *b, struct str s);
+
+/*
+ * What CP is to who looks for words and does not mind their dress: its compatibility decomposition
+ * (UAX 15) in lower case. Returns how many code points, at most NAMES_FOLD_MAX; 0 for those that
+ * show nothing (joiners, selectors, other format characters).
+ */
+#define NAMES_FOLD_MAX 32
+size_t names_fold(uint32_t cp, uint32_t ret[NAMES_FOLD_MAX]);
+
+/* Letters, digits and the marks upon them. */
+bool names_is_word(uint32_t cp);
 
 #endif

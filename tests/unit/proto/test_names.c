@@ -162,18 +162,36 @@ static void test_get(void **state)
 	assert_str(name, "untouched");
 }
 
-static void test_forms(void **state)
+static void check_fold(uint32_t cp, size_t n, uint32_t first, uint32_t last)
 {
-	struct buf b = BUF_INIT;
+	uint32_t ret[NAMES_FOLD_MAX];
 
+	assert_int_equal(names_fold(cp, ret), n);
+	if (n) {
+		assert_int_equal(ret[0], first);
+		assert_int_equal(ret[n - 1], last);
+	}
+}
+
+/* UnicodeData.txt: decompositions and simple lower case. */
+static void test_fold(void **state)
+{
 	(void)state;
-	names_decompose(&b, STR("x\xc3\xa9"));
-	assert_buf(&b, "xe\xcc\x81");
-	names_compose(&b, STR("xe\xcc\x81"));
-	assert_buf(&b, "x\xc3\xa9");
-	names_compose(&b, STR(""));
-	assert_buf(&b, "");
-	buf_done(&b);
+	check_fold('A', 1, 'a', 'a');
+	check_fold('-', 1, '-', '-');
+	check_fold(0xc9, 2, 'e', 0x301);
+	check_fold(0x1f82, 4, 0x3b1, 0x345);
+	check_fold(0xff33, 1, 's', 's');     /* FULLWIDTH S */
+	check_fold(0x1d412, 1, 's', 's');    /* MATHEMATICAL BOLD S */
+	check_fold(0xfb01, 2, 'f', 'i');     /* LIGATURE FI */
+	check_fold(0xac01, 3, 0x1100, 0x11a8); /* HANGUL GAG */
+	check_fold(0x41c, 1, 0x43c, 0x43c);
+	check_fold(0xfdfa, 18, 0x635, 0x645);
+	check_fold(0x200b, 0, 0, 0);
+	check_fold(0xad, 0, 0, 0);
+	check_fold(0xfe0f, 0, 0, 0);
+	assert_true(names_is_word('z') && names_is_word(0x301) && names_is_word(0x4e2d));
+	assert_false(names_is_word('_') || names_is_word(' ') || names_is_word(0x1f600));
 }
 
 int main(void)
@@ -186,7 +204,7 @@ int main(void)
 	    cmocka_unit_test(test_emoji),
 	    cmocka_unit_test(test_length_is_counted_after_composing),
 	    cmocka_unit_test(test_get),
-	    cmocka_unit_test(test_forms),
+	    cmocka_unit_test(test_fold),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
