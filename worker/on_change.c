@@ -61,7 +61,7 @@ void on_change(struct conn *c, const struct cmd *cmd)
 	};
 	struct pending *p;
 
-	if (!cmd_sub(c, cmd))
+	if (!cmd_sub(c, cmd) || !cmd_may_send(c, cmd))
 		return;
 	p = pending_new(c, cmd, cmd->conv);
 	if (persist_change(conn_worker(c), &change, str_of(c->name), on_changed, p) < 0) {

@@ -5,6 +5,7 @@
  */
 #include "worker/on_cmd.h"
 
+#include "worker/limits.h"
 #include "worker/on_priv.h"
 #include "worker/resume.h"
 
@@ -43,6 +44,19 @@ void cmd_refuse(struct conn *c, const struct cmd *cmd, enum proto_error error)
 	if (cmd->has_key)
 		raw_key_of(cmd, &key);
 	ws_conn_error(c, error, &cmd->id, &key, cmd->conv);
+}
+
+bool cmd_may_send(struct conn *c, const struct cmd *cmd)
+{
+	struct cmd_id key = {0};
+	int64_t retry_ms;
+
+	if (limits_send(conn_worker(c), c->user, cmd_conv(c, cmd), &retry_ms))
+		return true;
+	if (cmd->has_key)
+		raw_key_of(cmd, &key);
+	ws_conn_limited(c, retry_ms, &cmd->id, &key, cmd->conv);
+	return false;
 }
 
 void cmd_say_ok(struct conn *c, const struct cmd *cmd)

@@ -62,7 +62,7 @@ void on_send(struct conn *c, const struct cmd *cmd)
 		.reply_to_rev = cmd->reply_to_rev,
 	};
 
-	if (!sub)
+	if (!sub || !cmd_may_send(c, cmd))
 		return;
 	roster_stop_typing(sub);
 	p = pending_new(c, cmd, ev.conv);

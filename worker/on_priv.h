@@ -37,6 +37,9 @@ void pending_refuse(const struct pending *p, enum proto_error error);
 /* Answers a request with an error at once. */
 void cmd_refuse(struct conn *c, const struct cmd *cmd, enum proto_error error);
 
+/* False when the user or the conversation has had too many messages and changes: refused here. */
+bool cmd_may_send(struct conn *c, const struct cmd *cmd);
+
 /* {"op":"ok"} when the request has an id and the dialect such an answer. */
 void cmd_say_ok(struct conn *c, const struct cmd *cmd);
 

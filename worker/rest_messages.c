@@ -146,6 +146,8 @@ static void on_guest(struct worker *wk, void *arg, enum proto_error error, int64
 	};
 	int r = 0;
 
+	if (!error && !limits_send(wk, user, event.conv, &call->limit.retry_ms))
+		error = E_RATE_LIMITED;
 	if (!error)
 		r = persist_send(wk, &event, on_sent, call);
 	posting_free(p);

@@ -13,7 +13,9 @@
 #include "sql/rooms.h"
 #include "worker/chan.h"
 #include "worker/dbio.h"
+#include "worker/limits.h"
 #include "worker/on_cmd.h"
+#include "worker/peer.h"
 #include "worker/resume.h"
 #include "worker/sse_conn.h"
 
@@ -184,23 +186,30 @@ void ws_conn_close_frame(struct buf *b, enum proto_error error)
 	ws_add_close(b, info->ws_close, str_of(info->text));
 }
 
-void ws_conn_fault(struct conn *c, const struct fault *f, const struct cmd_id *re,
-		   const struct cmd_id *key, int64_t conv)
+/* One error frame. */
+static void say_fault(struct conn *c, const struct fault *f, const struct cmd_id *re,
+		      const struct cmd_id *key, int64_t conv, int64_t retry_ms)
 {
-	const struct error_info *info = error_info(f->error);
-	int64_t retry_ms = info->http_status == 503 ? worker_retry_ms(conn_worker(c)) : 0;
-	struct buf *b;
 	size_t mark;
+	struct buf *b = ws_reply_begin(c, &mark);
 
-	if (c->state != CONN_WS && c->state != CONN_SSE)
-		return;
-	b = ws_reply_begin(c, &mark);
 	if (c->dialect == DIALECT_RAW)
 		raw_add_error(b, f, retry_ms, key && key->len ? key : NULL);
 	else
 		native_add_err(b, re, f, conv, retry_ms);
 	ws_reply_end(c, b, mark);
 	worker_count(conn_worker(c), M_COMMAND_ERRORS, 1);
+}
+
+void ws_conn_fault(struct conn *c, const struct fault *f, const struct cmd_id *re,
+		   const struct cmd_id *key, int64_t conv)
+{
+	const struct error_info *info = error_info(f->error);
+	int64_t retry_ms = info->http_status == 503 ? worker_retry_ms(conn_worker(c)) : 0;
+
+	if (c->state != CONN_WS && c->state != CONN_SSE)
+		return;
+	say_fault(c, f, re, key, conv, retry_ms);
 	/* a native socket outlives the loss of one conversation */
 	if (info->ws_close && !(dialect_is_native(c->dialect) && c->is_helloed))
 		ws_conn_close(c, f->error);
@@ -213,6 +222,33 @@ void ws_conn_error(struct conn *c, enum proto_error error, const struct cmd_id *
 
 	fault_set(&f, error);
 	ws_conn_fault(c, &f, re, key, conv);
+}
+
+void ws_conn_limited(struct conn *c, int64_t retry_ms, const struct cmd_id *re,
+		     const struct cmd_id *key, int64_t conv)
+{
+	struct fault f;
+
+	if (c->state != CONN_WS && c->state != CONN_SSE)
+		return;
+	fault_set(&f, E_RATE_LIMITED);
+	say_fault(c, &f, re, key, conv, retry_ms);
+}
+
+void ws_conn_abused(struct conn *c)
+{
+	static struct log_rate rate;
+	char text[ADDR_TEXT_MAX];
+	const char *client = text;
+	uint64_t suppressed;
+
+	peer_format(c, text);
+	if (log_rate_pass(&rate, 60000, &suppressed))
+		log_notice("a socket went on after its limit: closed", LF_STR("client", client),
+			   LF_INT("connection", (int64_t)c->id), LF_INT("user", c->user),
+			   LF_INT("suppressed", (int64_t)suppressed));
+	ws_conn_limited(c, worker_retry_ms(conn_worker(c)), NULL, NULL, 0);
+	ws_conn_close(c, E_RATE_LIMITED);
 }
 
 void ws_conn_try_later(struct conn *c, const struct cmd_id *re)
@@ -252,6 +288,18 @@ static void on_payload(struct conn *c, struct str payload, enum ws_opcode op)
 		on_native_frame(c, payload);
 }
 
+/* A ping is a frame like others, only that no error can answer it. */
+static bool takes_ping(struct conn *c)
+{
+	int64_t retry_ms;
+	enum limit_verdict verdict = limits_frame(
+		c, c->dialect == DIALECT_RAW ? LIMIT_FRAMES : LIMIT_OPERATIONS, &retry_ms);
+
+	if (verdict == LIMIT_ABUSE)
+		ws_conn_abused(c);
+	return verdict == LIMIT_PASS;
+}
+
 static void on_message(struct conn *c, const struct ws_msg *m)
 {
 	switch (m->op) {
@@ -260,7 +308,7 @@ static void on_message(struct conn *c, const struct ws_msg *m)
 		on_payload(c, m->payload, m->op);
 		break;
 	case WS_OP_PING:
-		if (c->state == CONN_WS)
+		if (c->state == CONN_WS && takes_ping(c))
 			ws_add_frame(conn_reply(c), WS_OP_PONG, m->payload);
 		break;
 	case WS_OP_PONG:

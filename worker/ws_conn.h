@@ -52,6 +52,16 @@ void ws_conn_error(struct conn *c, enum proto_error error, const struct cmd_id *
 		   const struct cmd_id *key, int64_t conv);
 
 /*
+ * Refuses one frame for being one too many (E_RATE_LIMITED); the socket stays. RE, KEY and CONV as
+ * above.
+ */
+void ws_conn_limited(struct conn *c, int64_t retry_ms, const struct cmd_id *re,
+		     const struct cmd_id *key, int64_t conv);
+
+/* It went on for too long after refusals: says so and closes with 4429. */
+void ws_conn_abused(struct conn *c);
+
+/*
  * The database is away and without it this connection can do nothing: says so with a retry time and
  * closes with 1013. RE may be NULL.
  */
