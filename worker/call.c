@@ -5,6 +5,7 @@
  */
 #include "worker/call.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "proto/dialect_native.h"
 #include "proto/dialect_raw.h"
@@ -16,6 +17,9 @@
 
 /* The choices of server.mode in the order of settings.def. */
 enum { MODE_PRODUCTION, MODE_DEVELOPMENT };
+
+/* And those of log.requests. */
+enum { LOG_REQUESTS_OFF, LOG_REQUESTS_ERRORS, LOG_REQUESTS_ALL };
 
 #define JSON_TYPE "application/json"
 #define PROBLEM_TYPE "application/problem+json"
@@ -32,6 +36,7 @@ struct call *call_new(struct conn *c, const struct http_request *req)
 	call->req = req;
 	call->shape = CALL_SHAPE_PROBLEM;
 	call->minor = 1;
+	call->since_ms = clock_mono_ms();
 	call->is_ops = c->is_ops;
 	call->addr = c->addr;
 	uuid_format(&id, call->request_id);
@@ -88,6 +93,35 @@ static bool has_no_body(int status)
 	return status < 200 || status == 204 || status == 304;
 }
 
+/*
+ * One line for a request, with what finds it again and nothing that a client wrote: the address is
+ * the table's, not the request's.
+ */
+static void log_request(const struct call *call, int status)
+{
+	static struct log_rate rate;
+	const char *method = call->route ? http_method_name(call->route->method) : "";
+	const char *path = call->route ? call->route->path : "", *client = call->address;
+	uint64_t suppressed = 0, took_ms = clock_mono_ms() - call->since_ms;
+	enum log_level level = status >= 500 ? LOG_LEVEL_WARN : LOG_LEVEL_INFO;
+
+	/* a database that is away must not fill the log */
+	if (status >= 500 && !log_rate_pass(&rate, 1000, &suppressed))
+		return;
+	log_at(level, "request", LF_STR("request", call->request_id), LF_STR("client", client),
+	       LF_STR("method", method), LF_STR("route", path), LF_INT("status", status),
+	       LF_INT("ms", (int64_t)took_ms), LF_INT("user", call->who.user),
+	       LF_INT("suppressed", (int64_t)suppressed));
+}
+
+static bool is_logged(const struct call *call, int status)
+{
+	int64_t which = call->wk->settings->log_requests;
+
+	return !call->is_ops &&
+	       (which == LOG_REQUESTS_ALL || (which == LOG_REQUESTS_ERRORS && status >= 400));
+}
+
 void call_answer(struct call *call, int status, const char *type, const char *headers,
 		 struct str body)
 {
@@ -105,6 +139,8 @@ void call_answer(struct call *call, int status, const char *type, const char *he
 
 	if (status >= 400 && !call->is_ops)
 		worker_count(call->wk, M_HTTP_ERRORS, 1);
+	if (is_logged(call, status))
+		log_request(call, status);
 	if (!c)
 		goto out;
 	call_add_fields(call, &fields);

@@ -44,6 +44,7 @@ struct call {
 	char *cookie;		  /* owned; a line Set-Cookie for the answer, or NULL */
 	char *cors;		  /* owned; header lines for the request's origin, or NULL */
 	char request_id[UUID_TEXT_LEN + 1];
+	uint64_t since_ms; /* CLOCK_MONOTONIC: when the request was complete */
 	char address[ADDR_TEXT_MAX]; /* the client's, as text; "-" when it is not known */
 	void *state; /* a handler's own; freed by it */
 };
