@@ -13,6 +13,7 @@
 #include "worker/defence.h"
 #include "worker/http_conn.h"
 #include "worker/origin.h"
+#include "worker/route.h"
 #include "worker/ws_conn.h"
 
 /* The choices of server.mode in the order of settings.def. */
