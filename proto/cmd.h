@@ -87,6 +87,7 @@ struct cmd_limits {
 	uint32_t message_max; /* characters, chat.message_max */
 	uint32_t batch_max;   /* requests in one native frame */
 	uint32_t subs_max;    /* websocket.subscriptions_max: bounds seen, users, cursors; 0: 500 */
+	bool is_known;	      /* the handshake said who it is: hello needs no name */
 	bool conv_uids;	      /* conversations may come as UUIDs, which the caller looks up */
 };
 

@@ -124,7 +124,7 @@ static int decode_hello(const struct json_value *v, const struct cmd_limits *lim
 	int r = cmd_get(json_get_str(v, "token", &text_rule, &c->token, fault));
 
 	if (r == 0)
-		r = cmd_get_name(v, "name", lim, !c->token.len, &c->name, fault);
+		r = cmd_get_name(v, "name", lim, !c->token.len && !lim->is_known, &c->name, fault);
 	if (r == 0)
 		r = cmd_get(json_get_str(v, "client", &text_rule, &c->client, fault));
 	if (r == 0)

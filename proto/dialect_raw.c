@@ -13,10 +13,11 @@ static int decode_first(const struct json_value *v, const struct cmd_limits *lim
 			struct fault *fault)
 {
 	static const struct json_str_rule any = {0, UINT32_MAX, false};
-	int r = cmd_get_name(v, "username", lim, true, &c->name, fault);
+	int r = cmd_get(json_get_str(v, "token", &any, &c->token, fault));
 
 	if (r == 0)
-		r = cmd_get(json_get_str(v, "token", &any, &c->token, fault));
+		r = cmd_get_name(v, "username", lim, !c->token.len && !lim->is_known, &c->name,
+				 fault);
 	c->op = OP_HELLO;
 	/* whoever cannot say a name cannot stay: a fault with a close code */
 	if (r < 0 && fault->error != E_BAD_NAME)

@@ -8,7 +8,7 @@
 #include "sql/array.h"
 
 /* What guest_get and guests_get say. */
-enum { GUEST_OK, GUEST_TAKEN, GUEST_DISABLED, GUEST_IMPOSSIBLE };
+enum { GUEST_OK, GUEST_TAKEN, GUEST_DISABLED, GUEST_IMPOSSIBLE, GUEST_BOUND };
 
 static int guest_verdict(const struct db_result *res, int row)
 {
@@ -16,6 +16,7 @@ static int guest_verdict(const struct db_result *res, int row)
 	case GUEST_OK:
 		return 0;
 	case GUEST_TAKEN:
+	case GUEST_BOUND:
 		return -ERR_EXISTS;
 	case GUEST_DISABLED:
 		return -ERR_DENIED;

@@ -8,64 +8,277 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "proto/http_field.h"
+#include "sql/logins.h"
 #include "worker/call.h"
 #include "worker/conn.h"
+#include "worker/cookie.h"
+#include "worker/dbio.h"
+#include "worker/keyring.h"
+#include "worker/peer.h"
+#include "worker/revoke.h"
 #include "worker/route.h"
+#include "worker/token.h"
+#include "worker/touch.h"
 #include "worker/ws_conn.h"
 
-enum proto_error authn_token(struct worker *wk, struct str token, struct identity *ret)
+_Static_assert(AUTHN_NAME_MAX >= COOKIE_NAME_MAX && AUTHN_NAME_MAX >= TOKEN_NAME_MAX, "names");
+
+/* ---- Checking ---- */
+
+static bool is_revoked(const struct worker *wk, const struct identity *who)
 {
-	(void)wk;
-	(void)token;
-	(void)ret;
-	return E_UNAUTHORIZED;
+	return revoke_is_due(wk, &who->session, who->user);
 }
 
-/* ---- Requests ---- */
+enum proto_error authn_token(struct worker *wk, struct str text, struct identity *ret)
+{
+	struct token t;
+	struct identity who = {.by = BY_TOKEN, .is_account = true};
+
+	if (token_check(wk->keyring, text, clock_wall_ms(), &t) < 0)
+		return E_UNAUTHORIZED;
+	who.user = t.user;
+	who.uid = t.uid;
+	who.session = t.session;
+	who.expires_ms = t.expires_ms;
+	who.is_admin = t.is_admin;
+	memcpy(who.name, t.name, sizeof(t.name));
+	if (is_revoked(wk, &who))
+		return E_UNAUTHORIZED;
+	*ret = who;
+	return E_NONE;
+}
+
+enum proto_error authn_again(struct worker *wk, const struct identity *who, struct identity *ret)
+{
+	if (!who->user || (!who->is_account && !wk->settings->chat_guests) ||
+	    (who->expires_ms && who->expires_ms <= clock_wall_ms()) || is_revoked(wk, who))
+		return E_UNAUTHORIZED;
+	*ret = *who;
+	return E_NONE;
+}
+
+/* ---- Tokens of requests ---- */
 
 /* The token of "Bearer TOKEN" (RFC 6750 section 2.1); false for any other scheme. */
-static bool bearer_token(struct str field, struct str *ret)
+static bool bearer_token(const struct http_request *req, struct str *ret)
 {
 	static const char scheme[] = "bearer ";
 	const size_t n = sizeof(scheme) - 1;
+	struct str field = http_header(req, "Authorization");
 
-	if (field.len <= n || !str_ieq((struct str){field.p, n}, str_of(scheme)))
+	if (http_header_count(req, "Authorization") > 1 || field.len <= n ||
+	    !str_ieq((struct str){field.p, n}, str_of(scheme)))
 		return false;
 	*ret = (struct str){field.p + n, field.len - n};
 	while (ret->len && ret->p[0] == ' ') {
 		ret->p++;
 		ret->len--;
 	}
-	return ret->len > 0;
+	return true;
 }
 
-/* Browsers cannot set fields on sockets and event streams: those may carry it in the address. */
-static enum proto_error by_query(struct call *call)
+static bool is_open(const struct call *call)
+{
+	return call->route->auth == ROUTE_AUTH_OPEN;
+}
+
+/* On open routes bad credentials are nobody's, which a socket's first frame may make good. */
+static enum authn refuse(struct call *call, enum authn_by by)
+{
+	call->who = (struct identity){.by = by};
+	return is_open(call) ? AUTHN_DONE : AUTHN_REFUSED;
+}
+
+static enum authn by_header(struct call *call)
+{
+	bool is_upgrade = call->route->rate == ROUTE_RATE_UPGRADE;
+	struct str token;
+
+	if (bearer_token(call->req, &token) &&
+	    authn_token(call->wk, token, &call->who) == E_NONE)
+		return AUTHN_DONE;
+	/* whoever sets fields on a handshake can read its answer, which a page cannot */
+	return is_upgrade ? AUTHN_REFUSED : refuse(call, BY_TOKEN);
+}
+
+/*
+ * Browsers cannot set fields on sockets and event streams: those may carry it in the address.
+ * False: there is none.
+ */
+static bool by_query(struct call *call, enum authn *ret)
 {
 	struct buf text = BUF_INIT;
-	int r = call->route->rate == ROUTE_RATE_UPGRADE
-			? http_query_get(call->req, "token", &text)
-			: -ERR_NOENT;
-	enum proto_error error = E_NONE;
+	int r;
 
-	if (r == 0)
-		error = authn_token(call->wk, buf_str(&text), &call->who);
-	else if (r != -ERR_NOENT)
-		error = E_UNAUTHORIZED;
+	if (call->route->rate != ROUTE_RATE_UPGRADE)
+		return false;
+	r = http_query_get(call->req, "token", &text);
+	if (r != -ERR_NOENT) {
+		bool is_good = r == 0 && authn_token(call->wk, buf_str(&text), &call->who) == E_NONE;
+
+		*ret = is_good ? AUTHN_DONE : refuse(call, BY_TOKEN);
+	}
 	buf_done(&text);
-	return error;
+	return r != -ERR_NOENT;
 }
 
-enum proto_error authn_call(struct call *call)
+/* ---- Cookies ---- */
+
+static void from_cookie(const struct cookie *cookie, struct identity *ret)
 {
-	struct str field = http_header(call->req, "Authorization"), token;
+	*ret = (struct identity){
+		.user = cookie->user,
+		.uid = cookie->uid,
+		.session = cookie->session,
+		.expires_ms = cookie->expires_ms,
+		.is_account = !cookie->is_guest,
+		.is_admin = cookie->is_admin && !cookie->is_guest,
+		.by = BY_COOKIE,
+	};
+	memcpy(ret->name, cookie->name, sizeof(cookie->name));
+}
+
+/*
+ * A cookie is taken at its word for as long as an access token, counted from when it was made; then
+ * the database is asked. One that seems to come from the future was made under another
+ * auth.session_ttl.
+ */
+static bool is_stale(const struct worker *wk, const struct identity *who, int64_t now_ms)
+{
+	int64_t age_ms = now_ms - (who->expires_ms - wk->settings->auth_session_ttl);
+
+	return age_ms < -TOKEN_SKEW_MS || age_ms >= keyring_access_ttl_ms(wk->keyring);
+}
+
+/* The session is over: accounts have to sign in, guests are simply nobody again. */
+static enum authn cookie_ended(struct call *call)
+{
+	bool was_account = call->who.is_account;
+
+	authn_clear_cookie(call);
+	if (was_account)
+		return refuse(call, BY_COOKIE);
+	call->who = (struct identity){0};
+	return AUTHN_DONE;
+}
+
+static enum authn by_cookie(struct call *call)
+{
+	struct worker *wk = call->wk;
+	struct str text = http_cookie(call->req, COOKIE_FIELD);
+	int64_t now_ms = clock_wall_ms();
+	struct cookie cookie;
+
+	if (!text.p || cookie_open(wk->keyring, text, now_ms, &cookie) < 0 || !cookie.user ||
+	    (cookie.is_guest && !wk->settings->chat_guests))
+		return AUTHN_DONE;
+	from_cookie(&cookie, &call->who);
+	if (is_revoked(wk, &call->who))
+		return cookie_ended(call);
+	return is_stale(wk, &call->who, now_ms) ? AUTHN_STALE : AUTHN_DONE;
+}
+
+enum authn authn_call(struct call *call)
+{
+	enum authn result;
 
 	call->who = (struct identity){0};
-	if (!field.p)
-		return by_query(call);
-	if (http_header_count(call->req, "Authorization") > 1 || !bearer_token(field, &token))
-		return E_UNAUTHORIZED;
-	return authn_token(call->wk, token, &call->who);
+	if (call->is_ops || call->route->rate == ROUTE_RATE_STATIC)
+		return AUTHN_DONE;
+	if (http_header(call->req, "Authorization").p)
+		return by_header(call);
+	return by_query(call, &result) ? result : by_cookie(call);
+}
+
+struct renewal {
+	struct call *call;
+	authn_renewed_fn *done;
+};
+
+static void on_renewed(void *arg, int err, const struct login *login)
+{
+	struct renewal r = *(struct renewal *)arg;
+	struct identity *who = &r.call->who;
+	enum proto_error error = E_NONE;
+
+	free(arg);
+	if (!call_conn(r.call)) {
+		call_done(r.call);
+		return;
+	}
+	if (err == -ERR_DENIED) {
+		if (cookie_ended(r.call) == AUTHN_REFUSED)
+			error = E_UNAUTHORIZED;
+	} else if (err) {
+		error = E_UNAVAILABLE;
+	} else {
+		who->is_account = login->is_account;
+		who->is_admin = login->is_admin;
+		who->expires_ms = login->expires_ms;
+		memset(who->name, 0, sizeof(who->name));
+		memcpy(who->name, login->name.p, MIN(login->name.len, sizeof(who->name) - 1));
+		authn_set_cookie(r.call, who);
+	}
+	r.done(r.call, error);
+}
+
+void authn_renew(struct call *call, authn_renewed_fn *done)
+{
+	struct renewal *r = xmalloc(sizeof(*r));
+	int err;
+
+	*r = (struct renewal){call, done};
+	err = login_renew(dbio_writer(call->wk), &call->who.session,
+			  call->wk->settings->auth_session_ttl, call_address(call),
+			  dbio_deadline(call->wk), on_renewed, r, NULL);
+	if (err < 0)
+		on_renewed(r, err, NULL);
+}
+
+bool authn_may_set_cookie(struct call *call)
+{
+	const struct conn *c = call_conn(call);
+
+	return c && peer_cookie(c) != PEER_COOKIE_NONE;
+}
+
+static void put_cookie(struct call *call, struct str text, int64_t max_age_s)
+{
+	const struct conn *c = call_conn(call);
+	struct buf line = BUF_INIT;
+
+	if (!c || (text.len && peer_cookie(c) == PEER_COOKIE_NONE))
+		return;
+	buf_add_cstr(&line, "Set-Cookie: ");
+	cookie_add_set(&line, text, max_age_s, peer_cookie(c) != PEER_COOKIE_PLAIN);
+	buf_add(&line, "\r\n", 3); /* and the NUL */
+	free(call->cookie);
+	call->cookie = (char *)line.p;
+}
+
+void authn_set_cookie(struct call *call, const struct identity *who)
+{
+	struct cookie cookie = {
+		.session = who->session,
+		.user = who->user,
+		.uid = who->uid,
+		.is_guest = !who->is_account,
+		.is_admin = who->is_admin,
+		.expires_ms = who->expires_ms,
+	};
+	int64_t life_ms = who->expires_ms - clock_wall_ms();
+	struct buf text = BUF_INIT;
+
+	memcpy(cookie.name, who->name, MIN(sizeof(cookie.name), sizeof(who->name)));
+	if (life_ms > 0 && cookie_seal(call->wk->keyring, &cookie, &text) == 0)
+		put_cookie(call, buf_str(&text), MAX(life_ms / 1000, 1));
+	buf_done(&text);
+}
+
+void authn_clear_cookie(struct call *call)
+{
+	put_cookie(call, STR(""), 0);
 }
 
 /* ---- Sockets ---- */
@@ -98,6 +311,7 @@ void authn_adopt(struct conn *c, const struct identity *who)
 	c->auth_expires_ms = who->expires_ms;
 	if (who->expires_ms && (!wk->auth_end_ms || who->expires_ms < wk->auth_end_ms))
 		wk->auth_end_ms = who->expires_ms;
+	touch_note(wk, &who->session);
 }
 
 struct ending {
@@ -112,6 +326,7 @@ static void end_if_due(struct conn *c, void *arg)
 		return;
 	if (c->auth_expires_ms <= e->now_ms) {
 		c->auth_expires_ms = 0;
+		ws_conn_error(c, E_UNAUTHORIZED, NULL, NULL, 0);
 		ws_conn_close(c, E_UNAUTHORIZED);
 	} else if (!e->next_ms || c->auth_expires_ms < e->next_ms) {
 		e->next_ms = c->auth_expires_ms;
@@ -120,7 +335,7 @@ static void end_if_due(struct conn *c, void *arg)
 
 void authn_expire(struct worker *wk)
 {
-	struct ending e = {.now_ms = (int64_t)clock_wall_ms()};
+	struct ending e = {.now_ms = clock_wall_ms()};
 
 	if (!wk->auth_end_ms || wk->auth_end_ms > e.now_ms)
 		return;

@@ -9,6 +9,7 @@
 #include "proto/http_field.h"
 #include "worker/call.h"
 #include "worker/origin.h"
+#include "worker/peer.h"
 #include "worker/routes.h"
 
 /*
@@ -119,33 +120,67 @@ static enum proto_error check_who(const struct call *call)
 	}
 }
 
-/* What stands between a request and its handler; E_NONE lets it through. */
-static enum proto_error gate(struct call *call)
+/* A browser adds cookies to whatever page asks: where that matters, it must be one of ours. */
+static bool is_forged(const struct call *call)
 {
-	const struct http_request *req = call->req;
-	enum proto_error error;
+	return call->who.by == BY_COOKIE &&
+	       (is_unsafe(call->req->method) || call->route->rate == ROUTE_RATE_UPGRADE) &&
+	       !origin_allows_cookie(call->wk->settings, call->req);
+}
 
-	if (is_unsafe(req->method) && !origin_is_allowed(call->wk->settings, req))
-		return E_BAD_ORIGIN;
-	error = call->is_ops ? E_NONE : authn_call(call);
+/* The caller is known, or ERROR says why not: on to the handler. */
+static void enter(struct call *call, enum proto_error error)
+{
+	if (!limits_call(call, error))
+		error = E_RATE_LIMITED;
+	if (!error && is_forged(call))
+		error = E_BAD_ORIGIN;
 	if (!error)
 		error = check_who(call);
+	if (!error && call->route->body == ROUTE_BODY_JSON)
+		error = check_body(call->req);
 	if (error)
-		return error;
-	return call->route->body == ROUTE_BODY_JSON ? check_body(req) : E_NONE;
+		call_error(call, error, NULL);
+	else
+		call->route->handler(call);
+}
+
+/* The database has answered: the request still lies in the parser of its blocked connection. */
+static void on_renewed(struct call *call, enum proto_error error)
+{
+	bool answered = false;
+
+	if (call->ret_answered) { /* it did not even have to be asked */
+		enter(call, error);
+		return;
+	}
+	call->req = http_request(call_conn(call)->http);
+	call->ret_answered = &answered;
+	enter(call, error);
+	if (answered)
+		return;
+	call->req = NULL;
+	call->ret_answered = NULL;
 }
 
 static void call_route(struct call *call, const struct route_match *match)
 {
-	enum proto_error refusal;
-
 	call->route = match->route;
 	take_ids(call, match);
-	refusal = gate(call);
-	if (refusal)
-		call_error(call, refusal, NULL);
-	else
-		call->route->handler(call);
+	if (is_unsafe(call->req->method) && !origin_is_allowed(call->wk->settings, call->req)) {
+		call_error(call, E_BAD_ORIGIN, NULL);
+		return;
+	}
+	switch (authn_call(call)) {
+	case AUTHN_DONE:
+		enter(call, E_NONE);
+		break;
+	case AUTHN_STALE:
+		authn_renew(call, on_renewed);
+		break;
+	default:
+		enter(call, E_UNAUTHORIZED);
+	}
 }
 
 static void dispatch(struct call *call)
@@ -181,6 +216,7 @@ static void on_request(struct conn *c)
 	if (!c->is_ops)
 		worker_count(conn_worker(c), M_HTTP_REQUESTS, 1);
 	conn_wait(c, WAIT_NONE);
+	peer_request(c, http_request(c->http));
 	call = call_new(c, http_request(c->http));
 	call->ret_answered = &answered;
 	dispatch(call);

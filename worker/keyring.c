@@ -24,6 +24,8 @@ static const char *const infos[KEY_USES] = {
 	[KEY_HS256] = "token HS256",
 	[KEY_ED25519] = "token EdDSA",
 	[KEY_COOKIE] = "cookie AES-256-GCM",
+	[KEY_SECRET] = "stored secret AES-256-GCM",
+	[KEY_REFRESH] = "refresh token HMAC-SHA-256",
 };
 
 struct keyring {

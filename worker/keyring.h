@@ -19,6 +19,8 @@ enum key_use {
 	KEY_HS256,   /* HMAC-SHA-256 of tokens */
 	KEY_ED25519, /* Ed25519 seed for tokens */
 	KEY_COOKIE,  /* AES-256-GCM of cookies */
+	KEY_SECRET,  /* AES-256-GCM of secrets in the database: seal.h */
+	KEY_REFRESH, /* HMAC-SHA-256 of refresh tokens: sql/logins.h */
 	KEY_USES,
 };
 

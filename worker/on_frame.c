@@ -9,9 +9,22 @@
 #include "worker/on_priv.h"
 #include "worker/ws_conn.h"
 
+/*
+ * Where the handshake said who it is, or where a name alone lets nobody in, hello may leave it
+ * out: what is missing then is told by on_hello.
+ */
+static struct cmd_limits limits_of(const struct conn *c)
+{
+	const struct worker *wk = conn_worker(c);
+	struct cmd_limits limits = worker_cmd_limits(wk);
+
+	limits.is_known = c->who || !wk->settings->chat_guests;
+	return limits;
+}
+
 void on_raw_frame(struct conn *c, struct str text)
 {
-	const struct cmd_limits limits = worker_cmd_limits(conn_worker(c));
+	const struct cmd_limits limits = limits_of(c);
 	int64_t retry_ms;
 	enum limit_verdict verdict = limits_frame(c, LIMIT_FRAMES, &retry_ms);
 	struct json_doc *doc = NULL;
@@ -84,7 +97,7 @@ static void refuse_unread(struct conn *c, const struct fault *fault)
  */
 static void run(struct conn *c, struct json_doc *doc, size_t i)
 {
-	const struct cmd_limits limits = worker_cmd_limits(conn_worker(c));
+	const struct cmd_limits limits = limits_of(c);
 	const size_t n = native_count(doc);
 
 	for (; i < n && c->state == CONN_WS && !c->is_blocked; i++)

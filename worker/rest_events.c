@@ -170,7 +170,8 @@ static bool take_cursor(struct opening *o, size_t max)
 	buf_done(&text);
 	if (r == -ERR_NOENT)
 		return true;
-	if (r < 0 || o->cursor.user != 0) { /* a watcher is nobody and has nobody's places */
+	/* a watcher's places are anybody's, a user's own alone */
+	if (r < 0 || (o->cursor.user && o->cursor.user != o->call->who.user)) {
 		refuse_field(o->call, FAULT_VALUE, field, 0);
 		return false;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Native REST, messages of a conversation: pages, and sending under a guest name.
+ * Native REST, messages of a conversation: pages, and sending.
  * The send itself takes the same way as one from a socket (persist.c).
  */
 #include "proto/dialect_native.h"
@@ -129,8 +129,8 @@ static void on_sent(struct worker *wk, void *arg, const struct persist_result *r
 	buf_done(&body);
 }
 
-static void on_guest(struct worker *wk, void *arg, enum proto_error error, int64_t user,
-		     struct str name)
+static void on_sender(struct worker *wk, void *arg, enum proto_error error, int64_t user,
+		      struct str name)
 {
 	struct posting *p = arg;
 	struct call *call = p->call;
@@ -157,11 +157,23 @@ static void on_guest(struct worker *wk, void *arg, enum proto_error error, int64
 		call_error(call, E_UNAVAILABLE, NULL);
 }
 
-/* Without credentials the body says who speaks. */
+/*
+ * Without credentials the body says who speaks; it may also say another name than a guest's cookie,
+ * but not than an account's token. *RET_NAME is empty when the caller is known.
+ */
 static int take_name(const struct posting *p, const struct cmd_limits *limits, struct str *ret_name,
 		     struct fault *ret_fault)
 {
-	return names_get(json_root(p->doc), "name", limits->name_max, true, ret_name, ret_fault);
+	const struct identity *who = &p->call->who;
+	int r;
+
+	*ret_name = STR("");
+	if (who->is_account)
+		return 0;
+	r = names_get(json_root(p->doc), "name", limits->name_max, !who->user, ret_name, ret_fault);
+	if (r == 0 && who->user && str_eq(*ret_name, str_of(who->name)))
+		*ret_name = STR("");
+	return r == -ERR_NOENT ? 0 : r;
 }
 
 static void send_message(struct call *call, const struct room *room)
@@ -183,7 +195,10 @@ static void send_message(struct call *call, const struct room *room)
 		call_fault(call, &fault, NULL);
 		return;
 	}
-	session_guest(call->wk, name, on_guest, p);
+	if (name.len)
+		session_guest(call->wk, name, on_sender, p);
+	else
+		on_sender(call->wk, p, E_NONE, call->who.user, str_of(call->who.name));
 }
 
 void rest_messages_send(struct call *call)

@@ -43,8 +43,9 @@ void rest_sync(struct call *call)
 	} else if (rest_query_number(call->req, "limit", 1, SYNC_ROWS_MAX, &limit, &fault) ==
 		   -ERR_INVAL) {
 		call_fault(call, &fault, NULL);
-	} else { /* nobody has said who they are: what is open to all */
-		sync_ask(call->wk, buf_str(&cursor), SYNC_ANYBODY, limit, on_answer, call);
+	} else { /* who has not said who they are sees what is open to all */
+		sync_ask(call->wk, buf_str(&cursor),
+			 call->who.user ? call->who.user : SYNC_ANYBODY, limit, on_answer, call);
 	}
 	buf_done(&cursor);
 }

@@ -6,14 +6,25 @@
  */
 #include "worker/session.h"
 
+#include "base/clock.h"
 #include "base/list.h"
+#include "base/log.h"
+#include "sql/guests.h"
 #include "sql/users.h"
 #include "worker/dbio.h"
+#include "worker/revoke.h"
 
 #define CACHE_MAX 100000 /* guests remembered; the cache starts over when it is full */
 
+/*
+ * How long a guest is remembered: other programs and other nodes make accounts as well, and tell
+ * this one nothing.
+ */
+#define CACHE_MS 10000
+
 struct guest {
 	int64_t user;
+	uint64_t until_ms;
 	struct str name; /* behind the structure */
 	char bytes[];
 };
@@ -29,6 +40,7 @@ struct lookup {
 /* The lookups of one statement, in the order of its rows. */
 struct asking {
 	struct worker *wk;
+	int64_t epoch; /* of the names when they were asked for */
 	size_t n;
 	struct lookup *lookups[]; /* owned */
 };
@@ -45,16 +57,40 @@ static void cache_clear(struct worker *wk)
 	wk->guests = (struct strmap){0};
 }
 
-static void cache_put(struct worker *wk, struct str key, const struct user *user)
+/* Counts on every worker how often names were taken; a sum that has changed says that some were. */
+static int64_t names_epoch(const struct worker *wk)
+{
+	return metric_sum(wk->shm, M_NAMES_TAKEN);
+}
+
+static const struct guest *cache_get(struct worker *wk, struct str name)
+{
+	static const struct uuid none;
+	int64_t epoch = names_epoch(wk);
+	const struct guest *g;
+
+	if (epoch != wk->guests_epoch) {
+		cache_clear(wk);
+		wk->guests_epoch = epoch;
+	}
+	g = strmap_get(&wk->guests, name);
+	return g && clock_mono_ms() < g->until_ms && !revoke_is_due(wk, &none, g->user) ? g : NULL;
+}
+
+/* EPOCH: what the database said belongs to it. */
+static void cache_put(struct worker *wk, int64_t epoch, struct str key, const struct user *user)
 {
 	struct guest *g;
 
+	if (epoch != names_epoch(wk) || epoch != wk->guests_epoch)
+		return;
 	if (wk->guests.count >= CACHE_MAX)
 		cache_clear(wk);
-	if (strmap_get(&wk->guests, key))
-		return;
+	g = strmap_del(&wk->guests, key);
+	free(g);
 	g = xmalloc(sizeof(*g) + user->name.len);
 	g->user = user->id;
+	g->until_ms = clock_mono_ms() + CACHE_MS;
 	g->name = (struct str){g->bytes, user->name.len};
 	memcpy(g->bytes, user->name.p, user->name.len);
 	strmap_put(&wk->guests, key, g);
@@ -76,10 +112,12 @@ static enum proto_error error_of(int err)
 	}
 }
 
-static void answer(struct worker *wk, struct lookup *l, int err, const struct user *user)
+static void answer(const struct asking *a, struct lookup *l, int err, const struct user *user)
 {
+	struct worker *wk = a->wk;
+
 	if (!err)
-		cache_put(wk, (struct str){l->key, l->key_len}, user);
+		cache_put(wk, a->epoch, (struct str){l->key, l->key_len}, user);
 	l->done(wk, l->arg, error_of(err), err ? 0 : user->id, err ? STR("") : user->name);
 	free(l);
 }
@@ -92,20 +130,21 @@ static void on_guests(void *arg, int err, const struct db_result *res)
 		struct user user;
 		int r = err ? err : user_guests_row(res, (int)i, &user);
 
-		answer(a->wk, a->lookups[i], r, r ? NULL : &user);
+		answer(a, a->lookups[i], r, r ? NULL : &user);
 	}
 	free(a);
 }
 
 void session_guest(struct worker *wk, struct str name, session_guest_fn *done, void *arg)
 {
-	const struct guest *g = strmap_get(&wk->guests, name);
+	const struct guest *g;
 	struct lookup *l;
 
 	if (!wk->settings->chat_guests) {
 		done(wk, arg, E_UNAUTHORIZED, 0, STR(""));
 		return;
 	}
+	g = cache_get(wk, name);
 	if (g) {
 		done(wk, arg, E_NONE, g->user, g->name);
 		return;
@@ -126,6 +165,7 @@ static struct asking *take(struct worker *wk)
 	struct list *node;
 
 	a->wk = wk;
+	a->epoch = names_epoch(wk);
 	while (a->n < USER_GUESTS_MAX && (node = list_first(&wk->lookups))) {
 		list_remove(node);
 		a->lookups[a->n++] = list_entry(node, struct lookup, node);
@@ -147,6 +187,59 @@ void session_flush(struct worker *wk)
 		free(names);
 		if (r < 0)
 			on_guests(a, -ERR_UNAVAILABLE, NULL);
+	}
+}
+
+/* ---- Names that are taken ---- */
+
+void session_names_changed(struct worker *wk)
+{
+	worker_count(wk, M_NAMES_TAKEN, 1);
+}
+
+struct putting_out {
+	struct worker *wk;
+	int64_t user;
+};
+
+static void on_named(void *arg, int err, const int64_t *users, size_t n)
+{
+	struct putting_out p = *(struct putting_out *)arg;
+
+	free(arg);
+	if (err < 0)
+		log_warn("guests may still use the name of a new account",
+			 LF_STR("error", err_name(err)));
+	for (size_t i = 0; i < n; i++)
+		if (users[i] != p.user)
+			revoke_user(p.wk, users[i]);
+}
+
+void session_put_out(struct worker *wk, struct str name, int64_t user)
+{
+	struct putting_out *p = xmalloc(sizeof(*p));
+	int r;
+
+	*p = (struct putting_out){wk, user};
+	r = guests_named(dbio_reader(wk), name, dbio_deadline(wk), on_named, p, NULL);
+	if (r < 0)
+		on_named(p, r, NULL, 0);
+}
+
+void session_forget(struct worker *wk, int64_t user)
+{
+	uint32_t pos = 0;
+	struct str key;
+	void *value;
+
+	while (strmap_next(&wk->guests, &pos, &key, &value)) {
+		struct guest *g = value;
+
+		if (g->user != user)
+			continue;
+		strmap_del(&wk->guests, key);
+		free(g);
+		return;
 	}
 }
 

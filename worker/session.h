@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who a connection is. Guests by name for now; the answer comes from a small cache or the database.
+ * Guests by name: the answer comes from a small cache or the database. Accounts, and guests with a
+ * cookie, are authn.h's.
  */
 #ifndef WORKER_SESSION_H
 #define WORKER_SESSION_H
@@ -14,7 +15,8 @@ typedef void session_guest_fn(struct worker *wk, void *arg, enum proto_error err
 			      struct str name);
 
 /*
- * Finds or makes the guest of a checked name. DONE is called exactly once, possibly before this
+ * Finds or makes the guest of a checked name. E_NAME_TAKEN: an account has the name, or a guest's
+ * cookie is bound to it; E_UNAUTHORIZED: guests are not let in. DONE is called exactly once, possibly before this
  * returns: the cache answers at once, the database after the next session_flush.
  */
 void session_guest(struct worker *wk, struct str name, session_guest_fn *done, void *arg);
@@ -24,6 +26,21 @@ void session_guest(struct worker *wk, struct str name, session_guest_fn *done, v
  * turn.
  */
 void session_flush(struct worker *wk);
+
+/*
+ * Names were taken, by an account or by a guest's cookie: to be called after the commit and before
+ * it is answered. No worker of the node lets a guest in by what it remembers from before.
+ */
+void session_names_changed(struct worker *wk);
+
+/*
+ * The guests of this name, on sockets of whatever worker, have to leave: it belongs to an account
+ * now. USER, who was one of them and is the account, stays.
+ */
+void session_put_out(struct worker *wk, struct str name, int64_t user);
+
+/* The guest is asked for anew next time: it may not act any more. */
+void session_forget(struct worker *wk, int64_t user);
 
 void session_open(struct worker *wk);
 

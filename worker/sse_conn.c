@@ -13,6 +13,7 @@
 #include "proto/cursor.h"
 #include "proto/dialect_native.h"
 #include "proto/sse.h"
+#include "worker/authn.h"
 #include "worker/http_conn.h"
 
 /* What a stream has beyond other connections. */
@@ -190,7 +191,7 @@ void sse_conn_start(struct call *call, const struct sse_position *positions, siz
 	c->state = CONN_SSE;
 	c->dialect = DIALECT_SSE;
 	c->sse = sse_new(positions, n);
-	c->name = xstrndup("", 0);
+	authn_adopt(c, &call->who); /* nobody is a watcher without a name */
 	worker_count(wk, M_CONNECTIONS_HTTP, -1);
 	worker_count(wk, M_CONNECTIONS_SSE, 1);
 	conn_wait(c, WAIT_PING);

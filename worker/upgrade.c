@@ -7,6 +7,7 @@
 #include "proto/http_field.h"
 #include "proto/ws.h"
 #include "sql/rooms.h"
+#include "worker/authn.h"
 #include "worker/call.h"
 #include "worker/conn.h"
 #include "worker/dbio.h"
@@ -129,6 +130,7 @@ static void handshake_finish(struct call *call, const struct handshake *h, int64
 				     });
 	buf_done(&fields);
 	http_conn_done(c);
+	authn_keep(c, &call->who);
 	ws_conn_start(c, h->dialect, room_id);
 	conn_unblock(c);
 	call_done(call);

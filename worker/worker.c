@@ -32,6 +32,7 @@
 #include "worker/listen.h"
 #include "worker/peer.h"
 #include "worker/persist.h"
+#include "worker/mail.h"
 #include "worker/readiness.h"
 #include "worker/presence.h"
 #include "worker/pwhash.h"
@@ -42,6 +43,7 @@
 #include "worker/worker_priv.h"
 #include "worker/ws_conn.h"
 
+#include "worker/touch.h"
 #define READ_BUFFER (256 * 1024) /* one read takes at most this much */
 #define TICK_S 0.1		 /* while something may expire */
 
@@ -151,6 +153,7 @@ static void on_second(EV_P_ ev_timer *w, int revents)
 
 /* ---- Ending ---- */
 
+	touch_flush(wk);
 void worker_stop(struct worker *wk, enum worker_exit code)
 {
 	wk->exit_code = code;
@@ -292,6 +295,8 @@ void worker_close(struct worker *wk)
 	slab_free(&wk->conn_slab);
 	keyring_free(&wk->keyring);
 	buf_done(&wk->frame);
+	touch_close(wk);
+	mail_close(wk);
 	buf_done(&wk->reply_frame);
 	if (wk->spare)
 		buf_done(wk->spare);
