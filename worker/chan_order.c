@@ -12,6 +12,7 @@
 #include "worker/dbio.h"
 #include "worker/deliver.h"
 #include "worker/presence.h"
+#include "worker/roles.h"
 #include "worker/roster.h"
 
 #define META_DEPTH 16	  /* nesting of a row's meta */
@@ -169,6 +170,15 @@ static void take_durable(struct chan *ch, const struct event *ev, struct str byt
 		chan_order_release(ch);
 }
 
+/* What somebody may do here has changed, or how often everybody may speak. */
+static void note_rights(struct worker *wk, const struct event *ev)
+{
+	if (ev->type == EVT_CONVERSATION_UPDATE)
+		roles_changed(wk, ev->conv, 0);
+	else if (ev->type >= EVT_MEMBER_JOIN && ev->type <= EVT_MEMBER_ROLE)
+		roles_changed(wk, ev->conv, ev->subject ? ev->subject : ev->actor);
+}
+
 void chan_event(struct worker *wk, const struct event *ev, struct str bytes)
 {
 	struct chan *ch = chan_find(wk, ev->conv);
@@ -181,6 +191,7 @@ void chan_event(struct worker *wk, const struct event *ev, struct str bytes)
 		return;
 	if (ev->rev) {
 		take_durable(ch, ev, bytes);
+		note_rights(wk, ev);
 		return;
 	}
 	if (ev->type == EVT_PRESENCE) {

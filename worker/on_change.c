@@ -6,6 +6,7 @@
 #include "worker/on_priv.h"
 
 #include "sql/changes.h"
+#include "worker/audit.h"
 #include "worker/persist.h"
 
 #define DAY_MS (24 * 3600 * 1000)
@@ -24,12 +25,26 @@ static enum kind kind_of(const struct cmd *cmd)
 	}
 }
 
+static enum authz_action action_of(const struct cmd *cmd)
+{
+	switch (cmd->op) {
+	case OP_EDIT:
+		return MAY_EDIT;
+	case OP_REACT:
+		return MAY_REACT;
+	default:
+		return MAY_DELETE;
+	}
+}
+
 static void on_changed(struct worker *wk, void *arg, const struct persist_result *res)
 {
 	struct pending *p = arg;
 	struct conn *c = pending_conn(p);
 
 	(void)wk;
+	if (c && res->error == E_FORBIDDEN) /* it is not his own message */
+		audit_denied_conn(c, MAY_DELETE_ANY, p->conv);
 	if (res->error) {
 		pending_refuse(p, res->error);
 	} else if (c && p->re.len) {
@@ -49,7 +64,7 @@ static void on_changed(struct worker *wk, void *arg, const struct persist_result
 void on_change(struct conn *c, const struct cmd *cmd)
 {
 	const struct settings *s = conn_worker(c)->settings;
-	const struct log_change change = {
+	struct log_change change = {
 		.kind = kind_of(cmd),
 		.conv = cmd->conv,
 		.actor = c->user,
@@ -59,10 +74,13 @@ void on_change(struct conn *c, const struct cmd *cmd)
 		.key = cmd->emoji,
 		.recover_days = (int)(s->chat_recover_max / DAY_MS),
 	};
+	struct rights r;
 	struct pending *p;
 
-	if (!cmd_sub(c, cmd) || !cmd_may_send(c, cmd))
+	if (!cmd_may(c, cmd, action_of(cmd), &r) || !cmd_may_send(c, cmd))
 		return;
+	change.may_moderate = (cmd->op == OP_DELETE || cmd->op == OP_RECOVER) &&
+			      authz_allows(&r.actor, MAY_DELETE_ANY);
 	p = pending_new(c, cmd, cmd->conv);
 	if (persist_change(conn_worker(c), &change, str_of(c->name), on_changed, p) < 0) {
 		free(p);

@@ -6,6 +6,7 @@
 #include "worker/on_priv.h"
 
 #include "sql/messages.h"
+#include "worker/audit.h"
 #include "worker/dbio.h"
 #include "worker/deliver.h"
 #include "worker/persist.h"
@@ -50,7 +51,7 @@ static void on_sent(struct worker *wk, void *arg, const struct persist_result *r
 void on_send(struct conn *c, const struct cmd *cmd)
 {
 	struct worker *wk = conn_worker(c);
-	struct sub *sub = cmd_sub(c, cmd);
+	struct sub *sub = cmd_may_speak(c, cmd);
 	struct pending *p;
 	const struct event ev = {
 		.conv = cmd_conv(c, cmd),
@@ -92,15 +93,43 @@ static void on_page(void *arg, int err, struct str json)
 	free(p);
 }
 
+/* A page that was asked for, while it is not known whether it may be read. */
+struct asked {
+	struct pending *p;
+	enum page_from from;
+	int64_t rev;
+	int limit;
+};
+
+static void on_rights(struct worker *wk, void *arg, int err, const struct rights *r)
+{
+	struct asked a = *(struct asked *)arg;
+	struct conn *c = pending_conn(a.p);
+
+	free(arg);
+	if (!err && !authz_allows(&r->actor, MAY_READ)) {
+		if (c)
+			audit_denied_conn(c, MAY_READ, a.p->conv);
+		pending_refuse(a.p, authz_refusal(&r->actor, MAY_READ));
+		free(a.p);
+		return;
+	}
+	if (!err)
+		err = messages_page_native(dbio_reader(wk), a.p->conv, a.from, a.rev, a.limit,
+					   dbio_deadline(wk), on_page, a.p, NULL);
+	if (err < 0)
+		on_page(a.p, err, STR(""));
+}
+
 void on_history(struct conn *c, const struct cmd *cmd)
 {
-	struct worker *wk = conn_worker(c);
-	struct pending *p = pending_new(c, cmd, cmd->conv);
-	enum page_from from = cmd->after ? PAGE_AFTER : PAGE_BEFORE;
-	int limit = (int)(cmd->limit > 0 ? MIN(cmd->limit, HISTORY_PAGE_MAX) : HISTORY_PAGE);
+	struct asked *a = xmalloc(sizeof(*a));
 
-	if (messages_page_native(dbio_reader(wk), cmd->conv, from,
-				 cmd->after ? cmd->after : cmd->before, limit, dbio_deadline(wk),
-				 on_page, p, NULL) < 0)
-		on_page(p, -ERR_UNAVAILABLE, STR(""));
+	*a = (struct asked){
+		.p = pending_new(c, cmd, cmd->conv),
+		.from = cmd->after ? PAGE_AFTER : PAGE_BEFORE,
+		.rev = cmd->after ? cmd->after : cmd->before,
+		.limit = (int)(cmd->limit > 0 ? MIN(cmd->limit, HISTORY_PAGE_MAX) : HISTORY_PAGE),
+	};
+	roles_get(conn_worker(c), cmd->conv, c->user, c->is_admin, on_rights, a);
 }

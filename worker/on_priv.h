@@ -15,6 +15,7 @@
 #include "worker/chan.h"
 #include "worker/conn.h"
 #include "worker/on_cmd.h"
+#include "worker/roles.h"
 #include "worker/ws_conn.h"
 
 /* A request whose answer comes later. Freed by whoever answers it. */
@@ -48,6 +49,15 @@ int64_t cmd_conv(const struct conn *c, const struct cmd *cmd);
 
 /* The subscription that the request needs; refused here and NULL when there is none. */
 struct sub *cmd_sub(struct conn *c, const struct cmd *cmd);
+
+/*
+ * The subscription that the request needs if its sender may do ACTION there, and his rights (RET
+ * may be NULL); refused here and NULL otherwise. cmd_may_speak is the same for sending, slow mode
+ * included.
+ */
+struct sub *cmd_may(struct conn *c, const struct cmd *cmd, enum authz_action action,
+		    struct rights *ret);
+struct sub *cmd_may_speak(struct conn *c, const struct cmd *cmd);
 
 /* One for each operation; see the table of on_cmd.c. */
 void on_hello(struct conn *c, const struct cmd *cmd);

@@ -16,7 +16,7 @@ void on_sub(struct conn *c, const struct cmd *cmd)
 	else if (c->n_subs >= conn_worker(c)->settings->websocket_subscriptions_max)
 		cmd_refuse(c, cmd, E_TOO_MANY_SUBSCRIPTIONS);
 	else
-		chan_join(c, cmd->conv, cmd->rev > 0, cmd->rev, &cmd->id);
+		roles_enter(c, cmd->conv, cmd->rev > 0, cmd->rev, &cmd->id);
 }
 
 void on_unsub(struct conn *c, const struct cmd *cmd)

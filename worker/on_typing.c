@@ -10,9 +10,17 @@
 void on_typing(struct conn *c, const struct cmd *cmd)
 {
 	struct sub *sub = cmd_sub(c, cmd);
+	enum proto_error error;
 
 	if (!sub)
 		return;
+	error = roles_check(c, sub->chan->conv, MAY_TYPING, NULL);
+	if (error) {
+		/* pages of the simple dialect show every error, and type without being asked */
+		if (c->dialect != DIALECT_RAW)
+			cmd_refuse(c, cmd, error);
+		return;
+	}
 	if (cmd->on)
 		roster_start_typing(sub);
 	else

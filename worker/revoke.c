@@ -7,15 +7,21 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "proto/errors.h"
 #include "shm/revoked.h"
 #include "shm/ring.h"
+#include "sql/logins.h"
+#include "sql/members.h"
 #include "worker/conn.h"
+#include "worker/dbio.h"
 #include "worker/fanout.h"
 #include "worker/roles.h"
+#include "worker/session.h"
 #include "worker/ws_conn.h"
 
 #define NOTICE_MARK "revoke\1"
+#define CLOCK_MARGIN_MS 60000 /* clocks of servers differ */
 
 enum notice_kind { NOTICE_SESSION, NOTICE_USER, NOTICE_MEMBER, NOTICE_KICK };
 
@@ -56,12 +62,20 @@ static void note(int r, bool lost)
 		log_warn("the table of revocations is full: an older one was given up");
 }
 
-/* Every token that may still be out there has expired by then. */
+/*
+ * Every token of a session that may still be out there has expired by then, and so has a cookie
+ * that is not renewed from the database.
+ */
 static int64_t forget_at_ms(const struct worker *wk)
 {
-	(void)wk;
-	return clock_wall_ms() + 24 * 3600 * 1000;
+	return clock_wall_ms() + wk->settings->auth_access_ttl + CLOCK_MARGIN_MS;
 }
+
+/*
+ * A user as such is refused only until every worker has heard of it: the sessions are ended one by
+ * one, and one who is let in again must not wait.
+ */
+#define USER_REFUSED_MS 2000
 
 void revoke_session(struct worker *wk, const struct uuid *session)
 {
@@ -77,7 +91,8 @@ void revoke_user(struct worker *wk, int64_t user)
 {
 	struct notice n = {.kind = NOTICE_USER, .user = user};
 	bool lost = false;
-	int r = revoked_set_user(wk->shm, (unsigned)wk->slot, user, forget_at_ms(wk), &lost);
+	int r = revoked_set_user(wk->shm, (unsigned)wk->slot, user,
+				 clock_wall_ms() + USER_REFUSED_MS, &lost);
 
 	note(r, lost);
 	tell(wk, &n);
@@ -137,14 +152,17 @@ bool revoke_control(struct worker *wk, struct str bytes)
 	if (bytes.len != sizeof(n) || memcmp(bytes.p, NOTICE_MARK, sizeof(n.mark)) != 0)
 		return false;
 	memcpy(&n, bytes.p, sizeof(n));
+	worker_count(wk, M_REVOKED, 1);
 	switch ((enum notice_kind)n.kind) {
 	case NOTICE_SESSION:
 		if (!uuid_is_zero(&n.session))
 			conn_each(wk, on_session_gone, &n.session);
 		break;
 	case NOTICE_USER:
-		if (n.user > 0)
+		if (n.user > 0) {
+			session_forget(wk, n.user);
 			conn_each(wk, on_user_gone, &n.user);
+		}
 		break;
 	case NOTICE_MEMBER:
 		roles_changed(wk, n.conv, n.user);
@@ -156,12 +174,141 @@ bool revoke_control(struct worker *wk, struct str bytes)
 	return true;
 }
 
+/* ---- Looking ---- */
+
+/*
+ * Changes are told again for some seconds, because a transaction becomes visible later than the
+ * time that it notes: what this worker has acted on already is remembered for so long.
+ */
+#define SEEN_MAX 65536
+
+struct revoke {
+	struct worker *wk;
+	ev_timer look;
+	int64_t logins_ms, members_ms; /* the database's clock at the last answers; 0: none yet */
+	bool is_asking_logins, is_asking_members;
+	struct map seen, seen_before; /* hash of what and when -> itself */
+};
+
+static bool is_news(struct revoke *rv, const void *p, size_t len)
+{
+	uint64_t key = hash_bytes(p, len) | 1;
+
+	if (map_get(&rv->seen, key) || map_get(&rv->seen_before, key))
+		return false;
+	if (rv->seen.count >= SEEN_MAX) {
+		map_done(&rv->seen_before);
+		rv->seen_before = rv->seen;
+		rv->seen = (struct map){0};
+	}
+	map_put(&rv->seen, key, rv);
+	return true;
+}
+
+static void take_login(struct revoke *rv, const struct login_revoked *l)
+{
+	struct worker *wk = rv->wk;
+	struct uuid session = l->session;
+	int64_t user = l->user;
+	bool lost = false;
+	int r;
+
+	if (!is_news(rv, l, sizeof(*l)))
+		return;
+	worker_count(wk, M_REVOKED, 1);
+	if (uuid_is_zero(&session)) {
+		session_forget(wk, user);
+		conn_each(wk, on_user_gone, &user);
+		return;
+	}
+	r = revoked_add(wk->shm, (unsigned)wk->slot, &session, forget_at_ms(wk), &lost);
+	note(r, lost);
+	conn_each(wk, on_session_gone, &session);
+}
+
+static void on_logins(void *arg, int err, int64_t now_ms, const struct db_result *res)
+{
+	struct worker *wk = arg;
+	struct revoke *rv = wk->revoke;
+
+	if (!rv)
+		return;
+	rv->is_asking_logins = false;
+	if (err)
+		return;
+	rv->logins_ms = now_ms;
+	for (int i = 0; i < logins_revoked_rows(res); i++) {
+		struct login_revoked l;
+
+		memset(&l, 0, sizeof(l)); /* it is hashed as a whole */
+		logins_revoked_row(res, i, &l);
+		take_login(rv, &l);
+	}
+}
+
+static void on_members(void *arg, int err, int64_t now_ms, const struct db_result *res)
+{
+	struct worker *wk = arg;
+	struct revoke *rv = wk->revoke;
+
+	if (!rv)
+		return;
+	rv->is_asking_members = false;
+	if (err)
+		return;
+	rv->members_ms = now_ms;
+	for (int i = 0; i < members_changed_rows(res); i++) {
+		struct member_change m;
+
+		memset(&m, 0, sizeof(m));
+		members_changed_row(res, i, &m);
+		if (is_news(rv, &m, sizeof(m)))
+			roles_changed(wk, m.conv, m.user);
+	}
+}
+
+/* A worker that begins asks for all whose tokens may still be good. */
+static void look(struct revoke *rv)
+{
+	struct worker *wk = rv->wk;
+	int64_t since = rv->logins_ms ? rv->logins_ms : -wk->settings->auth_access_ttl;
+
+	if (!rv->is_asking_logins)
+		rv->is_asking_logins = logins_revoked_since(dbio_reader(wk), since, 0, on_logins,
+							    wk, NULL) == 0;
+	if (!rv->is_asking_members)
+		rv->is_asking_members = members_changed_since(dbio_reader(wk), rv->members_ms, 0,
+							      on_members, wk, NULL) == 0;
+}
+
+static void on_look(EV_P_ ev_timer *w, int revents)
+{
+	struct revoke *rv = w->data;
+	double next = (double)rv->wk->settings->auth_revocation_check / 1000.;
+
+	(void)revents;
+	look(rv);
+	ev_timer_set(w, next, 0.);
+	ev_timer_start(EV_A_ w);
+}
+
 void revoke_open(struct worker *wk)
 {
-	(void)wk;
+	struct revoke *rv = wk->revoke = xcalloc(1, sizeof(*rv));
+
+	rv->wk = wk;
+	ev_timer_init(&rv->look, on_look, 0., 0.);
+	rv->look.data = rv;
+	ev_timer_start(wk->loop, &rv->look);
 }
 
 void revoke_close(struct worker *wk)
 {
-	(void)wk;
+	struct revoke *rv = wk->revoke;
+
+	wk->revoke = NULL;
+	ev_timer_stop(wk->loop, &rv->look);
+	map_done(&rv->seen);
+	map_done(&rv->seen_before);
+	free(rv);
 }

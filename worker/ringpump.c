@@ -14,6 +14,7 @@
 #include "worker/presence.h"
 #include "worker/resume.h"
 #include "worker/revoke.h"
+#include "worker/roles.h"
 
 #define RING_BUDGET 4096 /* records in one turn: sockets want their share of it */
 
@@ -33,6 +34,7 @@ static void on_lapped(struct worker *wk)
 			 LF_INT("suppressed", held));
 	chan_refill_all(wk);
 	presence_resync(wk); /* no log has what was missed of these */
+	roles_doubt(wk);
 }
 
 /* One record; 0, -ERR_AGAIN at the end, -ERR_LAPPED. */

@@ -11,11 +11,10 @@
 #define WORKER_ROLES_H
 
 #include "base/base.h"
+#include "proto/cmd.h"
 #include "worker/authz.h"
 #include "worker/conn.h"
 #include "worker/worker.h"
-
-struct call;
 
 /* By value: no pointer to keep. */
 struct rights {
@@ -42,23 +41,59 @@ void roles_get(struct worker *wk, int64_t conv, int64_t user, bool is_admin, rol
 	       void *arg);
 
 /*
+ * Asks for USER in all of the N conversations that are not known yet; DONE when all are answered,
+ * as roles_peek tells: once, from inside this call when nothing had to be asked.
+ */
+typedef void roles_warm_fn(struct worker *wk, void *arg);
+void roles_warm(struct worker *wk, const int64_t *convs, size_t n, int64_t user,
+		roles_warm_fn *done, void *arg);
+
+/*
  * Something about USER (0: about everybody, or the conversation itself) in CONV changed: what is
  * cached is thrown away, or read again if a channel needs it, and connections that may not read
  * any more are put out then.
  */
 void roles_changed(struct worker *wk, int64_t conv, int64_t user);
 
-/*
- * The decision for a connection, from what is known. E_NONE lets it through; everything else has
- * been written to the audit log already. Conversations that the connection follows are known.
- */
-enum proto_error roles_check(struct conn *c, int64_t conv, enum authz_action action);
+/* Notices may have been lost: everything is as if it had changed. */
+void roles_doubt(struct worker *wk);
 
 /*
- * Takes every connection of USER off CONV: a native one is told ERROR and goes on, one that has
- * no other conversation is closed with the code of ERROR.
+ * One message of USER in a conversation with these rights, if slow mode lets it through now: node-
+ * exact. Else false and *RET_RETRY_MS.
+ */
+bool roles_pace(struct worker *wk, int64_t conv, const struct rights *r, int64_t *ret_retry_ms);
+
+/* ---- Connections (roles_conn.c) ---- */
+
+/*
+ * The decision for a connection, from what is known. E_NONE lets it through, *RET (may be NULL) are
+ * its rights then; everything else has been written to the audit log already. Conversations that
+ * the connection follows are known.
+ */
+enum proto_error roles_check(struct conn *c, int64_t conv, enum authz_action action,
+			     struct rights *ret);
+
+/*
+ * chan_join (chan.h) for those who may read; others are refused on the connection. While the
+ * database is asked the connection is blocked.
+ */
+void roles_enter(struct conn *c, int64_t conv, bool has_rev, int64_t rev, const struct cmd_id *re);
+
+/* conn_unblock, unless roles_enter still waits, which does it then. */
+void roles_unblock(struct conn *c);
+
+/*
+ * Takes every connection of USER (0: of everybody) off CONV for which IS_OUT (NULL: all) is true: a
+ * native one is told ERROR and goes on, one that has no other conversation is closed with the code
+ * of ERROR.
  */
 void roles_put_out(struct worker *wk, int64_t conv, int64_t user, enum proto_error error);
+
+/* Whoever of USER (0: all) follows CONV and may not read it any more is put out. */
+void roles_sweep(struct worker *wk, int64_t conv, int64_t user);
+
+/* ---- Life ---- */
 
 void roles_open(struct worker *wk);
 void roles_flush(struct worker *wk); /* asks for what was wanted. Called once a turn. */

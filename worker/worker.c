@@ -16,6 +16,7 @@
 #include "base/slab.h"
 #include "shm/presence.h"
 #include "shm/slots.h"
+#include "worker/audit.h"
 #include "worker/authn.h"
 #include "worker/chan.h"
 #include "worker/conn.h"
@@ -37,7 +38,9 @@
 #include "worker/presence.h"
 #include "worker/pwhash.h"
 #include "worker/resume.h"
+#include "worker/revoke.h"
 #include "worker/ringpump.h"
+#include "worker/roles.h"
 #include "worker/roster.h"
 #include "worker/session.h"
 #include "worker/worker_priv.h"
@@ -59,6 +62,7 @@ static void worker_turn(struct worker *wk)
 	persist_flush(wk);
 	heir_run(wk);
 	ringpump_drain(wk);
+	roles_flush(wk);
 	chan_settle(wk);
 	chan_run_due(wk);
 	presence_run(wk);
@@ -149,6 +153,7 @@ static void on_second(EV_P_ ev_timer *w, int revents)
 	readiness_look(wk);
 	presence_look(wk);
 	authn_expire(wk);
+	audit_look(wk);
 }
 
 /* ---- Ending ---- */
@@ -255,11 +260,14 @@ struct worker *worker_open(const struct worker_boot *boot)
 	persist_open(wk);
 	resume_open(wk);
 	session_open(wk);
+	roles_open(wk);
+	audit_open(wk);
 	if (heir_take_over_own_slot(wk) < 0)
 		wk->exit_code = WORKER_EXIT_SHM;
 	ringpump_open(wk);
 	presence_open(wk);
 	dbio_open_all(wk);
+	revoke_open(wk);
 	control_open(wk);
 	return wk;
 }
@@ -277,7 +285,10 @@ void worker_close(struct worker *wk)
 	conn_each(wk, kill_conn, NULL);
 	conn_sweep(wk);
 	pwhash_close(wk);
+	revoke_close(wk);
 	dbio_close_all(wk);
+	roles_close(wk);
+	audit_close(wk);
 	persist_close(wk);
 	fanout_close(wk);
 	heir_close(wk);

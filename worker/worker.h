@@ -19,6 +19,7 @@
 #include "worker/admission.h"
 
 struct addr_net;
+struct audit;
 struct conn;
 struct dbio;
 struct fanout;
@@ -30,7 +31,9 @@ struct mails;
 struct presence;
 struct pwhash;
 struct resumes;
+struct revoke;
 struct ringpump;
+struct roles;
 struct shm;
 struct site;
 struct slab;
@@ -119,6 +122,9 @@ struct worker {
 	struct resumes *resumes;      /* owned: resume.c */
 	struct ringpump *ringpump;    /* owned */
 	struct presence *presence;    /* owned */
+	struct roles *roles;	      /* owned */
+	struct revoke *revoke;	      /* owned */
+	struct audit *audit;	      /* owned */
 	struct keyring *keyring;      /* owned; immutable, replaced by a reload */
 	struct pwhash *pwhash;	      /* owned */
 	struct strmap guests;	      /* guest name -> struct guest, a bounded cache */
