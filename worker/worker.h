@@ -26,8 +26,8 @@ struct fanout;
 struct heir;
 struct drain;
 struct keyring;
-struct persist;
 struct mails;
+struct persist;
 struct presence;
 struct pwhash;
 struct resumes;
@@ -38,10 +38,10 @@ struct shm;
 struct site;
 struct slab;
 struct timeouts;
+struct touches;
 
 /* Exit codes that the master understands; any other non-zero code is an ordinary crash. */
 enum worker_exit {
-struct touches;
 	WORKER_EXIT_OK = 0,
 	WORKER_EXIT_FATAL = 70, /* starting again cannot help: the master stops the node */
 	WORKER_EXIT_SHM = 71,	/* a lost precondition in shared memory: start again */
@@ -125,18 +125,18 @@ struct worker {
 	struct roles *roles;	      /* owned */
 	struct revoke *revoke;	      /* owned */
 	struct audit *audit;	      /* owned */
+	struct mails *mails;	      /* owned: mail.c; NULL: none was sent yet */
+	struct touches *touches;      /* owned: touch.c; NULL: nothing to write yet */
 	struct keyring *keyring;      /* owned; immutable, replaced by a reload */
 	struct pwhash *pwhash;	      /* owned */
 	struct strmap guests;	      /* guest name -> struct guest, a bounded cache */
-	struct mails *mails;	      /* owned: mail.c; NULL: none was sent yet */
-	struct touches *touches;      /* owned: touch.c; NULL: nothing to write yet */
+	int64_t guests_epoch;	      /* of the names that were taken when it was begun */
 	/* struct lookup.node: guests to ask the database for (session.c) */
 	struct list lookups;
 
 	ev_prepare prepare; /* runs worker_turn before the loop may sleep */
 	ev_idle busy;	    /* active while a turn left work behind */
 	ev_io *listen_io;   /* owned: boot->n_listen watchers */
-	int64_t guests_epoch;	      /* of the names that were taken when it was begun */
 	ev_io *ops_io;	    /* owned: boot->n_ops watchers */
 	ev_io control_io, lifeline_io;
 	ev_timer second; /* heartbeat and slow sweeps */
