@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: MIT
+"""How often clients may do what: by address, user and conversation over all workers, and by socket.
+
+The numbers are those of the protocol: 100 unauthenticated requests in 15 minutes and address, 20 frames
+a second and 40 at once on a room socket, 10 messages a second and user.
+"""
+import asyncio
+import json
+import math
+import time
+
+import aiohttp
+import pytest
+import websockets
+
+from roomd_clients import Http, NativeSocket, RoomSocket, eventually
+from roomd_harness import LIMITS, PATIENCE, unique
+
+BAD = {'Authorization': 'Bearer not-a-token'}
+ANONYMOUS = {'limits.anonymous': '100/15m'}
+REFILL_S = 9  # 15 min / 100
+
+
+async def ask(daemon, path='/api/v1/conversations', headers=None, method='GET', body=None):
+    """One request on a connection of its own: the kernel chooses the worker."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE)) as session:
+        async with session.request(method, daemon.http + path, headers=headers, json=body) as answer:
+            return answer.status, await answer.read(), answer.headers
+
+
+async def ask_many(daemon, n, **more):
+    """N requests, up to 20 at a time."""
+    gate = asyncio.Semaphore(20)
+
+    async def one():
+        async with gate:
+            return await ask(daemon, **more)
+    return await asyncio.gather(*(one() for _ in range(n)))
+
+
+def statuses(answers):
+    counts = {}
+    for status, _, _ in answers:
+        counts[status] = counts.get(status, 0) + 1
+    return counts
+
+
+def is_refilled_by(since):
+    """How many tokens may have come back meanwhile."""
+    return math.ceil((time.monotonic() - since) / REFILL_S)
+
+
+# ---------------------------------------------------------------- by address
+
+
+async def test_the_101st_unauthenticated_request_is_refused_whatever_worker_gets_it(start_daemon):
+    """Seen red with a bucket per worker instead of one per node: 300 passed."""
+    daemon = start_daemon(workers=3, settings=ANONYMOUS)
+    since = time.monotonic()
+    answers = await ask_many(daemon, 300, headers=BAD)
+    counts = statuses(answers)
+    assert len({headers['X-Roomd-Worker'] for _, _, headers in answers}) == 3
+    assert 100 <= counts[401] <= 100 + is_refilled_by(since), counts
+    assert counts[429] == 300 - counts[401]
+    refused = [(json.loads(body), headers) for status, body, headers in answers if status == 429]
+    for problem, headers in refused:
+        assert problem['code'] == 'rate_limited' and problem['status'] == 429
+        assert headers['Content-Type'] == 'application/problem+json'
+        assert 0 < problem['retry_after'] <= REFILL_S
+        assert int(headers['Retry-After']) == math.ceil(problem['retry_after'])
+        assert headers['RateLimit-Remaining'] == '0'
+
+
+async def test_answers_tell_the_limit(start_daemon):
+    daemon = start_daemon(workers=2, settings=ANONYMOUS)
+    for left in (99, 98, 97):
+        status, _, headers = await ask(daemon, headers=BAD)
+        assert status == 401
+        assert headers['RateLimit-Limit'] == '100'
+        assert headers['RateLimit-Policy'] == '100;w=900'
+        assert headers['RateLimit-Remaining'] == str(left)
+        # one token comes back in nine seconds
+        assert (99 - left) * REFILL_S < int(headers['RateLimit-Reset']) <= (100 - left) * REFILL_S
+
+
+async def test_guests_and_the_page_are_not_held_to_the_limit_of_the_unauthenticated(start_daemon):
+    daemon = start_daemon(settings={**ANONYMOUS, 'limits.guests': '6000/m'})
+    assert statuses(await ask_many(daemon, 120, headers=BAD))[429] >= 19
+    answers = await ask_many(daemon, 120, path='/api/chat/rooms')
+    assert statuses(answers) == {200: 120}
+    assert {headers['RateLimit-Limit'] for _, _, headers in answers} == {'6000'}
+    answers = await ask_many(daemon, 20, path='/')
+    assert statuses(answers) == {200: 20}
+    assert all('RateLimit-Limit' not in headers for _, _, headers in answers)
+
+
+async def test_guests_have_a_limit_of_their_own(start_daemon):
+    daemon = start_daemon(settings={'limits.guests': '60/h'})
+    counts = statuses(await ask_many(daemon, 100, path='/api/chat/rooms'))
+    assert counts[200] <= 60 and counts[429] >= 40
+    status, body, headers = await ask(daemon, '/api/chat/rooms')
+    assert status == 429 and set(json.loads(body)) == {'detail'} and int(headers['Retry-After']) > 0
+
+
+async def test_without_guests_their_routes_need_an_account_and_count(start_daemon):
+    daemon = start_daemon(settings={'limits.anonymous': '10/15m'})
+    mark = daemon.log_length()
+    daemon.reload(**{'chat.guests': 'off'})
+    daemon.wait_log('settings switched', mark)
+    await eventually(lambda: _is(daemon, 401), 'guests are refused')
+    counts = statuses(await ask_many(daemon, 30))
+    assert counts[429] >= 20 and set(counts) <= {401, 429}
+
+
+async def _is(daemon, status):
+    return (await ask(daemon))[0] == status
+
+
+async def test_scope_all_counts_every_request_to_the_interface(start_daemon):
+    daemon = start_daemon(settings={'limits.anonymous': '100/15m', 'limits.scope': 'all'})
+    counts = statuses(await ask_many(daemon, 150, path='/api/chat/rooms'))
+    assert counts[429] >= 49  # the harness itself asked a few times
+    assert (await ask(daemon, '/'))[0] == 200
+
+
+async def test_a_killed_worker_takes_no_count_with_it(start_daemon):
+    """Seen red with the table cleared when a slot is opened: 100 more passed."""
+    daemon = start_daemon(workers=2, settings=ANONYMOUS)
+    since = time.monotonic()
+    assert statuses(await ask_many(daemon, 60, headers=BAD)) == {401: 60}
+    for slot in (0, 1):
+        daemon.wait_replaced(slot, daemon.kill_worker(slot))
+    daemon.wait_ready()
+    counts = statuses(await ask_many(daemon, 100, headers=BAD))
+    assert 40 <= counts[401] <= 40 + is_refilled_by(since), counts
+
+
+async def test_a_limit_changes_without_a_restart(start_daemon):
+    daemon = start_daemon(settings={'limits.guests': '5/h'})
+    assert statuses(await ask_many(daemon, 20, path='/api/chat/rooms'))[429] >= 15
+    daemon.reload(**{'limits.guests': '1000/h'})
+
+    async def is_open():
+        return (await ask(daemon, '/api/chat/rooms'))[0] == 200
+    await eventually(is_open, 'the larger limit is in force')
+
+
+async def test_refusals_are_logged_with_the_client_and_counted(start_daemon):
+    daemon = start_daemon(workers=1, settings={'limits.anonymous': '3/h'})
+    _, body, headers = (await ask_many(daemon, 10, headers=BAD))[-1]
+    line = daemon.wait_log('a limit was reached')
+    assert line['limit'] == 'anonymous' and line['client'] == '127.0.0.1'
+    request = json.loads(body)['request_id']
+    assert headers['X-Request-Id'] == request
+    line = daemon.wait_log(request)
+    assert line['client'] == '127.0.0.1' and line['route'] == '/api/v1/conversations'
+    assert line['method'] == 'GET' and line['status'] in (401, 429)
+
+
+# ---------------------------------------------------------------- sockets
+
+
+async def test_a_room_socket_may_send_forty_frames_at_once_and_twenty_a_second(start_daemon):
+    """S1-42. Seen red without the check of frames: all 200 messages came back."""
+    daemon = start_daemon(settings={'limits.frames': '20/s burst 40', 'limits.abuse': 'off'})
+    async with Http(daemon) as http:
+        room = await http.new_room()
+    since = time.monotonic()
+    async with await RoomSocket.enter(daemon, room['id'], 'Eager') as socket:
+        keys = [f'k{i}' for i in range(200)]
+        for key in keys:
+            await socket.say('x', key)
+
+        def answered(frames):
+            return {f.get('client_id') for f in frames if f['type'] in ('message', 'error')} >= set(keys)
+        await socket.wait(answered, 'an answer to every message')
+        took = time.monotonic() - since
+        errors = socket.all(type='error')
+        # the first frame, with the name, is one of the forty
+        assert 39 <= len(socket.messages()) <= 40 + 20 * took + 1
+        assert {error['code'] for error in errors} == {'rate_limited'}
+        assert all(0 < error['retry_after'] <= 1 for error in errors)
+        assert socket.is_open
+        refused = errors[-1]['client_id']
+
+        async def comes_through():
+            await socket.say('again', refused)
+            await asyncio.sleep(errors[-1]['retry_after'])
+            return any(m.get('client_id') == refused for m in socket.messages())
+        await eventually(comes_through, 'the message sent again')
+
+
+async def test_persistent_abuse_closes_4429(start_daemon):
+    daemon = start_daemon(settings={'limits.frames': '20/s burst 40', 'limits.abuse': '100/m'})
+    async with Http(daemon) as http:
+        room = await http.new_room()
+    socket = await RoomSocket.enter(daemon, room['id'], 'Flood')
+
+    async def flood():
+        while socket.is_open:
+            await socket.send({'type': 'typing', 'is_typing': True})
+            await asyncio.sleep(0)  # so that the close can be read
+    try:
+        await asyncio.wait_for(flood(), PATIENCE)
+    except websockets.ConnectionClosed:
+        pass
+    code, _ = await socket.closed()
+    assert code == 4429
+    assert len(socket.all(type='error', code='rate_limited')) >= 100
+    line = daemon.wait_log('a socket went on after its limit')
+    assert line['client'] == '127.0.0.1'
+
+
+async def test_pings_and_unreadable_frames_count_too(start_daemon):
+    daemon = start_daemon(settings={'limits.frames': '1/s burst 10', 'limits.abuse': '20/m'})
+    async with Http(daemon) as http:
+        room = await http.new_room()
+    for junk in (True, False):
+        socket = await RoomSocket.enter(daemon, room['id'], unique('Junk'))
+        try:
+            for _ in range(100):
+                if junk:
+                    await socket.send('{"type":')
+                else:
+                    await socket.link.ping()
+                await asyncio.sleep(0)
+        except websockets.ConnectionClosed:
+            pass
+        assert (await socket.closed())[0] == 4429
+
+
+async def test_native_operations_have_a_limit_and_name_the_request(start_daemon):
+    daemon = start_daemon(settings={'limits.operations': '10/m burst 20', 'limits.abuse': '30/m'})
+    socket = await NativeSocket.hello(daemon, 'Bot')
+    # one frame may carry many requests: each of them counts
+    await socket.send([{'op': 'ping', 'id': f'p{i}'} for i in range(30)])
+    await socket.wait(lambda frames: sum(str(f.get('re', '')).startswith('p') for f in frames) == 30)
+    pongs, errors = socket.all(op='pong'), socket.all(op='err', code='rate_limited')
+    assert len(pongs) == 19 and len(errors) == 11
+    assert [error['re'] for error in errors] == [f'p{i}' for i in range(19, 30)]
+    assert all(0 < error['retry_after'] <= 6 for error in errors)
+    assert socket.is_open
+    await socket.send([{'op': 'ping', 'id': f'q{i}'} for i in range(30)])
+    assert (await socket.closed())[0] == 4429
+
+
+# ---------------------------------------------------------------- messages
+
+
+async def test_messages_of_a_user_count_over_all_his_sockets_and_ways(start_daemon):
+    """Seen red with the key of the socket instead of the user: each got its own ten."""
+    daemon = start_daemon(workers=2, settings={'limits.sends_user': '10/h'})
+    async with Http(daemon) as http:
+        room = await http.new_room()
+        sockets = [await NativeSocket.hello(daemon, 'Ada', worker) for worker in (0, 1)]
+        for socket in sockets:
+            await socket.sub(room['id'])
+        answers = [await sockets[i % 2].say(room['id'], f'm{i}') for i in range(8)]
+        assert {answer['op'] for answer in answers} == {'ok'}
+        path = f'/api/v1/conversations/{room["id"]}/messages'
+        for i in range(2):
+            status, _, _ = await http.ask('POST', path, {'name': 'Ada', 'content': f'r{i}'})
+            assert status == 201
+        status, problem, headers = await http.ask('POST', path, {'name': 'Ada', 'content': 'no'})
+        assert status == 429 and problem['code'] == 'rate_limited'
+        assert 0 < problem['retry_after'] <= 360 and int(headers['Retry-After']) <= 360
+        for socket in sockets:
+            refused = await socket.say(room['id'], 'no')
+            assert refused['op'] == 'err' and refused['code'] == 'rate_limited'
+            assert 0 < refused['retry_after'] <= 360
+        # others are not concerned, and nothing refused was stored
+        status, _, _ = await http.ask('POST', path, {'name': 'Bob', 'content': 'yes'})
+        assert status == 201
+        assert [m['content'] for m in await http.messages(room['id'])] == \
+            [f'm{i}' for i in range(8)] + ['r0', 'r1', 'yes']
+        for socket in sockets:
+            await socket.close()
+
+
+async def test_messages_of_a_conversation_count_over_all_users(start_daemon):
+    daemon = start_daemon(workers=2, settings={'limits.sends_conversation': '10/h', 'limits.sends_user': '9/h'})
+    async with Http(daemon) as http:
+        rooms = [await http.new_room(), await http.new_room()]
+
+        async def say(name, room):
+            path = f'/api/v1/conversations/{room["id"]}/messages'
+            return (await http.ask('POST', path, {'name': name, 'content': 'x'}))[0]
+        assert [await say(f'user{i}', rooms[0]) for i in range(10)] == [201] * 10
+        assert await say('user0', rooms[0]) == 429
+        # what the conversation refused did not cost the user anything
+        assert [await say('user0', rooms[1]) for _ in range(9)] == [201] * 8 + [429]
+
+
+# ---------------------------------------------------------------- settings
+
+
+def test_the_defaults_are_those_of_the_protocol(run_describe):
+    settings = {f'{s["section"]}.{s["name"]}': s for s in run_describe('settings')}
+    assert settings['limits.anonymous']['default'] == '100/15m'
+    assert settings['limits.frames']['default'] == '20/s burst 40'
+    assert settings['limits.sends_user']['default'].startswith('10/s')
+    # the harness switches off what there is
+    rates = {name for name, one in settings.items() if one['type'] == 'rate'}
+    assert rates == set(LIMITS)
+
+
+@pytest.fixture
+def run_describe():
+    from roomd_harness import run_roomd
+    return lambda table: json.loads(run_roomd('--describe', table).stdout)
+
+
+def test_a_rate_that_cannot_be_read_is_refused():
+    from roomd_harness import run_roomd
+    for text in ('100', '100/', '/15m', '0/s', '1/x', '5/s burst', '5/s burst 0', '-1/s', '1/0s', 'on'):
+        done = run_roomd('-t', '-o', f'limits.anonymous={text}')
+        assert done.returncode == 78 and 'limits.anonymous' in done.stderr, text
