@@ -32,8 +32,8 @@
 #include "worker/keyring.h"
 #include "worker/listen.h"
 #include "worker/peer.h"
-#include "worker/persist.h"
 #include "worker/mail.h"
+#include "worker/persist.h"
 #include "worker/readiness.h"
 #include "worker/presence.h"
 #include "worker/pwhash.h"
@@ -43,10 +43,10 @@
 #include "worker/roles.h"
 #include "worker/roster.h"
 #include "worker/session.h"
+#include "worker/touch.h"
 #include "worker/worker_priv.h"
 #include "worker/ws_conn.h"
 
-#include "worker/touch.h"
 #define READ_BUFFER (256 * 1024) /* one read takes at most this much */
 #define TICK_S 0.1		 /* while something may expire */
 
@@ -154,11 +154,11 @@ static void on_second(EV_P_ ev_timer *w, int revents)
 	presence_look(wk);
 	authn_expire(wk);
 	audit_look(wk);
+	touch_flush(wk);
 }
 
 /* ---- Ending ---- */
 
-	touch_flush(wk);
 void worker_stop(struct worker *wk, enum worker_exit code)
 {
 	wk->exit_code = code;
@@ -295,6 +295,8 @@ void worker_close(struct worker *wk)
 	resume_close(wk);
 	chan_close_all(wk);
 	session_close(wk);
+	touch_close(wk);
+	mail_close(wk);
 	presence_close(wk);
 	ringpump_close(wk);
 	control_close(wk);
@@ -306,8 +308,6 @@ void worker_close(struct worker *wk)
 	slab_free(&wk->conn_slab);
 	keyring_free(&wk->keyring);
 	buf_done(&wk->frame);
-	touch_close(wk);
-	mail_close(wk);
 	buf_done(&wk->reply_frame);
 	if (wk->spare)
 		buf_done(wk->spare);
