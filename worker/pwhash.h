@@ -55,4 +55,13 @@ void pwhash_reload(struct worker *wk);
 /* Pieces of work that are waited for, running ones included. */
 unsigned pwhash_pending(const struct worker *wk);
 
+struct settings;
+
+/*
+ * Appends a new hash of PASSWORD in the parameters of S, in the caller's own time and without a
+ * worker: for the operator's command. Returns 0, -ERR_TOOBIG as pwhash_verify, -ERR_IO when a
+ * library failed.
+ */
+int pwhash_now(const struct settings *s, struct str password, struct buf *out) MUST_CHECK;
+
 #endif

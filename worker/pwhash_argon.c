@@ -6,9 +6,11 @@
 #include "worker/pwhash_priv.h"
 
 #include <argon2.h>
+#include <openssl/rand.h>
 #include <sys/mman.h>
 
 #include "base/base64.h"
+#include "base/settings.h"
 
 /* Hashing ---------------------------------------------------------------------------- */
 
@@ -142,4 +144,27 @@ void phc_format(const struct phc *phc, struct buf *out)
 	base64_add(out, BASE64_STD, phc->salt, phc->salt_len);
 	buf_add_char(out, '$');
 	base64_add(out, BASE64_STD, phc->tag, phc->tag_len);
+}
+
+/* Without a worker -------------------------------------------------------------------- */
+
+int pwhash_now(const struct settings *s, struct str password, struct buf *out)
+{
+	struct phc phc = {.kind = PHC_ARGON2ID,
+			  .rule = {(uint32_t)(s->auth_hash_memory / 1024),
+				   (uint32_t)s->auth_hash_passes, 1},
+			  .salt_len = ARGON_SALT_BYTES,
+			  .tag_len = ARGON_TAG_BYTES};
+	struct argon_input in = {.password = password,
+				 .salt = {(const char *)phc.salt, ARGON_SALT_BYTES}};
+	int r;
+
+	if (password.len > PWHASH_PASSWORD_MAX)
+		return -ERR_TOOBIG;
+	if (RAND_bytes(phc.salt, ARGON_SALT_BYTES) != 1)
+		return -ERR_IO;
+	r = argon_hash(&phc.rule, &in, phc.tag, phc.tag_len);
+	if (r == 0)
+		phc_format(&phc, out);
+	return r;
 }
