@@ -12,6 +12,7 @@
 #include "daemon/roomctl_database.h"
 #include "daemon/roomctl_options.h"
 #include "daemon/roomctl_text.h"
+#include "daemon/roomctl_user.h"
 #include "daemon/roomctl_verify.h"
 
 static int complain(struct buf *why, int code)
@@ -115,6 +116,15 @@ static int (*const actions[ROOMCTL_COMMANDS])(const struct roomctl_options *o) =
 	[ROOMCTL_INIT_DB] = roomctl_database_run,
 	[ROOMCTL_MIGRATE] = roomctl_database_run,
 	[ROOMCTL_VERIFY] = roomctl_verify_run,
+	[ROOMCTL_USER_ADD] = roomctl_user_run,
+	[ROOMCTL_USER_PASSWD] = roomctl_user_run,
+	[ROOMCTL_USER_LIST] = roomctl_user_run,
+	[ROOMCTL_USER_SHOW] = roomctl_user_run,
+	[ROOMCTL_USER_DISABLE] = roomctl_user_run,
+	[ROOMCTL_USER_ENABLE] = roomctl_user_run,
+	[ROOMCTL_USER_ADMIN] = roomctl_user_run,
+	[ROOMCTL_USER_SESSIONS] = roomctl_user_run,
+	[ROOMCTL_USER_TOTP_OFF] = roomctl_user_run,
 	[ROOMCTL_CHECK] = run_check,
 	[ROOMCTL_VERSION] = run_version,
 	[ROOMCTL_HELP] = run_help,

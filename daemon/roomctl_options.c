@@ -15,11 +15,26 @@ const struct roomctl_command roomctl_commands[ROOMCTL_COMMANDS] = {
 #undef X
 };
 
-enum { OPT_JSON = 256, OPT_CHECK, OPT_VERSION, OPT_HELP };
+enum {
+	OPT_JSON = 256,
+	OPT_CHECK,
+	OPT_ADMIN,
+	OPT_OFF,
+	OPT_END,
+	OPT_EMAIL,
+	OPT_FULL_NAME,
+	OPT_VERSION,
+	OPT_HELP,
+};
 
 static const struct option long_options[] = {
 	{"json", no_argument, NULL, OPT_JSON},
 	{"check", no_argument, NULL, OPT_CHECK},
+	{"admin", no_argument, NULL, OPT_ADMIN},
+	{"off", no_argument, NULL, OPT_OFF},
+	{"end", no_argument, NULL, OPT_END},
+	{"email", required_argument, NULL, OPT_EMAIL},
+	{"full-name", required_argument, NULL, OPT_FULL_NAME},
 	{"version", no_argument, NULL, OPT_VERSION},
 	{"help", no_argument, NULL, OPT_HELP},
 	{0},
@@ -33,7 +48,7 @@ void roomctl_options_help(struct buf *ret)
 		"Asks and orders a running roomd, and prepares its database.\n\n");
 	for (size_t i = 0; i < ROOMCTL_COMMANDS; i++) {
 		const struct roomctl_command *c = &roomctl_commands[i];
-		int width = 16 - (int)strlen(c->words);
+		int width = 20 - (int)strlen(c->words);
 
 		buf_printf(ret, "  %s %-*s %s\n", c->words, MAX(width, 0), c->argument, c->help);
 	}
@@ -66,6 +81,21 @@ static int take_option(struct roomctl_options *o, int c, struct buf *ret_why)
 		return 0;
 	case OPT_CHECK:
 		o->is_check = true;
+		return 0;
+	case OPT_ADMIN:
+		o->is_admin = true;
+		return 0;
+	case OPT_OFF:
+		o->is_off = true;
+		return 0;
+	case OPT_END:
+		o->is_end = true;
+		return 0;
+	case OPT_EMAIL:
+		o->email = optarg;
+		return 0;
+	case OPT_FULL_NAME:
+		o->full_name = optarg;
 		return 0;
 	case OPT_VERSION:
 		o->id = ROOMCTL_VERSION;
@@ -131,6 +161,32 @@ static int take_command(struct roomctl_options *o, char *const *words, int n, st
 	return -ERR_INVAL;
 }
 
+/* Options that belong to one command. */
+static int check_options(const struct roomctl_options *o, struct buf *ret_why)
+{
+	const struct {
+		bool is_given;
+		const char *name;
+		enum roomctl_id id;
+	} rules[] = {
+		{o->is_check, "--check", ROOMCTL_MIGRATE},
+		{o->is_admin, "--admin", ROOMCTL_USER_ADD},
+		{o->email != NULL, "--email", ROOMCTL_USER_ADD},
+		{o->full_name != NULL, "--full-name", ROOMCTL_USER_ADD},
+		{o->is_off, "--off", ROOMCTL_USER_ADMIN},
+		{o->is_end, "--end", ROOMCTL_USER_SESSIONS},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+		if (!rules[i].is_given || o->id == rules[i].id)
+			continue;
+		buf_printf(ret_why, "%s belongs to \"%s\"\n", rules[i].name,
+			   roomctl_commands[rules[i].id].words);
+		return -ERR_INVAL;
+	}
+	return 0;
+}
+
 int roomctl_options_parse(int argc, char **argv, struct roomctl_options *ret, struct buf *ret_why)
 {
 	struct roomctl_options o = {.id = ROOMCTL_COMMANDS};
@@ -141,10 +197,8 @@ int roomctl_options_parse(int argc, char **argv, struct roomctl_options *ret, st
 		r = take_option(&o, c, ret_why);
 	if (r == 0 && o.id == ROOMCTL_COMMANDS)
 		r = take_command(&o, argv + optind, argc - optind, ret_why);
-	if (r == 0 && o.is_check && o.id != ROOMCTL_MIGRATE) {
-		buf_add_cstr(ret_why, "--check belongs to \"migrate\"\n");
-		r = -ERR_INVAL;
-	}
+	if (r == 0)
+		r = check_options(&o, ret_why);
 	if (r == 0)
 		*ret = o;
 	return r;

@@ -265,10 +265,99 @@ static void print_log_level(const struct json_value *v, struct buf *b)
 	buf_add_char(b, '\n');
 }
 
+/* ---- Accounts ---- */
+
+/* "ann: password set, 2 sessions ended" */
+static void print_user_done(const struct json_value *v, struct buf *b)
+{
+	int64_t n = number(v, "sessions_ended");
+
+	add_text(b, v, "user");
+	buf_add_cstr(b, ": ");
+	add_text(b, v, "done");
+	if (n)
+		buf_printf(b, ", %" PRId64 " session%s ended", n, n == 1 ? "" : "s");
+	buf_add_char(b, '\n');
+}
+
+/* The members KEYS as cells of one row. */
+static void add_cells(struct buf *b, const struct json_value *v, const char *const *keys, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (i)
+			buf_add_char(b, '\t');
+		if (json_get(v, keys[i]))
+			add_scalar(b, json_get(v, keys[i]));
+	}
+}
+
+static void print_user_list(const struct json_value *v, struct buf *b)
+{
+	static const char *const ends[] = {"sessions", "last_seen_at", "email"};
+	const struct json_value *users = json_get(v, "users");
+
+	buf_add_cstr(b, "ID\tNAME\tROLE\tTOTP\tSTATE\tSESSIONS\tLAST SEEN\tEMAIL\n");
+	for (size_t i = 0; i < json_count(users); i++) {
+		const struct json_value *u = json_at(users, i);
+
+		buf_printf(b, "%" PRId64 "\t", number(u, "id"));
+		add_text(b, u, "username");
+		buf_printf(b, "\t%s\t%s\t%s\t", truth(u, "is_admin") ? "admin" : "user",
+			   truth(u, "totp") ? "on" : "off",
+			   json_get(u, "disabled_at") ? "disabled" : "active");
+		add_cells(b, u, ends, ARRAY_LEN(ends));
+		buf_add_char(b, '\n');
+	}
+}
+
+static void print_user_show(const struct json_value *v, struct buf *b)
+{
+	static const char *const keys[][2] = {{"name", "username"},	   {"id", "id"},
+					      {"uid", "uid"},		   {"email", "email"},
+					      {"full name", "full_name"},  {"avatar", "avatar_url"},
+					      {"created", "created_at"}};
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		buf_printf(b, "%s\t", keys[i][0]);
+		add_cells(b, v, &keys[i][1], 1);
+		buf_add_char(b, '\n');
+	}
+	buf_printf(b, "role\t%s\npassword\t%s\ntotp\t%s\nstate\t%s\n",
+		   truth(v, "is_admin") ? "admin" : "user",
+		   truth(v, "has_password") ? "set" : "none", truth(v, "totp") ? "on" : "off",
+		   truth(v, "is_disabled") ? "disabled" : "active");
+}
+
+static void print_user_sessions(const struct json_value *v, struct buf *b)
+{
+	static const char *const keys[] = {"id",	  "kind",	  "address",
+					   "connectedAt", "last_seen_at", "device"};
+	const struct json_value *sessions = json_get(v, "sessions");
+
+	if (json_get(v, "done")) {
+		print_user_done(v, b);
+		return;
+	}
+	buf_add_cstr(b, "SESSION\tKIND\tADDRESS\tCONNECTED\tLAST SEEN\tDEVICE\n");
+	for (size_t i = 0; i < json_count(sessions); i++) {
+		add_cells(b, json_at(sessions, i), keys, ARRAY_LEN(keys));
+		buf_add_char(b, '\n');
+	}
+}
+
 static void (*const printers[ROOMCTL_COMMANDS])(const struct json_value *v, struct buf *b) = {
 	[ROOMCTL_STATUS] = print_status,   [ROOMCTL_ROOM_LIST] = print_room_list,
 	[ROOMCTL_STOP] = print_stop,	   [ROOMCTL_ROOM_SHOW] = print_room_show,
 	[ROOMCTL_RELOAD] = print_reload,   [ROOMCTL_LOG_LEVEL] = print_log_level,
+	[ROOMCTL_USER_ADD] = print_user_done,
+	[ROOMCTL_USER_PASSWD] = print_user_done,
+	[ROOMCTL_USER_LIST] = print_user_list,
+	[ROOMCTL_USER_SHOW] = print_user_show,
+	[ROOMCTL_USER_DISABLE] = print_user_done,
+	[ROOMCTL_USER_ENABLE] = print_user_done,
+	[ROOMCTL_USER_ADMIN] = print_user_done,
+	[ROOMCTL_USER_SESSIONS] = print_user_sessions,
+	[ROOMCTL_USER_TOTP_OFF] = print_user_done,
 };
 
 static bool is_object(const struct json_doc *doc)

@@ -244,16 +244,24 @@ static void on_all_ended(const struct db_call *call, const struct db_result *res
 		account_on_ended(call, res);
 }
 
-static int revoke(struct db *db, struct account_query q, int64_t user, const struct uuid *session,
-		  const struct uuid *except, struct str address, uint64_t *ret_token)
+/* Which sessions end, and by whom. */
+struct ending {
+	int64_t user, actor;
+	const struct uuid *session, *except; /* NULL: all, none */
+	struct str address;
+};
+
+static int end(struct db *db, const struct account_query *q, const struct ending *e,
+	       uint64_t *ret_token)
 {
 	struct db_args args = DB_ARGS_INIT;
 
-	db_args_i64(&args, user);
-	db_args_uuid(&args, session);
-	db_args_uuid(&args, except);
-	db_args_text(&args, address);
-	return account_submit(db, &q, &args, ret_token);
+	db_args_i64(&args, e->user);
+	db_args_uuid(&args, e->session);
+	db_args_uuid(&args, e->except);
+	db_args_i64(&args, e->actor);
+	db_args_text(&args, e->address);
+	return account_submit(db, q, &args, ret_token);
 }
 
 int login_revoke(struct db *db, int64_t user, const struct uuid *session, struct str address,
@@ -261,18 +269,29 @@ int login_revoke(struct db *db, int64_t user, const struct uuid *session, struct
 {
 	struct account_query q = {STMT_LOGIN_REVOKE, account_on_ended, (db_fn *)done, arg,
 				  deadline_ms};
+	struct ending e = {.user = user, .actor = user, .session = session, .address = address};
 
 	if (uuid_is_zero(session)) /* would be all */
 		return -ERR_INVAL;
-	return revoke(db, q, user, session, NULL, address, ret_token);
+	return end(db, &q, &e, ret_token);
 }
 
 int login_revoke_all(struct db *db, int64_t user, const struct uuid *except, struct str address,
 		     uint64_t deadline_ms, account_ended_fn *done, void *arg, uint64_t *ret_token)
 {
 	struct account_query q = {STMT_LOGIN_REVOKE, on_all_ended, (db_fn *)done, arg, deadline_ms};
+	struct ending e = {.user = user, .actor = user, .except = except, .address = address};
 
-	return revoke(db, q, user, NULL, except, address, ret_token);
+	return end(db, &q, &e, ret_token);
+}
+
+int login_end_all(struct db *db, int64_t user, int64_t actor, uint64_t deadline_ms,
+		  account_ended_fn *done, void *arg, uint64_t *ret_token)
+{
+	struct account_query q = {STMT_LOGIN_REVOKE, on_all_ended, (db_fn *)done, arg, deadline_ms};
+	struct ending e = {.user = user, .actor = actor};
+
+	return end(db, &q, &e, ret_token);
 }
 
 int login_revoke_token(struct db *db, const struct login_token *token, struct str address,

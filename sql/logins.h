@@ -145,6 +145,10 @@ int login_revoke_all(struct db *db, int64_t user, const struct uuid *except, str
 		     uint64_t deadline_ms, account_ended_fn *done, void *arg,
 		     uint64_t *ret_token) MUST_CHECK;
 
+/* The same for all of them by somebody else, whom the audit names. */
+int login_end_all(struct db *db, int64_t user, int64_t actor, uint64_t deadline_ms,
+		  account_ended_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
+
 /* Ends the session of a refresh token, in force or used. -ERR_NOENT as login_revoke. */
 int login_revoke_token(struct db *db, const struct login_token *token, struct str address,
 		       uint64_t deadline_ms, account_ended_fn *done, void *arg,

@@ -193,9 +193,34 @@ static void test_help_names_every_command(void **state)
 	buf_done(&text);
 }
 
+static void test_options_belong_to_their_command(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("user", "add", "--email", "a@b", "--full-name", "A B", "--admin",
+			       "ann", NULL),
+			 0);
+	assert_int_equal(opt.id, ROOMCTL_USER_ADD);
+	assert_string_equal(opt.argument, "ann");
+	assert_string_equal(opt.email, "a@b");
+	assert_string_equal(opt.full_name, "A B");
+	assert_true(opt.is_admin);
+	assert_int_equal(parse("user", "admin", "--off", "ann", NULL), 0);
+	assert_true(opt.is_off && !opt.is_admin);
+	assert_int_equal(parse("user", "sessions", "ann", "--end", NULL), 0);
+	assert_true(opt.is_end);
+	assert_int_equal(parse("user", "show", "--end", "ann", NULL), -ERR_INVAL);
+	assert_true(str_eq(buf_str(&why), STR("--end belongs to \"user sessions\"\n")));
+	assert_int_equal(parse("user", "add", "--off", "ann", NULL), -ERR_INVAL);
+	assert_int_equal(parse("user", "admin", "--admin", "ann", NULL), -ERR_INVAL);
+	assert_int_equal(parse("user", "list", "--email", "a@b", NULL), -ERR_INVAL);
+	assert_int_equal(parse("verify", "--full-name", "A", NULL), -ERR_INVAL);
+	assert_int_equal(parse("user", "add", NULL), -ERR_INVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_options_belong_to_their_command),
 		cmocka_unit_test(test_each_command_is_found_by_its_words),
 		cmocka_unit_test(test_an_argument_in_brackets_may_be_left_out),
 		cmocka_unit_test(test_options_stand_anywhere),
