@@ -131,7 +131,8 @@ static void read_x_forwarded_for(struct str value, struct hops *hops)
 		while (item.len &&
 		       (item.p[item.len - 1] == ' ' || item.p[item.len - 1] == '\t'))
 			item.len--;
-		hops_add(hops, (struct forwarded_hop){.node = item});
+		if (item.len) /* RFC 9110 section 5.6.1.2: empty elements do not count */
+			hops_add(hops, (struct forwarded_hop){.node = item});
 		value = (struct str){value.p + skip, value.len - skip};
 	}
 }
