@@ -6,9 +6,9 @@
 #ifndef BASE_ADDR_H
 #define BASE_ADDR_H
 
-#include <sys/socket.h>
-
 #include "base/base.h"
+
+struct sockaddr;
 
 #define ADDR_LEN 16
 #define ADDR_TEXT_MAX 46 /* with the NUL: INET6_ADDRSTRLEN */

@@ -52,7 +52,7 @@ struct fault {
 	enum fault_kind kind;
 	const char *field; /* static; NULL when the whole input is meant */
 	int64_t bound;	   /* see fault_kind */
-	char text[96];	   /* sentence that names the field, never the client's text */
+	char text[256];	   /* sentence that names the field, never the client's text */
 };
 
 /* Fills *RET with an error as a whole and its text from the table. */

@@ -46,7 +46,7 @@ static void on_changed(struct worker *wk, void *arg, const struct persist_result
 	if (c && res->error == E_FORBIDDEN) /* it is not his own message */
 		audit_denied_conn(c, MAY_DELETE_ANY, p->conv);
 	if (res->error) {
-		pending_refuse(p, res->error);
+		pending_refuse_as(p, res->error, res->detail);
 	} else if (c && p->re.len) {
 		struct event ev = *res->event;
 		bool is_changed = ev.rev > 0;

@@ -37,6 +37,18 @@ void pending_refuse(const struct pending *p, enum proto_error error)
 		ws_conn_error(c, error, &p->re, &p->key, p->conv);
 }
 
+void pending_refuse_as(const struct pending *p, enum proto_error error, const char *detail)
+{
+	struct conn *c = pending_conn(p);
+	struct fault f;
+
+	fault_set(&f, error);
+	if (detail)
+		snprintf(f.text, sizeof(f.text), "%s", detail);
+	if (c)
+		ws_conn_fault(c, &f, &p->re, &p->key, p->conv);
+}
+
 void cmd_refuse(struct conn *c, const struct cmd *cmd, enum proto_error error)
 {
 	struct cmd_id key = {0};

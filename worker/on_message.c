@@ -36,7 +36,7 @@ static void on_sent(struct worker *wk, void *arg, const struct persist_result *r
 
 	(void)wk;
 	if (c && res->error) {
-		ws_conn_error(c, res->error, &p->re, &p->key, p->conv);
+		pending_refuse_as(p, res->error, res->detail);
 	} else if (c && dialect_is_native(c->dialect)) {
 		b = ws_reply_begin(c, &mark);
 		native_add_sent(b, &p->re, res->event, res->is_duplicate);

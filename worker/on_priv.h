@@ -35,6 +35,9 @@ struct conn *pending_conn(const struct pending *p);
 /* Answers the pending request with an error, in the connection's dialect. */
 void pending_refuse(const struct pending *p, enum proto_error error);
 
+/* The same with DETAIL in the place of the error's own text, unless it is NULL. */
+void pending_refuse_as(const struct pending *p, enum proto_error error, const char *detail);
+
 /* Answers a request with an error at once. */
 void cmd_refuse(struct conn *c, const struct cmd *cmd, enum proto_error error);
 

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "shm/slots.h"
+#include "sql/filters.h"
 #include "worker/dbio.h"
 #include "worker/fanout.h"
 #include "worker/persist_priv.h"
@@ -34,15 +35,6 @@ struct round {
 	struct item *items[]; /* owned; rows in the order of the batch's answers, then changes */
 };
 
-struct persist {
-	struct list queue; /* struct item.node */
-	size_t n_queued, n_changes; /* all; the changes among them */
-	struct round *round; /* NULL: the writer is free */
-	uint64_t expire_ms;  /* the end of the oldest that is not answered; 0 = look */
-	uint64_t pause_ms, pause_until_ms;
-	struct log_rate rate;
-};
-
 static void show_queue(const struct worker *wk)
 {
 	metric_set(wk->shm, (unsigned)wk->slot, M_PERSIST_QUEUE, (int64_t)wk->persist->n_queued);
@@ -53,9 +45,10 @@ static uint64_t expires_at(const struct worker *wk, const struct item *it)
 	return it->queued_ms + (uint64_t)wk->settings->persist_wait_max;
 }
 
-static void answer(struct worker *wk, struct item *it, const struct log_change_answer *a)
+static void answer_with(struct worker *wk, struct item *it, const struct log_change_answer *a,
+			const char *detail)
 {
-	const struct persist_result res = {it->error, it->is_duplicate, &it->event, a};
+	const struct persist_result res = {it->error, it->is_duplicate, &it->event, a, detail};
 	persist_done_fn *done = it->done;
 
 	if (it->error)
@@ -65,6 +58,11 @@ static void answer(struct worker *wk, struct item *it, const struct log_change_a
 	it->done = NULL;
 	if (done)
 		done(wk, it->arg, &res);
+}
+
+static void answer(struct worker *wk, struct item *it, const struct log_change_answer *a)
+{
+	answer_with(wk, it, a, NULL);
 }
 
 static void refuse(struct worker *wk, struct item *it, enum proto_error error)
@@ -89,6 +87,15 @@ static void queue_put(struct persist *p, struct item *it, struct list *before)
 	p->n_changes += item_is_change(it);
 }
 
+void persist_drop(struct worker *wk, struct item *it, enum proto_error error, const char *detail)
+{
+	judge_forget(wk, it);
+	queue_take(wk->persist, it);
+	it->error = error;
+	answer_with(wk, it, NULL, detail);
+	item_free(it);
+}
+
 static int enqueue(struct worker *wk, struct item *it, persist_done_fn *done, void *arg)
 {
 	struct persist *p = wk->persist;
@@ -98,6 +105,7 @@ static int enqueue(struct worker *wk, struct item *it, persist_done_fn *done, vo
 	it->done = done;
 	it->arg = arg;
 	queue_put(p, it, &p->queue);
+	judge_enter(wk, it);
 	show_queue(wk);
 	expires = expires_at(wk, it);
 	p->expire_ms = MIN(p->expire_ms, expires);
@@ -135,7 +143,7 @@ static void put_back(struct persist *p, struct item **items, size_t n)
 		struct item *it = items[i];
 
 		if (!it->is_again) {
-			free(it);
+			item_free(it);
 			continue;
 		}
 		while (before != &p->queue &&
@@ -260,13 +268,24 @@ static bool may_join(struct map *keys, const struct item *it)
 	return before != &is_blocked;
 }
 
+/*
+ * What follows something unjudged in its conversation waits with it: nothing overtakes. CONVS
+ * holds the conversations of such items.
+ */
+static bool is_held(struct map *convs, struct item *it)
+{
+	if (it->judgement != JUDGE_DONE)
+		map_put(convs, (uint64_t)it->event.conv, it);
+	return map_get(convs, (uint64_t)it->event.conv) != NULL;
+}
+
 /* Takes items out of the queue: messages to the front of ITEMS, changes to CHANGES. */
 static void gather(struct worker *wk, struct round *r, size_t rows_max, struct item **changes)
 {
 	struct persist *p = wk->persist;
 	struct list *node, *next;
-	struct map keys = {0};
-	bool is_mixed = p->n_changes > 0;
+	struct map keys = {0}, held = {0};
+	bool is_mixed = p->n_changes > 0 || p->n_held > 0;
 	size_t left = LOOK_MAX;
 
 	for (node = p->queue.next; node != &p->queue && left-- > 0; node = next) {
@@ -274,6 +293,8 @@ static void gather(struct worker *wk, struct round *r, size_t rows_max, struct i
 		bool is_change = item_is_change(it);
 
 		next = node->next;
+		if (p->n_held && is_held(&held, it))
+			continue;
 		if (is_mixed && !may_join(&keys, it))
 			continue;
 		if (is_change && r->n_changes < CHANGES_MAX)
@@ -287,6 +308,7 @@ static void gather(struct worker *wk, struct round *r, size_t rows_max, struct i
 		queue_take(p, it);
 	}
 	map_done(&keys);
+	map_done(&held);
 }
 
 static struct round *round_new(struct worker *wk)
@@ -316,6 +338,23 @@ static void note_inflight(struct worker *wk, const struct round *r)
 	slot_inflight_set(wk->shm, (unsigned)wk->slot, convs, n);
 }
 
+/* Before what it is about, on the same connection: see filter_hit_add. */
+static void note_flag(struct worker *wk, const struct item *it)
+{
+	const struct filter_hit hit = {.actor = it->event.actor,
+				       .client_msg_id = it->event.client_msg_id,
+				       .conv = it->event.conv,
+				       .filter = it->note ? it->note->rule : 0,
+				       .reason = it->note ? (struct str){it->note->reason,
+									  it->note->len}
+							  : STR("")};
+	uint64_t held;
+
+	if (it->note && filter_hit_add(dbio_writer(wk), &hit) < 0 &&
+	    log_rate_pass(&wk->persist->rate, 10000, &held))
+		log_warn("a flagged message could not be noted", LF_INT("suppressed", held));
+}
+
 static void send_rows(struct worker *wk, struct round *r)
 {
 	struct batch_row rows[BATCH_ROWS_MAX];
@@ -325,8 +364,10 @@ static void send_rows(struct worker *wk, struct round *r)
 
 	if (r->n_rows == 0)
 		return;
-	for (size_t i = 0; i < r->n_rows; i++)
+	for (size_t i = 0; i < r->n_rows; i++) {
+		note_flag(wk, r->items[i]);
 		item_row(r->items[i], &rows[i], &metas);
+	}
 	items_rows_settle(rows, r->n_rows, &metas);
 	err = batch_submit(dbio_writer(wk), rows, r->n_rows, deadline, on_batch, r);
 	buf_done(&metas);
@@ -341,8 +382,11 @@ static void send_changes(struct worker *wk, struct round *r)
 {
 	for (size_t i = r->n_rows; i < r->n_rows + r->n_changes; i++) {
 		struct item *it = r->items[i];
-		int err = log_change_submit(dbio_writer(wk), &it->change, expires_at(wk, it),
-					    on_change, it, NULL);
+		int err;
+
+		note_flag(wk, it);
+		err = log_change_submit(dbio_writer(wk), &it->change, expires_at(wk, it),
+					on_change, it, NULL);
 
 		if (err == 0)
 			r->n_open++;
@@ -360,6 +404,11 @@ static void round_begin(struct worker *wk)
 	struct round *r = p->round = round_new(wk);
 
 	show_queue(wk);
+	if (r->n_rows + r->n_changes == 0) { /* all that there is waits for the filters */
+		free(r);
+		p->round = NULL;
+		return;
+	}
 	note_inflight(wk, r);
 	send_rows(wk, r);
 	send_changes(wk, r);
@@ -398,9 +447,7 @@ static uint64_t expire_queue(struct worker *wk, uint64_t now, uint64_t *ret_n)
 
 		if (expires_at(wk, it) > now)
 			return expires_at(wk, it);
-		queue_take(p, it);
-		refuse(wk, it, E_UNAVAILABLE);
-		free(it);
+		persist_drop(wk, it, E_UNAVAILABLE, NULL);
 	}
 	return UINT64_MAX;
 }
@@ -440,7 +487,8 @@ void persist_flush(struct worker *wk)
 	}
 	now = clock_mono_ms();
 	watch_time(wk, now);
-	if (p->round || p->n_queued == 0 || !db_is_connected(dbio_writer(wk)))
+	judge_run(wk);
+	if (p->round || p->n_queued == p->n_held || !db_is_connected(dbio_writer(wk)))
 		return;
 	if (now < p->pause_until_ms) {
 		worker_wake_in(wk, p->pause_until_ms - now);
@@ -467,8 +515,9 @@ void persist_open(struct worker *wk)
 /* Nobody hears the answer any more, but who asked frees what was kept for it. */
 static void give_up(struct worker *wk, struct item *it)
 {
+	judge_forget(wk, it);
 	refuse(wk, it, E_UNAVAILABLE);
-	free(it);
+	item_free(it);
 }
 
 void persist_close(struct worker *wk)

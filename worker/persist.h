@@ -25,6 +25,7 @@ struct persist_result {
 	const struct event *event;
 	/* of a change that the database answered; else NULL */
 	const struct log_change_answer *answer;
+	const char *detail; /* why it is refused, for its sender; NULL: the error's own text */
 };
 
 typedef void persist_done_fn(struct worker *wk, void *arg, const struct persist_result *res);
@@ -35,7 +36,8 @@ void persist_open(struct worker *wk);
 void persist_close(struct worker *wk);
 
 /*
- * Queues a message: EVENT has conv, actor, actor_name, content, client_msg_id (zero: given here),
+ * Queues a message: it is stored unless a content filter blocks it, and as the filters leave it.
+ * EVENT has conv, actor, actor_name, content, client_msg_id (zero: given here),
  * client_id, reply_to_rev; all copied. DONE is called exactly once, after the commit or when it
  * is certain that it will not be answered in time; never from inside this call. Returns 0, or
  * -ERR_FULL when persist.queue_max is reached.

@@ -67,6 +67,48 @@ struct item *item_new_change(const struct log_change *change, struct str actor_n
 	return it;
 }
 
+void item_free(struct item *it)
+{
+	buf_done(&it->text);
+	free(it->note);
+	free(it);
+}
+
+struct str item_text(const struct item *it)
+{
+	switch (it->change.kind) {
+	case KIND_MESSAGE_NEW:
+		return it->event.content;
+	case KIND_MESSAGE_EDIT:
+		return it->change.content;
+	default:
+		return (struct str){NULL, 0};
+	}
+}
+
+void item_set_text(struct item *it, struct str text)
+{
+	struct buf copy = BUF_INIT;
+
+	buf_add_str(&copy, text); /* TEXT may be the one that is there */
+	buf_done(&it->text);
+	it->text = copy;
+	if (item_is_change(it))
+		it->change.content = buf_str(&it->text);
+	else
+		it->event.content = buf_str(&it->text);
+}
+
+void item_set_note(struct item *it, int64_t rule, struct str reason)
+{
+	free(it->note);
+	it->note = xcalloc(1, sizeof(*it->note) + reason.len);
+	it->note->rule = rule;
+	it->note->len = reason.len;
+	if (reason.len)
+		memcpy(it->note->reason, reason.p, reason.len);
+}
+
 bool item_is_change(const struct item *it)
 {
 	return it->change.kind != KIND_MESSAGE_NEW;

@@ -6,12 +6,31 @@
 #ifndef WORKER_PERSIST_PRIV_H
 #define WORKER_PERSIST_PRIV_H
 
+#include "base/buf.h"
 #include "base/list.h"
+#include "base/log.h"
 #include "sql/batch.h"
 #include "sql/changes.h"
 #include "worker/persist.h"
 
 struct round;
+
+struct persist {
+	struct list queue; /* struct item.node */
+	size_t n_queued, n_changes; /* all; the changes among them */
+	size_t n_due, n_held; /* to be judged; all that are not judged, those included */
+	struct round *round; /* NULL: the writer is free */
+	uint64_t expire_ms;  /* the end of the oldest that is not answered; 0 = look */
+	uint64_t pause_ms, pause_until_ms;
+	struct log_rate rate;
+};
+
+/* How far the content filters are with an item. */
+enum judgement {
+	JUDGE_DONE,  /* or there is nothing to judge */
+	JUDGE_DUE,   /* the filters have not seen it */
+	JUDGE_ASKED, /* the hook has it */
+};
 
 struct item {
 	struct list node;    /* in the queue, or none */
@@ -22,6 +41,10 @@ struct item {
 	persist_done_fn *done; /* NULL once answered */
 	void *arg;
 	enum proto_error error; /* the verdict, for the answer */
+	enum judgement judgement;
+	uint64_t ticket; /* of the hook, while it is asked */
+	struct buf text; /* owned: what is stored in the place of the sender's text */
+	struct filter_note *note; /* owned: what a filter remarked, or NULL */
 	bool is_duplicate;
 	bool is_again; /* goes back to the queue when its round ends */
 	char bytes[];  /* the strings of event and change */
@@ -34,9 +57,24 @@ enum verdict {
 	VERDICT_UNKNOWN, /* stored or not */
 };
 
-/* Both copy everything, and the caller frees with free(). */
+/* Why a stored text was flagged. */
+struct filter_note {
+	int64_t rule; /* 0: the hook */
+	size_t len;
+	char reason[];
+};
+
+/* Both copy everything; freed with item_free. */
 struct item *item_new_message(const struct event *ev);
 struct item *item_new_change(const struct log_change *change, struct str actor_name);
+void item_free(struct item *it);
+
+/* The text that the content filters judge; p NULL for what has none. */
+struct str item_text(const struct item *it);
+
+/* TEXT, copied, is stored in its place. */
+void item_set_text(struct item *it, struct str text);
+void item_set_note(struct item *it, int64_t rule, struct str reason);
 
 bool item_is_change(const struct item *it);
 
@@ -56,5 +94,16 @@ enum verdict item_judge_change(struct item *it, const struct log_change_answer *
  */
 void item_row(const struct item *it, struct batch_row *ret, struct buf *metas);
 void items_rows_settle(struct batch_row *rows, size_t n, const struct buf *metas);
+
+/*
+ * persist_judge.c. A new item of the queue is to be judged if some filter is about it; judge_run
+ * does so for those whose turn has come, judge_forget when one leaves the queue unjudged.
+ */
+void judge_enter(struct worker *wk, struct item *it);
+void judge_run(struct worker *wk);
+void judge_forget(struct worker *wk, struct item *it);
+
+/* Takes an item out of the queue and answers it: persist.c. DETAIL may be NULL. */
+void persist_drop(struct worker *wk, struct item *it, enum proto_error error, const char *detail);
 
 #endif

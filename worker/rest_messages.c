@@ -118,7 +118,7 @@ static void on_sent(struct worker *wk, void *arg, const struct persist_result *r
 
 	(void)wk;
 	if (res->error) {
-		call_error(call, res->error, NULL);
+		call_error(call, res->error, res->detail);
 		return;
 	}
 	native_add_message(&body, res->event);

@@ -27,6 +27,7 @@
 #include "worker/deliver.h"
 #include "worker/drain.h"
 #include "worker/fanout.h"
+#include "worker/filter.h"
 #include "worker/heir.h"
 #include "worker/http_conn.h"
 #include "worker/keyring.h"
@@ -59,6 +60,8 @@ static void worker_turn(struct worker *wk)
 {
 	conn_resume_ready(wk);
 	session_flush(wk);
+	if (!filter_is_ready(wk))
+		filter_look(wk);
 	persist_flush(wk);
 	heir_run(wk);
 	ringpump_drain(wk);
@@ -258,6 +261,7 @@ struct worker *worker_open(const struct worker_boot *boot)
 	timeouts_open(wk);
 	peer_reload(wk);
 	persist_open(wk);
+	filter_open(wk);
 	resume_open(wk);
 	session_open(wk);
 	roles_open(wk);
@@ -290,6 +294,7 @@ void worker_close(struct worker *wk)
 	roles_close(wk);
 	audit_close(wk);
 	persist_close(wk);
+	filter_close(wk);
 	fanout_close(wk);
 	heir_close(wk);
 	resume_close(wk);

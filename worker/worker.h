@@ -25,6 +25,8 @@ struct dbio;
 struct fanout;
 struct heir;
 struct drain;
+struct filter_hook;
+struct filters;
 struct keyring;
 struct mails;
 struct persist;
@@ -117,6 +119,8 @@ struct worker {
 
 	struct dbio *writer, *reader; /* owned */
 	struct persist *persist;      /* owned */
+	struct filters *filters;      /* owned: filter.c */
+	struct filter_hook *filter_hook; /* owned: filter_hook.c */
 	struct fanout *fanout;	      /* owned; NULL: nothing was announced from the log yet */
 	struct heir *heir;	      /* owned; NULL: nobody died yet */
 	struct resumes *resumes;      /* owned: resume.c */

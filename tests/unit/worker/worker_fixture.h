@@ -13,6 +13,7 @@
 #include "sql/changes.h"
 #include "sql/db_backends.h"
 #include "sql/events.h"
+#include "sql/filters.h"
 #include "sql/marks.h"
 #include "sql/resume.h"
 #include "worker/chan.h"
@@ -149,6 +150,16 @@ extern struct stand_marks {
 	int n;
 	const struct mark_row *rows;
 } stand_marks;
+
+/* The content filters, and what was noted because of them. */
+extern struct stand_filters {
+	const struct filter_row *rows;
+	int n;
+	int64_t version, removed;
+	bool is_held; /* reading them is not answered */
+	int hits;     /* texts that were noted as flagged */
+	int64_t hit_rule;
+} stand_filters;
 
 /* What was written of sessions: how many statements, and the last point of the last. */
 extern struct stand_saved {
