@@ -186,7 +186,7 @@ void settings_check_secret_files(const struct settings *s, struct buf *ret_repor
  * and digits alone. None of it can be in random text by chance.
  */
 static const char *const placeholders[] = {
-	"0123456789", "1234567890", "256bitsecret", "abcdefghij", "changeit",	 "changeme",
+	"0123456789", "1234567890", "256bit",	     "abcdefghij", "changeit",	 "changeme",
 	"changethis", "correcthorse", "deadbeef",  "defaultkey", "djangoinsecure", "donotuse",
 	"example",    "insecure",   "keyboardcat", "mysecret",	 "password",	 "placeholder",
 	"qwertyuiop", "replaceme",  "replacethis", "secretkey",	 "supersecret",	 "yoursecret",

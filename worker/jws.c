@@ -8,20 +8,25 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <openssl/sha.h>
 
 struct str jws_alg(const struct key *key)
 {
 	return key->use == KEY_ED25519 ? STR("EdDSA") : STR("HS256");
 }
 
-static bool hmac(const struct key *key, struct str input, uint8_t ret[JWS_SIGNATURE_MAX])
+int jws_hs256(struct str key, struct str input, uint8_t ret[JWS_HS256_BYTES])
 {
 	unsigned len = 0;
 
-	return HMAC(EVP_sha256(), key->bytes, KEY_BYTES, (const uint8_t *)input.p, input.len, ret,
-		    &len) &&
-	       len == SHA256_DIGEST_LENGTH;
+	if (!HMAC(EVP_sha256(), key.p, (int)key.len, (const uint8_t *)input.p, input.len, ret,
+		  &len))
+		return -ERR_IO;
+	return len == JWS_HS256_BYTES ? 0 : -ERR_IO;
+}
+
+static bool hmac(const struct key *key, struct str input, uint8_t *ret)
+{
+	return jws_hs256((struct str){(const char *)key->bytes, KEY_BYTES}, input, ret) == 0;
 }
 
 static bool ed25519_sign(const struct key *key, struct str input, uint8_t ret[JWS_SIGNATURE_MAX])
@@ -63,7 +68,7 @@ int jws_sign(const struct key *key, struct str input, uint8_t ret[JWS_SIGNATURE_
 		is_done = hmac(key, input, ret);
 	if (!is_done)
 		return -ERR_IO;
-	*ret_len = key->use == KEY_ED25519 ? JWS_SIGNATURE_MAX : SHA256_DIGEST_LENGTH;
+	*ret_len = key->use == KEY_ED25519 ? JWS_SIGNATURE_MAX : JWS_HS256_BYTES;
 	return 0;
 }
 
@@ -73,7 +78,7 @@ bool jws_verify(const struct key *key, struct str input, struct str signature)
 
 	if (key->use == KEY_ED25519)
 		return ed25519_verify(key, input, signature);
-	return key->use == KEY_HS256 && signature.len == SHA256_DIGEST_LENGTH &&
+	return key->use == KEY_HS256 && signature.len == JWS_HS256_BYTES &&
 	       hmac(key, input, own) &&
-	       CRYPTO_memcmp(own, signature.p, SHA256_DIGEST_LENGTH) == 0;
+	       CRYPTO_memcmp(own, signature.p, JWS_HS256_BYTES) == 0;
 }

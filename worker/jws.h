@@ -8,7 +8,8 @@
 
 #include "worker/keyring.h"
 
-#define JWS_SIGNATURE_MAX 64 /* Ed25519; HMAC-SHA-256 takes 32 */
+#define JWS_HS256_BYTES 32
+#define JWS_SIGNATURE_MAX 64 /* Ed25519 */
 
 /* The name in "alg" of what KEY makes: "HS256" or "EdDSA". Static. */
 struct str jws_alg(const struct key *key);
@@ -19,6 +20,9 @@ struct str jws_alg(const struct key *key);
  */
 int jws_sign(const struct key *key, struct str input, uint8_t ret[JWS_SIGNATURE_MAX],
 	     size_t *ret_len) MUST_CHECK;
+
+/* HMAC-SHA-256 of INPUT under a key of any length. Returns 0 or -ERR_IO. */
+int jws_hs256(struct str key, struct str input, uint8_t ret[JWS_HS256_BYTES]) MUST_CHECK;
 
 /* Whether SIGNATURE is KEY's for INPUT; compares in constant time. */
 bool jws_verify(const struct key *key, struct str input, struct str signature);

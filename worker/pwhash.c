@@ -301,7 +301,8 @@ static void answer_all(struct pwhash *pool, struct list *jobs, bool is_closing)
 		list_remove(&j->node);
 		if (!is_closing) {
 			worker_count(pool->wk, M_HASHES, 1);
-			worker_count(pool->wk, M_HASH_WAIT_MS, (int64_t)(clock_mono_ms() - j->asked_ms));
+			worker_count(pool->wk, M_HASH_WAIT_MS,
+				     (int64_t)(clock_mono_ms() - j->asked_ms));
 		}
 		answer(pool, j, is_closing ? -ERR_CLOSED : j->err);
 	}

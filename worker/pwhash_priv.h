@@ -34,7 +34,7 @@ int phc_parse(struct str text, struct phc *ret) MUST_CHECK;
 void phc_format(const struct phc *phc, struct buf *out);
 
 struct argon_input {
-	struct str password, salt, secret, data; /* the last two are only used by the test vectors */
+	struct str password, salt, secret, data; /* the last two: for the test vectors alone */
 };
 
 /*
