@@ -36,6 +36,36 @@ static void answer_no_path(struct call *call)
 	call_error(call, call->req->method == HTTP_OTHER ? E_NOT_IMPLEMENTED : E_NOT_FOUND, NULL);
 }
 
+/*
+ * Below these everything belongs to accounts: whoever is nobody is told that before being told what
+ * there is and what not.
+ */
+static bool needs_account(struct str path)
+{
+	static const char *const parts[] = {"send", "conversations", "messages", "unread-count",
+					    "search"};
+	static const char chat[] = "/api/chat/";
+	const size_t n = sizeof(chat) - 1;
+
+	if (path.len < n || memcmp(path.p, chat, n) != 0)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		size_t len = strlen(parts[i]);
+
+		if (path.len >= n + len && memcmp(path.p + n, parts[i], len) == 0 &&
+		    (path.len == n + len || path.p[n + len] == '/'))
+			return true;
+	}
+	return false;
+}
+
+static const struct route accounts_only = {
+	.handler = answer_no_path,
+	.shape = CALL_SHAPE_S1,
+	.auth = ROUTE_AUTH_TOKEN,
+	.rate = ROUTE_RATE_READ,
+};
+
 static void add_allow(struct buf *lines, uint32_t methods)
 {
 	buf_add_cstr(lines, "Allow: ");
@@ -195,6 +225,10 @@ static void dispatch(struct call *call)
 		return;
 	}
 	found = route_find(routes, req->method, req->path, &match);
+	if (found == ROUTE_NO_PATH && !call->is_ops && needs_account(req->path)) {
+		match.route = &accounts_only;
+		found = ROUTE_FOUND;
+	}
 	if (match.route)
 		call->shape = match.route->shape;
 	if (found == ROUTE_NO_PATH)

@@ -6,6 +6,8 @@
 #include "worker/on_priv.h"
 
 #include "proto/cursor.h"
+#include "shm/presence.h"
+#include "worker/authn.h"
 #include "worker/presence.h"
 #include "worker/resume.h"
 #include "worker/session.h"
@@ -19,11 +21,14 @@ struct hello {
 	bool has_cursor;
 	/* positions owned: the cursor's and the client's own, the further of each */
 	struct cursor cur;
+	struct resume_known known; /* positions owned; while roles are looked up */
 };
 
 static void hello_free(struct hello *h)
 {
 	cursor_done(&h->cur);
+	free((struct cursor_pos *)h->known.pos);
+	free((struct cursor_pos *)h->known.kept);
 	free(h->p);
 	free(h);
 }
@@ -87,7 +92,7 @@ static void say_welcome(struct conn *c, const struct cmd_id *re, const struct cu
 				   .session = str_of(session),
 				   .user = c->user,
 				   .user_name = str_of(c->name),
-				   .guest = true,
+				   .guest = !c->is_account,
 				   .ping_ms = wk->settings->websocket_ping_interval,
 				   .limits = &limits,
 				   .frame_max = (uint32_t)wk->settings->websocket_frame_max,
@@ -107,7 +112,7 @@ static void restore(struct conn *c, const struct resume_known *known)
 
 	resume_restore_begin(c);
 	for (size_t i = 0; i < known->n && c->state == CONN_WS && c->n_subs < max; i++)
-		chan_join(c, known->pos[i].conv, true, known->pos[i].rev, &none);
+		roles_enter(c, known->pos[i].conv, true, known->pos[i].rev, &none);
 	if (c->state == CONN_WS)
 		resume_restore_end(c, known->kept, known->n_kept);
 }
@@ -131,7 +136,42 @@ static void welcome(struct conn *c, struct hello *h, const struct resume_known *
 		restore(c, known);
 	if (is_owed)
 		resume_mark(c);
-	conn_unblock(c);
+	roles_unblock(c);
+}
+
+static void on_warm(struct worker *wk, void *arg)
+{
+	struct hello *h = arg;
+	struct conn *c = pending_conn(h->p);
+
+	(void)wk;
+	if (c)
+		welcome(c, h, &h->known);
+	hello_free(h);
+}
+
+static struct cursor_pos *positions_copy(const struct cursor_pos *pos, size_t n)
+{
+	struct cursor_pos *copy = xcalloc(n + 1, sizeof(*copy));
+
+	if (n)
+		memcpy(copy, pos, n * sizeof(*copy));
+	return copy;
+}
+
+/* What the sender may still read of it must be known before it is followed again. */
+static void warm(struct worker *wk, struct hello *h, const struct resume_known *known)
+{
+	int64_t *convs = xcalloc(known->n + 1, sizeof(*convs));
+	size_t n = known->n;
+
+	h->known = *known;
+	h->known.pos = positions_copy(known->pos, known->n);
+	h->known.kept = positions_copy(known->kept, known->n_kept);
+	for (size_t i = 0; i < n; i++)
+		convs[i] = known->pos[i].conv;
+	roles_warm(wk, convs, n, h->cur.user, on_warm, h);
+	free(convs);
 }
 
 static void on_known(struct worker *wk, void *arg, int err, const struct resume_known *known)
@@ -139,12 +179,12 @@ static void on_known(struct worker *wk, void *arg, int err, const struct resume_
 	struct hello *h = arg;
 	struct conn *c = pending_conn(h->p);
 
-	(void)wk;
-	if (c && err)
-		/* better than a session without its conversations */
+	if (c && !err) {
+		warm(wk, h, known);
+		return;
+	}
+	if (c) /* better than a session without its conversations */
 		ws_conn_try_later(c, &h->p->re);
-	else if (c)
-		welcome(c, h, known);
 	hello_free(h);
 }
 
@@ -156,38 +196,86 @@ static void on_unidentified(struct conn *c, const struct hello *h, enum proto_er
 		ws_conn_error(c, error, &h->p->re, NULL, 0);
 }
 
-static void on_identified(struct worker *wk, void *arg, enum proto_error error, int64_t user,
-			  struct str name)
+/* The sender is WHO. Frees H, at once or later. */
+static void enter(struct conn *c, struct hello *h, const struct identity *who)
 {
-	struct hello *h = arg;
-	struct conn *c = pending_conn(h->p);
-
-	if (!c || error) {
-		if (c)
-			on_unidentified(c, h, error);
-		hello_free(h);
-		return;
-	}
-	c->user = user;
-	c->name = xstrndup(name.p, name.len);
+	authn_adopt(c, who);
+	authn_forget(c);
 	c->is_helloed = true;
 	conn_wait(c, WAIT_PING);
-	if (h->has_cursor && h->cur.user == user) {
-		resume_recall(wk, &h->cur, on_known, h);
+	if (h->has_cursor && h->cur.user == c->user) {
+		resume_recall(conn_worker(c), &h->cur, on_known, h);
 		return;
 	}
 	if (c->dialect == DIALECT_RAW) {
-		chan_join(c, c->room, false, 0, NULL);
+		roles_enter(c, c->room, false, 0, NULL);
 		presence_enter(c);
-		conn_unblock(c);
+		roles_unblock(c);
 	} else {
 		welcome(c, h, NULL);
 	}
 	hello_free(h);
 }
 
+/*
+ * Without a cookie nobody can tell whether it is the same person again: chat.allow_same_name
+ * decides. Who goes on with an earlier session has its cursor to show.
+ */
+static bool is_taken_here(const struct conn *c, const struct hello *h, int64_t user)
+{
+	struct worker *wk = conn_worker(c);
+	int64_t conv = c->dialect == DIALECT_RAW ? c->room : MEMBER_NODE;
+	bool is_here = false;
+
+	if (wk->settings->chat_allow_same_name || (h->has_cursor && h->cur.user == user))
+		return false;
+	return member_is_present(wk->shm, (unsigned)wk->slot, conv, user, false, &is_here) < 0 ||
+	       is_here;
+}
+
+static void on_guest(struct worker *wk, void *arg, enum proto_error error, int64_t user,
+		     struct str name)
+{
+	struct hello *h = arg;
+	struct conn *c = pending_conn(h->p);
+	struct identity who = {.user = user};
+
+	(void)wk;
+	if (c && !error && is_taken_here(c, h, user))
+		error = E_NAME_TAKEN;
+	if (!c || error) {
+		if (c)
+			on_unidentified(c, h, error);
+		hello_free(h);
+		return;
+	}
+	memcpy(who.name, name.p, MIN(name.len, sizeof(who.name) - 1));
+	enter(c, h, &who);
+}
+
+/* ---- Who ---- */
+
+/*
+ * What the frame and the handshake say about the sender. E_NONE with nobody in *RET: a guest by
+ * the name in the frame.
+ */
+static enum proto_error tell_who(struct conn *c, const struct cmd *cmd, struct identity *ret)
+{
+	struct worker *wk = conn_worker(c);
+
+	*ret = (struct identity){0};
+	if (cmd->token.len)
+		return authn_token(wk, cmd->token, ret);
+	if (c->who && (c->who->is_account || c->who->user == 0 || cmd->name.len == 0 ||
+		       str_eq(cmd->name, str_of(c->who->name))))
+		return authn_again(wk, c->who, ret);
+	return cmd->name.len && wk->settings->chat_guests ? E_NONE : E_UNAUTHORIZED;
+}
+
 void on_hello(struct conn *c, const struct cmd *cmd)
 {
+	struct identity who;
+	enum proto_error error;
 	struct hello *h;
 	struct fault fault;
 
@@ -196,8 +284,9 @@ void on_hello(struct conn *c, const struct cmd *cmd)
 		cmd_refuse(c, cmd, E_CONFLICT);
 		return;
 	}
-	if (cmd->name.len == 0) {
-		cmd_refuse(c, cmd, E_UNAUTHORIZED);
+	error = tell_who(c, cmd, &who);
+	if (error) {
+		cmd_refuse(c, cmd, error);
 		return;
 	}
 	h = xcalloc(1, sizeof(*h));
@@ -210,5 +299,8 @@ void on_hello(struct conn *c, const struct cmd *cmd)
 	}
 	conn_wait(c, WAIT_NONE); /* the client has done its part */
 	conn_block(c);		 /* what follows is understood only by somebody known */
-	session_guest(conn_worker(c), cmd->name, on_identified, h);
+	if (who.user)
+		enter(c, h, &who);
+	else
+		session_guest(conn_worker(c), cmd->name, on_guest, h);
 }

@@ -261,7 +261,7 @@ static void on_refreshed(void *arg, int err, const struct login *login)
 		revoke_session(call->wk, &r->shown.session);
 	if (!err)
 		login_go_on(call, login, &r->next);
-	else if (err == -ERR_CLOSED || err == -ERR_DENIED)
+	else if (err == -ERR_CLOSED || err == -ERR_DENIED || err == -ERR_INVAL)
 		call_error(call, E_UNAUTHORIZED, NULL);
 	else
 		call_db_error(call, err);
