@@ -19,7 +19,7 @@
 #define REPEAT_MS 10000
 #define KEPT_MAX 4096	/* refusals that are watched for repeats */
 #define LINK_MOST 500	/* rows chained in one statement */
-#define LINK_IDLE_MS 60000 /* others' programs write rows as well: look so often at least */
+#define LINK_IDLE_MS 5000 /* rows of others' transactions: look so often at least */
 
 struct refusal {
 	uint64_t until_ms;
@@ -75,26 +75,43 @@ static void on_added(void *arg, int err)
 			 LF_STR("error", err_text(err)), LF_INT("suppressed", held));
 }
 
+/* DENIED: the action that was refused; NULL for one that was done. */
+static void write_entry(struct worker *wk, struct audit_entry *entry, const char *denied,
+			struct str address)
+{
+	struct buf detail = BUF_INIT;
+
+	buf_add_char(&detail, '{');
+	if (denied)
+		json_add_key_cstr(&detail, "action", denied);
+	if (address.len)
+		json_add_key_str(&detail, "address", address);
+	buf_add_char(&detail, '}');
+	entry->detail = buf_str(&detail);
+	if (audit_add(dbio_reader(wk), entry, dbio_deadline(wk), on_added, wk, NULL) < 0)
+		on_added(wk, -ERR_FULL);
+	buf_done(&detail);
+}
+
 void audit_denied(struct worker *wk, int64_t user, enum authz_action action, int64_t conv,
 		  int64_t target, struct str address)
 {
 	const int64_t who[4] = {user, action, conv, target};
-	struct buf detail = BUF_INIT;
 	struct audit_entry entry = {
 		.actor = user, .action = STR("denied"), .conv = conv, .target = target};
 
 	worker_count(wk, M_DENIED, 1);
-	if (is_repeat(wk->audit, hash_bytes(who, sizeof(who)) | 1))
-		return;
-	buf_add_char(&detail, '{');
-	json_add_key_cstr(&detail, "action", authz_action_name(action));
-	if (address.len)
-		json_add_key_str(&detail, "address", address);
-	buf_add_char(&detail, '}');
-	entry.detail = buf_str(&detail);
-	if (audit_add(dbio_reader(wk), &entry, dbio_deadline(wk), on_added, wk, NULL) < 0)
-		on_added(wk, -ERR_FULL);
-	buf_done(&detail);
+	if (!is_repeat(wk->audit, hash_bytes(who, sizeof(who)) | 1))
+		write_entry(wk, &entry, authz_action_name(action), address);
+}
+
+void audit_act(struct worker *wk, int64_t user, const char *action, int64_t conv, int64_t target,
+	       struct str address)
+{
+	struct audit_entry entry = {
+		.actor = user, .action = str_of(action), .conv = conv, .target = target};
+
+	write_entry(wk, &entry, NULL, address);
 }
 
 void audit_denied_conn(struct conn *c, enum authz_action action, int64_t conv)

@@ -22,6 +22,10 @@ void audit_denied(struct worker *wk, int64_t user, enum authz_action action, int
 void audit_denied_conn(struct conn *c, enum authz_action action, int64_t conv);
 void audit_denied_call(struct call *call, enum authz_action action, int64_t conv, int64_t target);
 
+/* An act that no statement writes down in its own transaction. ACTION is static. */
+void audit_act(struct worker *wk, int64_t user, const char *action, int64_t conv, int64_t target,
+	       struct str address);
+
 void audit_open(struct worker *wk);
 void audit_look(struct worker *wk); /* chains new rows. Called each second. */
 void audit_close(struct worker *wk);

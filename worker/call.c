@@ -197,7 +197,7 @@ static void add_error_page(struct buf *b, int status, const struct fault *f)
 /* Refusals that pass have a time to come back, with jitter so that not all come back at once. */
 static int64_t retry_ms_of(const struct call *call, enum proto_error error)
 {
-	if (error == E_RATE_LIMITED && call->limit.retry_ms)
+	if ((error == E_RATE_LIMITED || error == E_SLOW_MODE) && call->limit.retry_ms)
 		return call->limit.retry_ms;
 	switch (error) {
 	case E_UNAVAILABLE:

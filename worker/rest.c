@@ -5,6 +5,7 @@
  */
 #include "worker/rest.h"
 
+#include "worker/audit.h"
 #include "worker/dbio.h"
 
 /* Ids that this build gives out are below 2^31; message ids carry one in their upper half. */
@@ -12,8 +13,12 @@
 
 struct lookup {
 	struct call *call;
+	enum authz_action action;
 	rest_room_fn *next;
+	bool has_asked; /* for the rights: they are known now, or cannot be */
 };
+
+static void look_up(struct lookup *look);
 
 static void refuse(struct call *call, int err)
 {
@@ -22,43 +27,108 @@ static void refuse(struct call *call, int err)
 	call_db_error(call, err);
 }
 
-/* Guests see rooms; every other kind belongs to its members. */
-static bool is_readable(const struct room *room)
+void rest_refuse(struct call *call, const struct authz_actor *a, enum authz_action action,
+		 int64_t conv, int64_t target)
 {
-	return !room->is_closed && str_eq(room->kind, STR("room"));
+	free(call->state);
+	call->state = NULL;
+	audit_denied_call(call, action, conv, target);
+	call_error(call, authz_refusal(a, action), NULL);
+}
+
+int64_t rest_owner(const struct call *call)
+{
+	return call->who.is_account ? call->who.user : 0;
+}
+
+struct rights rest_rights(const struct call *call, int64_t conv)
+{
+	struct rights r;
+
+	if (!roles_peek(call->wk, conv, call->who.user, call->who.is_admin, &r))
+		r = (struct rights){.actor = {.user = call->who.user, .role = ROLE_NONE}};
+	return r;
+}
+
+/* The rights are known; what the room is like is read once more, because that was lent. */
+static void on_rights(struct worker *wk, void *arg, int err, const struct rights *r)
+{
+	struct lookup *look = arg;
+
+	(void)wk;
+	(void)r;
+	if (!err) {
+		look->has_asked = true;
+		look_up(look);
+		return;
+	}
+	refuse(look->call, err);
+	free(look);
+}
+
+/* Closed to strangers is as good as not there. */
+static void go_on(struct lookup *look, const struct room *room, const struct rights *r)
+{
+	struct call *call = look->call;
+
+	if (!authz_allows(&r->actor, look->action) && r->actor.role != ROLE_NONE)
+		rest_refuse(call, &r->actor, look->action, room->id, 0);
+	else if (!authz_allows(&r->actor, look->action))
+		refuse(call, -ERR_NOENT);
+	else
+		look->next(call, room);
+	free(look);
 }
 
 static void on_room(void *arg, int err, const struct room *room)
 {
-	struct lookup look = *(struct lookup *)arg;
+	struct lookup *look = arg;
+	struct call *call = look->call;
+	struct rights r;
 
-	free(arg);
-	if (err == 0 && !is_readable(room))
+	if (err == 0 && room->is_closed)
 		err = -ERR_NOENT;
-	if (err < 0)
-		refuse(look.call, err);
-	else
-		look.next(look.call, room);
-}
-
-void rest_room(struct call *call, rest_room_fn *next)
-{
-	const struct uuid *uid = &call->path_uuid[0];
-	struct lookup *look;
-	int r;
-
-	if (!call->path_id[0] && uuid_is_zero(uid)) {
-		refuse(call, -ERR_NOENT);
+	if (err == 0 &&
+	    roles_peek(call->wk, room->id, call->who.user, call->who.is_admin, &r)) {
+		go_on(look, room, &r);
 		return;
 	}
-	look = xmalloc(sizeof(*look));
-	*look = (struct lookup){call, next};
-	r = room_info(dbio_reader(call->wk), call->path_id[0], uid, dbio_deadline(call->wk),
-		      on_room, look, NULL);
+	if (err == 0 && !look->has_asked) {
+		roles_get(call->wk, room->id, call->who.user, call->who.is_admin, on_rights, look);
+		return;
+	}
+	refuse(call, err ? err : -ERR_UNAVAILABLE);
+	free(look);
+}
+
+static void look_up(struct lookup *look)
+{
+	struct call *call = look->call;
+	int r = room_info(dbio_reader(call->wk), call->path_id[0], &call->path_uuid[0],
+			  dbio_deadline(call->wk), on_room, look, NULL);
+
 	if (r < 0) {
 		free(look);
 		refuse(call, r);
 	}
+}
+
+void rest_room_for(struct call *call, enum authz_action action, rest_room_fn *next)
+{
+	struct lookup *look;
+
+	if (!call->path_id[0] && uuid_is_zero(&call->path_uuid[0])) {
+		refuse(call, -ERR_NOENT);
+		return;
+	}
+	look = xmalloc(sizeof(*look));
+	*look = (struct lookup){.call = call, .action = action, .next = next};
+	look_up(look);
+}
+
+void rest_room(struct call *call, rest_room_fn *next)
+{
+	rest_room_for(call, MAY_READ, next);
 }
 
 static int marker_parse(struct str s, struct rest_marker *ret)

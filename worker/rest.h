@@ -9,7 +9,9 @@
 #include "base/base.h"
 #include "proto/http.h"
 #include "sql/rooms.h"
+#include "worker/authz.h"
 #include "worker/call.h"
+#include "worker/roles.h"
 
 /* ROOM is open, readable by the caller, and borrowed during the call. Answers CALL now or later. */
 typedef void rest_room_fn(struct call *call, const struct room *room);
@@ -19,6 +21,22 @@ typedef void rest_room_fn(struct call *call, const struct room *room);
  * by itself, and gives the handler's state to free() then.
  */
 void rest_room(struct call *call, rest_room_fn *next);
+
+/*
+ * The same for those who may do ACTION there, not only read: others are refused, with a row in the
+ * audit log.
+ */
+void rest_room_for(struct call *call, enum authz_action action, rest_room_fn *next);
+
+/* Who owns what the caller makes: the caller if it has an account, else nobody (0). */
+int64_t rest_owner(const struct call *call);
+
+/* The caller's rights in a conversation that rest_room has found. */
+struct rights rest_rights(const struct call *call, int64_t conv);
+
+/* Refuses ACTION, done to TARGET (0: nobody), with the reason that A gives; audited. */
+void rest_refuse(struct call *call, const struct authz_actor *a, enum authz_action action,
+		 int64_t conv, int64_t target);
 
 /* A place in a log, as clients write it: a rev, or a message id in either of its forms. */
 struct rest_marker {

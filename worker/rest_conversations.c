@@ -27,7 +27,7 @@ void rest_conversations_list(struct call *call)
 		call_fault(call, &fault, NULL);
 		return;
 	}
-	r = conversation_list(dbio_reader(call->wk), 0, true, cursor, (int)limit,
+	r = conversation_list(dbio_reader(call->wk), call->who.user, true, cursor, (int)limit,
 			      dbio_deadline(call->wk), rest_page, call, NULL);
 	if (r < 0)
 		call_db_error(call, r);
@@ -35,8 +35,8 @@ void rest_conversations_list(struct call *call)
 
 static void show(struct call *call, const struct room *room)
 {
-	int r = conversation_get(dbio_reader(call->wk), room->id, NULL, 0, dbio_deadline(call->wk),
-				 rest_page, call, NULL);
+	int r = conversation_get(dbio_reader(call->wk), room->id, NULL, call->who.user,
+				 dbio_deadline(call->wk), rest_page, call, NULL);
 
 	if (r < 0)
 		call_db_error(call, r);
@@ -70,7 +70,7 @@ static void on_created(void *arg, int err, const struct room *room)
 
 	if (err == 0) {
 		call->path_id[0] = room->id;
-		err = conversation_get(dbio_writer(call->wk), room->id, NULL, 0,
+		err = conversation_get(dbio_writer(call->wk), room->id, NULL, call->who.user,
 				       dbio_deadline(call->wk), on_new_json, call, NULL);
 	}
 	if (err < 0)
@@ -110,7 +110,7 @@ void rest_conversations_create(struct call *call)
 		json_doc_free(&doc);
 		return;
 	}
-	r = room_create(dbio_writer(call->wk), form.name, form.description, 0,
+	r = room_create(dbio_writer(call->wk), form.name, form.description, rest_owner(call),
 			dbio_deadline(call->wk), on_created, call, NULL);
 	json_doc_free(&doc);
 	if (r < 0)

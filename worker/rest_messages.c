@@ -7,6 +7,7 @@
 #include "proto/json.h"
 #include "proto/names.h"
 #include "sql/messages.h"
+#include "worker/audit.h"
 #include "worker/call.h"
 #include "worker/dbio.h"
 #include "worker/persist.h"
@@ -102,12 +103,15 @@ struct posting {
 	struct sending *sending; /* owned */
 	struct json_doc *doc;	 /* owned */
 	struct cmd cmd;
+	int64_t user; /* the sender, when it is known */
+	char *name;   /* owned */
 };
 
 static void posting_free(struct posting *p)
 {
 	json_doc_free(&p->doc);
 	free(p->sending);
+	free(p->name);
 	free(p);
 }
 
@@ -129,32 +133,60 @@ static void on_sent(struct worker *wk, void *arg, const struct persist_result *r
 	buf_done(&body);
 }
 
-static void on_sender(struct worker *wk, void *arg, enum proto_error error, int64_t user,
-		      struct str name)
+static enum proto_error judge(struct posting *p, const struct rights *r)
+{
+	struct call *call = p->call;
+
+	if (!authz_allows(&r->actor, MAY_SEND)) {
+		audit_denied(call->wk, p->user, MAY_SEND, p->cmd.conv, 0, str_of(call->address));
+		return authz_refusal(&r->actor, MAY_SEND);
+	}
+	if (!roles_pace(call->wk, p->cmd.conv, r, &call->limit.retry_ms))
+		return E_SLOW_MODE;
+	if (!limits_send(call->wk, p->user, p->cmd.conv, &call->limit.retry_ms))
+		return E_RATE_LIMITED;
+	return E_NONE;
+}
+
+static void on_rights(struct worker *wk, void *arg, int err, const struct rights *r)
 {
 	struct posting *p = arg;
 	struct call *call = p->call;
+	enum proto_error error = err == -ERR_NOENT ? E_NO_SUCH_ROOM
+				 : err		   ? E_UNAVAILABLE
+						   : judge(p, r);
 	struct event event = {
 		.type = EVT_MESSAGE_NEW,
 		.conv = p->cmd.conv,
-		.actor = user,
-		.actor_name = name,
+		.actor = p->user,
+		.actor_name = str_of(p->name),
 		.content = p->cmd.content,
 		.client_msg_id = p->cmd.key_uuid,
 		.client_id = p->cmd.key,
 		.reply_to_rev = p->cmd.reply_to_rev,
 	};
-	int r = 0;
 
-	if (!error && !limits_send(wk, user, event.conv, &call->limit.retry_ms))
-		error = E_RATE_LIMITED;
-	if (!error)
-		r = persist_send(wk, &event, on_sent, call);
+	if (!error && persist_send(wk, &event, on_sent, call) < 0)
+		error = E_UNAVAILABLE;
 	posting_free(p);
 	if (error)
 		call_error(call, error, NULL);
-	else if (r < 0)
-		call_error(call, E_UNAVAILABLE, NULL);
+}
+
+static void on_sender(struct worker *wk, void *arg, enum proto_error error, int64_t user,
+		      struct str name)
+{
+	struct posting *p = arg;
+	struct call *call = p->call;
+
+	if (error) {
+		posting_free(p);
+		call_error(call, error, NULL);
+		return;
+	}
+	p->user = user;
+	p->name = xstrndup(name.p, name.len);
+	roles_get(wk, p->cmd.conv, user, call->who.is_admin, on_rights, p);
 }
 
 /*

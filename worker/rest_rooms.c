@@ -9,6 +9,7 @@
 #include "sql/changes.h"
 #include "sql/messages.h"
 #include "sql/rooms.h"
+#include "worker/audit.h"
 #include "worker/call.h"
 #include "worker/dbio.h"
 #include "worker/persist.h"
@@ -130,7 +131,7 @@ void rest_rooms_create(struct call *call)
 		call_fault(call, &fault, NULL);
 		return;
 	}
-	r = room_create(dbio_writer(call->wk), form.name, form.description, 0,
+	r = room_create(dbio_writer(call->wk), form.name, form.description, rest_owner(call),
 			dbio_deadline(call->wk), on_created, call, NULL);
 	json_doc_free(&doc);
 	if (r < 0)
@@ -173,13 +174,19 @@ static void on_closed(struct worker *wk, void *arg, const struct persist_result 
 
 static void close_room(struct call *call, const struct room *room)
 {
-	const struct log_change change = {
-		.kind = KIND_CONVERSATION_CLOSE, .conv = room->id, .may_moderate = true};
+	const struct log_change change = {.kind = KIND_CONVERSATION_CLOSE,
+					  .conv = room->id,
+					  .actor = call->who.user,
+					  .address = str_of(call->address),
+					  .may_moderate = true};
+	struct rights r = rest_rights(call, room->id);
 
-	if (room->created_by || !call->wk->settings->chat_open_rooms)
+	if (!authz_allows(&r.actor, MAY_CLOSE)) {
+		audit_denied_call(call, MAY_CLOSE, room->id, 0);
 		call_error(call, E_FORBIDDEN, "Only its owner may delete this room");
-	else if (persist_change(call->wk, &change, STR(""), on_closed, call) < 0)
+	} else if (persist_change(call->wk, &change, str_of(call->who.name), on_closed, call) < 0) {
 		call_error(call, E_UNAVAILABLE, NULL);
+	}
 }
 
 void rest_rooms_delete(struct call *call)

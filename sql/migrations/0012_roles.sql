@@ -58,7 +58,7 @@ RETURNS TABLE (conv bigint, is_open boolean, is_owned boolean, is_closed boolean
 	user_id bigint, role text, is_member boolean, muted_until bigint, banned_until bigint)
 LANGUAGE sql STABLE
 AS $$
-	SELECT c.id, c.kind IN ('room', 'code'),
+	SELECT c.id, c.kind = 'room',
 		c.created_by IS NOT NULL OR EXISTS (SELECT 1 FROM public.members o
 			WHERE o.conversation_id = c.id AND o.role = 'owner' AND o.left_at IS NULL),
 		c.closed_at IS NOT NULL,
@@ -72,7 +72,7 @@ AS $$
 	LEFT JOIN LATERAL (
 		(SELECT x.user_id, x.role, x.left_at, x.muted_until, x.banned_until
 			FROM public.members x
-			WHERE x.conversation_id = c.id AND c.kind IN ('room', 'code')
+			WHERE x.conversation_id = c.id AND c.kind = 'room'
 			AND (x.role <> 'member' OR x.muted_until IS NOT NULL) LIMIT p_most)
 		UNION
 		SELECT x.user_id, x.role, x.left_at, x.muted_until, x.banned_until
@@ -86,6 +86,56 @@ COMMENT ON FUNCTION public.roles_of IS 'What people are in conversations, for th
 
 -- ---- Changes ----
 
+-- As in 0006_sync.sql, with bans that end; a code opens its room to those who are members of it.
+CREATE OR REPLACE FUNCTION public.sync_ranges(
+	p_user bigint, p_convs bigint[], p_revs bigint[], p_limit integer)
+RETURNS TABLE (ord bigint, conv bigint, first_rev bigint, last_rev bigint, is_gap boolean)
+LANGUAGE plpgsql STABLE
+AS $$
+#variable_conflict use_column
+DECLARE
+	v record;
+	v_first bigint;
+	v_last bigint;
+	v_left bigint := p_limit;
+BEGIN
+	FOR v IN
+		SELECT p.ord, c.id, c.base_rev,
+			greatest(p.rev, coalesce(m.visible_from_rev, 0), 0) AS rev
+		FROM unnest(p_convs, p_revs) WITH ORDINALITY AS p (conv, rev, ord)
+		JOIN public.conversations c ON c.id = p.conv
+		LEFT JOIN public.members m ON m.conversation_id = c.id AND m.user_id = p_user
+		WHERE NOT coalesce(public.is_banned(m.role, m.banned_until), false) AND (c.kind = 'room'
+			OR m.user_id IS NOT NULL AND m.left_at IS NULL)
+		UNION ALL
+		SELECT cardinality(p_convs) + row_number() OVER (ORDER BY c.id), c.id, c.base_rev,
+			greatest(m.visible_from_rev, m.joined_rev - 1, 0)
+		FROM public.members m JOIN public.conversations c ON c.id = m.conversation_id
+		WHERE m.user_id = p_user AND m.left_at IS NULL AND m.role <> 'banned'
+		AND c.closed_at IS NULL AND c.id <> ALL (p_convs)
+		ORDER BY 1
+	LOOP
+		EXIT WHEN v_left <= 0;
+		SELECT e.rev INTO v_last FROM public.events e
+		WHERE e.conversation_id = v.id ORDER BY e.rev DESC LIMIT 1;
+		v_last := coalesce(v_last, v.base_rev);
+		CONTINUE WHEN v_last <= v.rev;
+		SELECT e.rev INTO v_first FROM public.events e
+		WHERE e.conversation_id = v.id AND e.rev > v.rev ORDER BY e.rev LIMIT 1;
+		v_first := coalesce(v_first, v_last + 1);
+		ord := v.ord;
+		conv := v.id;
+		first_rev := v_first;
+		is_gap := v_first > v.rev + 1;
+		v_left := v_left - is_gap::integer;
+		last_rev := least(v_last, v_first + v_left - 1);
+		v_left := v_left - (last_rev - first_rev + 1);
+		RETURN NEXT;
+	END LOOP;
+END
+$$;
+
+-- As in 0004_changes.sql, with bans that end.
 CREATE OR REPLACE FUNCTION public.change_reaction(
 	p_conv bigint, p_kind smallint, p_actor bigint, p_target bigint, p_emoji text,
 	p_at timestamptz)

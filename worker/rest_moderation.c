@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A conversation's own settings over REST (name, description, slow mode, closing), and the queue
+ * of reports. People are rest_members.c's.
+ */
+#include "proto/json.h"
+#include "proto/names.h"
+#include "proto/utf8.h"
+#include "sql/changes.h"
+#include "sql/conversations.h"
+#include "sql/members.h"
+#include "worker/audit.h"
+#include "worker/credentials.h"
+#include "worker/dbio.h"
+#include "worker/persist.h"
+#include "worker/rest.h"
+#include "worker/revoke.h"
+#include "worker/routes.h"
+
+#define SLOW_MAX_S 21600 /* six hours between two messages */
+#define REASON_MAX 1000
+#define LIST_DEFAULT 50
+#define LIST_MAX 200
+
+/* ---- Settings ---- */
+
+enum { SET_NAME, SET_DESCRIPTION, SET_SLOW, SETS };
+
+static const struct {
+	const char *key;
+	enum authz_action action;
+} sets[SETS] = {
+	[SET_NAME] = {"name", MAY_UPDATE},
+	[SET_DESCRIPTION] = {"description", MAY_UPDATE},
+	[SET_SLOW] = {"slow_mode", MAY_SLOW},
+};
+
+/* New values, one after the other; one block, which rest.c frees when it refuses. */
+struct patch {
+	int64_t conv;
+	int next; /* of them is stored next */
+	struct {
+		bool is_set;
+		size_t at, len;
+	} values[SETS];
+	char bytes[];
+};
+
+static void store_next(struct call *call);
+
+static void fail(struct call *call, enum proto_error error)
+{
+	free(call->state);
+	call->state = NULL;
+	call_error(call, error, NULL);
+}
+
+static void on_set(struct worker *wk, void *arg, const struct persist_result *res)
+{
+	struct call *call = arg;
+
+	(void)wk;
+	if (res->error)
+		fail(call, res->error == E_CONFLICT ? E_DUPLICATE : res->error);
+	else
+		store_next(call);
+}
+
+static void show(struct call *call)
+{
+	const struct patch *p = call->state;
+	int64_t conv = p->conv;
+	int r;
+
+	free(call->state);
+	call->state = NULL;
+	revoke_member(call->wk, conv, 0);
+	r = conversation_get(dbio_writer(call->wk), conv, NULL, call->who.user,
+			     dbio_deadline(call->wk), rest_page, call, NULL);
+	if (r < 0)
+		call_db_error(call, r);
+}
+
+/* Each value is an event of its own. */
+static void store_next(struct call *call)
+{
+	struct patch *p = call->state;
+	int i = p->next;
+
+	while (i < SETS && !p->values[i].is_set)
+		i++;
+	p->next = i + 1;
+	if (i < SETS) {
+		const struct log_change change = {
+			.kind = KIND_CONVERSATION_UPDATE,
+			.conv = p->conv,
+			.actor = call->who.user,
+			.key = str_of(sets[i].key),
+			.content = {p->bytes + p->values[i].at, p->values[i].len},
+			.address = str_of(call->address),
+			.may_moderate = true,
+		};
+
+		if (persist_change(call->wk, &change, str_of(call->who.name), on_set, call) < 0)
+			fail(call, E_UNAVAILABLE);
+		return;
+	}
+	show(call);
+}
+
+/* The rights to all that is to change, before anything does. */
+static void change_room(struct call *call, const struct room *room)
+{
+	struct patch *p = call->state;
+	struct rights r = rest_rights(call, room->id);
+
+	p->conv = room->id;
+	for (int i = 0; i < SETS; i++)
+		if (p->values[i].is_set && !authz_allows(&r.actor, sets[i].action)) {
+			rest_refuse(call, &r.actor, sets[i].action, room->id, 0);
+			return;
+		}
+	store_next(call);
+}
+
+static int take_texts(const struct call *call, const struct json_value *body, struct str *values,
+		      struct fault *fault)
+{
+	const struct settings *s = call->wk->settings;
+	const struct json_str_rule rule = {0, (uint32_t)s->chat_description_max, false};
+	int r = names_get(body, "name", (uint32_t)s->chat_name_max, false, &values[SET_NAME],
+			  fault);
+
+	if (r == 0 || r == -ERR_NOENT)
+		r = json_get_str(body, "description", &rule, &values[SET_DESCRIPTION], fault);
+	return r == -ERR_NOENT ? 0 : r;
+}
+
+static struct patch *patch_new(const struct str *values)
+{
+	size_t len = values[0].len + values[1].len + values[2].len, at = 0;
+	struct patch *p = xcalloc(1, sizeof(*p) + len + 1);
+
+	for (int i = 0; i < SETS; i++) {
+		p->values[i].is_set = values[i].p != NULL;
+		p->values[i].at = at;
+		p->values[i].len = values[i].len;
+		if (values[i].len)
+			memcpy(p->bytes + at, values[i].p, values[i].len);
+		at += values[i].len;
+	}
+	return p;
+}
+
+void rest_conversations_patch(struct call *call)
+{
+	const struct json_int_rule rule = {0, SLOW_MAX_S, false, false};
+	struct str values[SETS] = {{0}};
+	struct json_doc *doc = NULL;
+	const struct json_value *body = credentials_body(call, &doc);
+	struct fault fault;
+	char slow[24];
+	int64_t n;
+	int r;
+
+	if (!body)
+		return;
+	r = take_texts(call, body, values, &fault);
+	if (r == 0) {
+		r = json_get_i64(body, "slow_mode", &rule, &n, &fault);
+		if (r == 0) {
+			snprintf(slow, sizeof(slow), "%" PRId64, n);
+			values[SET_SLOW] = str_of(slow);
+		}
+	}
+	if (r == 0 || r == -ERR_NOENT)
+		call->state = patch_new(values);
+	json_doc_free(&doc);
+	if (!call->state)
+		call_fault(call, &fault, NULL);
+	else
+		rest_room(call, change_room);
+}
+
+/* ---- Closing ---- */
+
+static void on_closed(struct worker *wk, void *arg, const struct persist_result *res)
+{
+	struct call *call = arg;
+
+	(void)wk;
+	if (res->error)
+		call_error(call, res->error, NULL);
+	else
+		call_answer(call, 204, NULL, NULL, STR(""));
+}
+
+static void close_room(struct call *call, const struct room *room)
+{
+	const struct log_change change = {.kind = KIND_CONVERSATION_CLOSE,
+					  .conv = room->id,
+					  .actor = call->who.user,
+					  .address = str_of(call->address),
+					  .may_moderate = true};
+
+	if (persist_change(call->wk, &change, str_of(call->who.name), on_closed, call) < 0)
+		call_error(call, E_UNAVAILABLE, NULL);
+}
+
+void rest_conversations_close(struct call *call)
+{
+	rest_room_for(call, MAY_CLOSE, close_room);
+}
+
+/* ---- Reports ---- */
+
+struct reporting {
+	struct report_new report;
+	char reason[];
+};
+
+static void on_report(void *arg, int err, struct str json)
+{
+	struct call *call = arg;
+
+	if (err == -ERR_NOENT)
+		call_error(call, E_NOT_FOUND, NULL);
+	else if (err)
+		call_db_error(call, err);
+	else
+		call_json(call, 201, json);
+}
+
+static void make_report(struct call *call, const struct room *room)
+{
+	struct reporting *rp = call->state;
+	int r;
+
+	rp->report.conv = room->id;
+	rp->report.reporter = call->who.user;
+	rp->report.address = str_of(call->address);
+	r = report_create(dbio_writer(call->wk), &rp->report, dbio_deadline(call->wk), on_report,
+			  call, NULL);
+	free(call->state);
+	call->state = NULL;
+	if (r < 0)
+		call_db_error(call, r);
+}
+
+/* "message_id" names its conversation; a person is reported in "conversation_id". */
+static int take_report(const struct json_value *body, struct report_new *ret, struct fault *fault)
+{
+	const struct json_int_rule id = {1, INT64_MAX, false, true};
+	const struct json_str_rule rule = {1, REASON_MAX, true};
+	int64_t message = 0;
+	int has_message, r = json_get_str(body, "reason", &rule, &ret->reason, fault);
+
+	if (r < 0)
+		return r;
+	has_message = json_get_i64(body, "message_id", &id, &message, fault);
+	if (has_message == -ERR_INVAL)
+		return has_message;
+	if (has_message == 0 && msgid_split(message, &ret->conv, &ret->rev) < 0) {
+		fault_field(fault, FAULT_VALUE, "message_id", 0);
+		return -ERR_INVAL;
+	}
+	if (has_message == 0)
+		return 0;
+	r = json_get_i64(body, "conversation_id",
+			 &(struct json_int_rule){1, INT64_MAX, true, true}, &ret->conv, fault);
+	if (r == 0)
+		r = json_get_i64(body, "user_id", &(struct json_int_rule){1, INT64_MAX, true, true},
+				 &ret->user, fault);
+	return r;
+}
+
+void rest_reports_create(struct call *call)
+{
+	struct json_doc *doc = NULL;
+	const struct json_value *body = credentials_body(call, &doc);
+	struct report_new report = {0};
+	struct reporting *rp;
+	struct fault fault;
+
+	if (!body)
+		return;
+	if (take_report(body, &report, &fault) < 0) {
+		json_doc_free(&doc);
+		call_fault(call, &fault, NULL);
+		return;
+	}
+	rp = xcalloc(1, sizeof(*rp) + report.reason.len);
+	rp->report = report;
+	memcpy(rp->reason, report.reason.p, report.reason.len);
+	rp->report.reason = (struct str){rp->reason, report.reason.len};
+	json_doc_free(&doc);
+	call->state = rp;
+	call->path_id[0] = report.conv;
+	rest_room_for(call, MAY_REPORT, make_report);
+}
+
+struct listing {
+	int64_t after, limit;
+	char status[16];
+};
+
+/* Returns the listing in call->state, or answers and returns false. */
+static bool take_listing(struct call *call)
+{
+	struct listing *l = xcalloc(1, sizeof(*l));
+	struct buf status = BUF_INIT;
+	struct fault fault;
+	bool is_good = true;
+
+	l->limit = LIST_DEFAULT;
+	if (rest_query_number(call->req, "cursor", 0, INT64_MAX, &l->after, &fault) ==
+		    -ERR_INVAL ||
+	    rest_query_number(call->req, "limit", 1, LIST_MAX, &l->limit, &fault) == -ERR_INVAL)
+		is_good = false;
+	if (is_good && http_query_get(call->req, "status", &status) == 0) {
+		is_good = status.len < sizeof(l->status);
+		snprintf(l->status, sizeof(l->status), "%.*s", (int)status.len,
+			 status.p ? (char *)status.p : "");
+		fault_field(&fault, FAULT_VALUE, "status", 0);
+	}
+	buf_done(&status);
+	call->state = l;
+	if (is_good)
+		return true;
+	free(l);
+	call->state = NULL;
+	call_fault(call, &fault, NULL);
+	return false;
+}
+
+static void list_reports(struct call *call, int64_t conv)
+{
+	struct listing l = *(struct listing *)call->state;
+	int r;
+
+	free(call->state);
+	call->state = NULL;
+	r = reports_list(dbio_reader(call->wk), conv, str_of(l.status), l.after, (int)l.limit,
+			 dbio_deadline(call->wk), rest_page, call, NULL);
+	if (r < 0)
+		call_db_error(call, r);
+}
+
+static void list_of_room(struct call *call, const struct room *room)
+{
+	list_reports(call, room->id);
+}
+
+void rest_reports_list(struct call *call)
+{
+	if (take_listing(call))
+		rest_room_for(call, MAY_REPORTS, list_of_room);
+}
+
+void rest_reports_list_all(struct call *call)
+{
+	if (take_listing(call))
+		list_reports(call, 0);
+}
+
+/* ---- Resolving ---- */
+
+struct resolving {
+	int64_t id;
+	size_t note_len;
+	bool is_dismissed;
+	char note[];
+};
+
+static void on_resolved(void *arg, int err, struct str json)
+{
+	struct call *call = arg;
+
+	if (err == -ERR_NOENT)
+		call_error(call, E_CONFLICT, "There is no such open report.");
+	else if (err)
+		call_db_error(call, err);
+	else
+		call_json(call, 200, json);
+}
+
+static void resolve(struct call *call, const struct room *room)
+{
+	struct resolving *rs = call->state;
+	struct str note = {rs->note_len ? rs->note : NULL, rs->note_len};
+	int r = report_resolve(dbio_writer(call->wk), rs->id, room->id, call->who.user,
+			       rs->is_dismissed ? STR("dismissed") : STR("resolved"), note,
+			       str_of(call->address), dbio_deadline(call->wk), on_resolved, call,
+			       NULL);
+
+	free(call->state);
+	call->state = NULL;
+	if (r < 0)
+		call_db_error(call, r);
+}
+
+static void on_report_conv(void *arg, int err, int64_t conv)
+{
+	struct call *call = arg;
+
+	if (err) {
+		free(call->state);
+		call->state = NULL;
+		call_error(call, err == -ERR_NOENT ? E_NOT_FOUND : E_UNAVAILABLE, NULL);
+		return;
+	}
+	call->path_id[0] = conv;
+	rest_room_for(call, MAY_REPORTS, resolve);
+}
+
+void rest_reports_resolve(struct call *call)
+{
+	const struct json_str_rule status_rule = {1, 20, true}, note_rule = {0, REASON_MAX, false};
+	struct json_doc *doc = NULL;
+	const struct json_value *body = credentials_body(call, &doc);
+	struct str status, note = STR("");
+	struct resolving *rs;
+	struct fault fault;
+	int r;
+
+	if (!body)
+		return;
+	r = json_get_str(body, "status", &status_rule, &status, &fault);
+	if (r == 0 && !str_eq(status, STR("resolved")) && !str_eq(status, STR("dismissed"))) {
+		fault_field(&fault, FAULT_VALUE, "status", 0);
+		r = -ERR_INVAL;
+	}
+	if (r == 0 && json_get_str(body, "note", &note_rule, &note, &fault) == -ERR_INVAL)
+		r = -ERR_INVAL;
+	if (r < 0) {
+		json_doc_free(&doc);
+		call_fault(call, &fault, NULL);
+		return;
+	}
+	rs = xcalloc(1, sizeof(*rs) + note.len + 1);
+	rs->id = call->path_id[0];
+	rs->is_dismissed = str_eq(status, STR("dismissed"));
+	rs->note_len = note.len;
+	if (note.len)
+		memcpy(rs->note, note.p, note.len);
+	json_doc_free(&doc);
+	call->state = rs;
+	r = report_conversation(dbio_reader(call->wk), rs->id, dbio_deadline(call->wk),
+				on_report_conv, call, NULL);
+	if (r < 0)
+		on_report_conv(call, r, 0);
+}
