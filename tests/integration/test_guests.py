@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: MIT
+"""Guests: names bound to cookies, names that accounts have, and doors that are closed to guests."""
+import asyncio
+
+import pytest
+
+from roomd_clients import NativeSocket, RoomSocket, Socket, eventually
+from roomd_harness import unique
+from roomd_people import PASSWORD, People, bearer, cookie_of, unique_login
+
+CHEAP = {'auth.hash_memory': '64k', 'auth.hash_passes': 1, 'presence.grace_clean': '100ms',
+         'presence.grace_lost': '200ms'}
+DAEMON = {'settings': CHEAP}
+
+
+async def room_socket(daemon, room, first, **more):
+    """A room's socket after its first frame, whatever comes of it."""
+    socket = await Socket.open(daemon, f'/ws/chat/{room}', **more)
+    await socket.send(first)
+    return socket
+
+
+async def refusal(socket):
+    """(code of the error frame, close code)."""
+    close, _ = await socket.closed()
+    return socket.frames[-1]['code'], close
+
+
+# ---- The first frame ---------------------------------------------------------------------------------
+
+async def test_s1_41_with_a_token_the_name_is_the_accounts(daemon):
+    async with People(daemon) as http:
+        made = await http.new_person()
+        room = (await http.new_room())['id']
+        bob = await RoomSocket.enter(daemon, room, 'Bob')
+        alice = await room_socket(daemon, room, {'username': 'Alice', 'token': made['token']})
+        name = made['user']['username']
+        assert (await alice.expect(type='connected'))['username'] == name
+        await bob.expect(type='system', event='join', username=name)
+        await alice.send({'type': 'message', 'content': 'hi'})
+        assert (await bob.expect(type='message'))['username'] == name
+        assert 'Alice' not in str(bob.frames)
+        await alice.close()
+        await bob.close()
+
+
+async def test_s1_41_a_bad_token_is_not_a_guest(daemon):
+    async with People(daemon) as http:
+        room = (await http.new_room())['id']
+    socket = await room_socket(daemon, room, {'username': 'Alice', 'token': 'x'})
+    assert await refusal(socket) == ('unauthorized', 4401)
+
+
+@pytest.mark.parametrize('first', [{'username': 'Alice'}, {}, {'type': 'message', 'content': 'hi'}])
+async def test_s1_22_with_guests_off_a_first_frame_without_a_token_is_4401(closed_daemon, first):
+    daemon, room, _ = closed_daemon
+    assert await refusal(await room_socket(daemon, room, first)) == ('unauthorized', 4401)
+
+
+async def test_s1_22_with_guests_off_a_token_still_opens(closed_daemon):
+    daemon, room, made = closed_daemon
+    for first in ({'username': 'x', 'token': made['token']}, {'token': made['token']}):
+        socket = await room_socket(daemon, room, first)
+        assert (await socket.expect(type='connected'))['username'] == made['user']['username']
+        await socket.close()
+
+
+@pytest.fixture
+def closed_daemon(start_daemon):
+    """A daemon that lets no guest in, with a room and an account; the room was made before."""
+    daemon = start_daemon(settings=CHEAP)
+
+    async def prepare():
+        async with People(daemon) as http:
+            return (await http.new_room())['id'], await http.new_person()
+
+    room, made = asyncio.run(prepare())
+    daemon.reload(**{'chat.guests': 'off'})
+
+    async def closed():
+        async with People(daemon) as http:
+            async def all_workers():
+                return all([(await http.ask('GET', '/api/chat/rooms'))[0] == 401 for _ in range(8)])
+            await eventually(all_workers, 'guests are not let in any more')
+
+    asyncio.run(closed())
+    return daemon, room, made
+
+
+def test_guests_off_closes_every_door(closed_daemon):
+    """Every route that guests may use, and both sockets; seen red with the check of GUEST routes taken out."""
+    daemon, room, made = closed_daemon
+
+    async def go():
+        async with People(daemon) as http:
+            for method, path in (('GET', '/api/chat/rooms'), ('POST', '/api/chat/rooms'),
+                                 ('GET', f'/api/chat/rooms/{room}'), ('DELETE', f'/api/chat/rooms/{room}'),
+                                 ('GET', f'/api/chat/rooms/{room}/messages'), ('GET', '/api/v1/conversations'),
+                                 ('POST', '/api/v1/conversations'), ('GET', f'/api/v1/conversations/{room}'),
+                                 ('GET', f'/api/v1/conversations/{room}/messages'),
+                                 ('POST', f'/api/v1/conversations/{room}/messages'),
+                                 ('GET', f'/api/v1/events?c={room}'), ('GET', '/api/v1/presence'),
+                                 ('GET', '/api/v1/sync?cursor=x'), ('GET', f'/api/v1/users/{made["user"]["id"]}'),
+                                 ('POST', '/api/v1/auth/guest')):
+                body = {'name': 'Guest', 'content': 'hi', 'kind': 'room'} if method == 'POST' else None
+                status, answer, _ = await http.ask(method, path, body)
+                assert status == 401, f'{method} {path}: {status} {answer}'
+            assert (await http.ask('GET', f'/api/chat/rooms/{room}', headers=bearer(made['token'])))[0] == 200
+        socket = await Socket.open(daemon, '/ws', subprotocols=['roomd.v1'])
+        await socket.send({'op': 'hello', 'id': 1, 'name': 'Guest'})
+        assert await refusal(socket) == ('unauthorized', 4401)
+        socket = await Socket.open(daemon, '/ws', subprotocols=['roomd.v1'])
+        await socket.send({'op': 'hello', 'id': 1})
+        assert await refusal(socket) == ('unauthorized', 4401)
+
+    asyncio.run(go())
+
+
+# ---- Names of accounts -------------------------------------------------------------------------------
+
+async def test_a_guest_cannot_take_the_name_of_an_account(daemon):
+    async with People(daemon) as http:
+        name = (await http.new_person())['user']['username']
+        room = (await http.new_room())['id']
+        for taken in (name, name.upper()):
+            assert await refusal(await room_socket(daemon, room, {'username': taken})) == ('name_taken', 4409)
+            status, body, _ = await http.ask('POST', '/api/v1/auth/guest', {'name': taken})
+            assert (status, body['code']) == (409, 'name_taken')
+            status, body, _ = await http.ask('POST', f'/api/v1/conversations/{room}/messages',
+                                             {'name': taken, 'content': 'hi'})
+            assert (status, body['code']) == (409, 'name_taken')
+
+
+async def test_a_guest_has_to_leave_when_the_name_becomes_an_accounts(daemon):
+    """On every worker at once, whatever it remembers; seen red without the count of names taken."""
+    async with People(daemon) as http:
+        name = unique_login('late')
+        room = (await http.new_room())['id']
+        guests = [await RoomSocket.enter(daemon, room, name, worker) for worker in (0, 1)]
+        assert (await http.register(name.upper()))[0] == 201
+        for worker in (0, 1):
+            socket = await room_socket(daemon, room, {'username': name}, worker=worker)
+            assert await refusal(socket) == ('name_taken', 4409)
+        for guest in guests:
+            assert (await guest.closed(2))[0] == 4401
+
+
+# ---- Names bound to a cookie -------------------------------------------------------------------------
+
+async def claim(http, name, **headers):
+    return await http.ask('POST', '/api/v1/auth/guest', {'name': name}, headers=headers)
+
+
+async def test_a_name_is_bound_to_its_cookie(daemon):
+    async with People(daemon) as http:
+        name = unique('Guest')
+        room = (await http.new_room())['id']
+        before = await RoomSocket.enter(daemon, room, name)  # every worker remembers that it was free
+        status, body, _ = await claim(http, name)
+        assert (status, body['code']) == (409, 'name_taken'), 'somebody is using it'
+        await before.close()
+        await eventually(lambda: is_free(http, name), 'the name is free')
+        status, body, headers = await claim(http, name)
+        assert status == 409, 'is_free has taken it'
+
+        name = unique('Guest')
+        status, body, headers = await claim(http, name)
+        assert status == 201 and body['user']['name'] == name and body['user']['kind'] == 'guest'
+        cookie = {'Cookie': f'session={cookie_of(headers).value}'}
+        assert cookie_of(headers)['httponly'] and cookie_of(headers)['samesite'] == 'Lax'
+        assert (await claim(http, name))[0] == 409
+        for worker in (0, 1):
+            socket = await room_socket(daemon, room, {'username': name}, worker=worker)
+            assert await refusal(socket) == ('name_taken', 4409)
+        mine = await room_socket(daemon, room, {'username': name}, extra_headers=cookie)
+        assert (await mine.expect(type='connected'))['username'] == name
+        native = await NativeSocket.open(daemon, '/ws', subprotocols=['roomd.v1'], extra_headers=cookie)
+        welcome = await native.ask('hello')
+        assert welcome['user'] == {'id': body['user']['id'], 'name': name, 'kind': 'guest'}
+        status, sent, _ = await http.ask('POST', f'/api/v1/conversations/{room}/messages', {'content': 'hi'},
+                                         headers=cookie)
+        assert status == 201 and sent['sender'] == {'id': body['user']['id'], 'name': name}
+        assert (await claim(http, name, **cookie))[0] == 201, 'its owner may ask again'
+        await mine.close()
+        await native.close()
+
+
+async def is_free(http, name):
+    return (await claim(http, name))[0] == 201
+
+
+async def test_of_many_who_claim_one_name_one_gets_it(daemon):
+    async with People(daemon) as http:
+        name = unique('Guest')
+        answers = await asyncio.gather(*(claim(http, name) for _ in range(10)))
+    assert sorted(status for status, _, _ in answers) == [201] + [409] * 9
+
+
+async def test_a_name_that_is_given_up_is_free_again(daemon):
+    async with People(daemon) as http:
+        name = unique('Guest')
+        _, _, headers = await claim(http, name)
+        status, _, headers = await http.ask('POST', '/api/v1/auth/logout',
+                                            headers={'Cookie': f'session={cookie_of(headers).value}'})
+        assert status == 204 and cookie_of(headers).value == ''
+        assert (await claim(http, name))[0] == 201
+
+
+async def test_an_account_keeps_what_its_guest_wrote(daemon):
+    async with People(daemon) as http:
+        name = unique('Guest')
+        room = (await http.new_room())['id']
+        _, guest, headers = await claim(http, name)
+        cookie = cookie_of(headers).value
+        _, sent, _ = await http.by_cookie('POST', f'/api/v1/conversations/{room}/messages', cookie, {'content': 'mine'})
+        login = unique_login()
+        status, made, headers = await http.by_cookie('POST', '/api/v1/auth/register', cookie,
+                                                     {'username': login, 'password': PASSWORD})
+        assert status == 201, made
+        assert made['user']['id'] == guest['user']['id'] and made['user']['kind'] == 'account'
+        _, page, _ = await http.ask('GET', f'/api/v1/conversations/{room}/messages')
+        assert [(one['id'], one['sender']['id'], one['sender']['name']) for one in page['messages']] == \
+            [(sent['id'], made['user']['id'], login)]
+        status, me, _ = await http.by_cookie('GET', '/api/v1/users/me', cookie_of(headers).value)
+        assert (status, me['username']) == (200, login)
+        assert (await http.login(login))[0] == 200
+
+
+async def test_guests_of_one_name_are_one_person_unless_that_is_off(start_daemon, daemon):
+    """The option allow_same_name; two tabs share a name while it is on, which is S1-12."""
+    async with People(daemon) as http:
+        room = (await http.new_room())['id']
+        tabs = [await RoomSocket.enter(daemon, room, 'Alice') for _ in range(2)]
+        for tab in tabs:
+            await tab.close()
+    strict = start_daemon(settings={**CHEAP, 'chat.allow_same_name': 'off'})
+    async with People(strict) as http:
+        room, other = (await http.new_room())['id'], (await http.new_room())['id']
+        alice = await RoomSocket.enter(strict, room, 'Alice')
+        assert await refusal(await room_socket(strict, room, {'username': 'Alice'})) == ('name_taken', 4409)
+        elsewhere = await RoomSocket.enter(strict, other, 'Alice')
+        await elsewhere.close()
+        await alice.close()
+
+        async def again():
+            socket = await room_socket(strict, room, {'username': 'Alice'})
+            try:
+                await socket.expect(type='connected', timeout=1)
+            except AssertionError:
+                return False
+            await socket.close()
+            return True
+
+        await eventually(again, 'the name is free again')
