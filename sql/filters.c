@@ -6,8 +6,6 @@
 #include "sql/filters.h"
 #include "sql/page_priv.h"
 
-#define HITS_LIMIT 200
-
 /* What filter_add says. */
 enum { ADD_MADE, ADD_FULL, ADD_NO_CONV };
 
@@ -76,16 +74,6 @@ int filters_list(struct db *db, int64_t conv, uint64_t deadline_ms, page_done_fn
 	return page_submit(db, STMT_FILTERS_LIST, &args, deadline_ms, done, arg, NULL);
 }
 
-int filter_hits_list(struct db *db, int64_t conv, int limit, uint64_t deadline_ms,
-		     page_done_fn *done, void *arg)
-{
-	struct db_args args = DB_ARGS_INIT;
-
-	db_args_i64_or_null(&args, conv);
-	db_args_i32(&args, page_limit(limit, HITS_LIMIT));
-	return page_submit(db, STMT_FILTER_HITS_LIST, &args, deadline_ms, done, arg, NULL);
-}
-
 /* ---- Changes ---- */
 
 static void on_added(const struct db_call *call, const struct db_result *res)
@@ -123,13 +111,14 @@ static void on_deleted(const struct db_call *call, const struct db_result *res)
 	((filter_deleted_fn *)call->then)(call->arg, err);
 }
 
-int filter_delete(struct db *db, int64_t conv, int64_t id, uint64_t deadline_ms,
+int filter_delete(struct db *db, int64_t conv, int64_t id, int64_t user, uint64_t deadline_ms,
 		  filter_deleted_fn *done, void *arg)
 {
 	struct db_args args = DB_ARGS_INIT;
 
 	db_args_i64_or_null(&args, conv);
 	db_args_i64(&args, id);
+	db_args_i64_or_null(&args, user);
 	return submit(db, STMT_FILTER_DELETE, &args, deadline_ms, on_deleted, (db_fn *)done, arg);
 }
 
@@ -149,4 +138,11 @@ int filter_hit_add(struct db *db, const struct filter_hit *hit)
 	db_args_i64_or_null(&args, hit->filter);
 	db_args_text(&args, hit->reason.p ? hit->reason : STR(""));
 	return submit(db, STMT_FILTER_HIT_ADD, &args, 0, on_hit, NULL, NULL);
+}
+
+int filter_hits_report(struct db *db)
+{
+	struct db_args args = DB_ARGS_INIT;
+
+	return submit(db, STMT_FILTER_HITS_REPORT, &args, 0, on_hit, NULL, NULL);
 }

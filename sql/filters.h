@@ -63,8 +63,8 @@ int filter_add(struct db *db, const struct filter_form *form, int max, uint64_t 
 /* ERR: 0, -ERR_NOENT, -ERR_UNAVAILABLE, -ERR_DB. */
 typedef void filter_deleted_fn(void *arg, int err);
 
-/* Deletes filter ID of CONV (0: a global one). */
-int filter_delete(struct db *db, int64_t conv, int64_t id, uint64_t deadline_ms,
+/* USER deletes filter ID of CONV (0: a global one). */
+int filter_delete(struct db *db, int64_t conv, int64_t id, int64_t user, uint64_t deadline_ms,
 		  filter_deleted_fn *done, void *arg) MUST_CHECK;
 
 /* A message or an edit that was flagged. Borrowed during the call. */
@@ -83,8 +83,7 @@ struct filter_hit {
  */
 int filter_hit_add(struct db *db, const struct filter_hit *hit) MUST_CHECK;
 
-/* {"flagged":[…]}: what was flagged in CONV (0: everywhere), newest first, at most LIMIT. */
-int filter_hits_list(struct db *db, int64_t conv, int limit, uint64_t deadline_ms,
-		     page_done_fn *done, void *arg) MUST_CHECK;
+/* Makes reports of the hits whose messages are stored by now. Nobody is told. 0 or -ERR_FULL. */
+int filter_hits_report(struct db *db) MUST_CHECK;
 
 #endif

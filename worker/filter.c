@@ -123,8 +123,11 @@ static void complete(struct worker *wk)
 		f->next = (struct table){0};
 		f->is_whole = false;
 	}
-	if (!f->is_ready)
+	if (!f->is_ready) {
 		worker_kick(wk); /* for what has waited */
+		/* what a process left that died between a message and its report */
+		(void)!filter_hits_report(dbio_reader(wk));
+	}
 	f->is_ready = true;
 	show(wk);
 }

@@ -182,6 +182,8 @@ static void round_end(struct round *r)
 		p->pause_ms = 0;
 	/* what is in doubt has gone to the inherited list before: fanout_republish */
 	slot_inflight_clear(wk->shm, (unsigned)wk->slot);
+	if (p->has_notes && filter_hits_report(dbio_writer(wk)) == 0)
+		p->has_notes = false;
 	free(r);
 	p->round = NULL;
 	show_queue(wk);
@@ -192,6 +194,7 @@ static void round_end(struct round *r)
 static void finish(struct worker *wk, struct item *it, enum verdict verdict,
 		   const struct log_change_answer *a)
 {
+	wk->persist->has_notes |= it->note != NULL;
 	if (verdict == VERDICT_UNKNOWN)
 		fanout_republish(wk, it->event.conv);
 	else if (it->is_duplicate)

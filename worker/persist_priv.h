@@ -20,6 +20,7 @@ struct persist {
 	size_t n_queued, n_changes; /* all; the changes among them */
 	size_t n_due, n_held; /* to be judged; all that are not judged, those included */
 	struct round *round; /* NULL: the writer is free */
+	bool has_notes; /* something flagged was stored in this round */
 	uint64_t expire_ms;  /* the end of the oldest that is not answered; 0 = look */
 	uint64_t pause_ms, pause_until_ms;
 	struct log_rate rate;

@@ -103,6 +103,9 @@ BEGIN
 	INSERT INTO public.filters (conversation_id, kind, action, pattern, reason, created_by)
 	VALUES (p_conv, p_kind, p_action, p_pattern, p_reason, p_user)
 	RETURNING * INTO made;
+	INSERT INTO public.audit (actor_id, action, conversation_id, detail)
+	VALUES (coalesce(p_user, 0), 'filter.make', p_conv, jsonb_build_object('filter', made.id,
+		'kind', p_kind, 'action', p_action, 'pattern', p_pattern));
 	status := 0;
 	filter := public.filter_json(made);
 END
@@ -111,7 +114,7 @@ COMMENT ON FUNCTION public.filter_add IS 'Makes a filter, at most p_max in one p
 
 -- How many filters it deleted, 0 or 1. Rows deleted a day ago vanish with it: by then everybody
 -- who follows the versions has seen them go, and who comes later reads what there is.
-CREATE FUNCTION public.filter_delete(p_conv bigint, p_id bigint) RETURNS integer
+CREATE FUNCTION public.filter_delete(p_conv bigint, p_id bigint, p_user bigint) RETURNS integer
 LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -120,6 +123,11 @@ BEGIN
 	UPDATE public.filters f SET deleted_at = public.now_ms()
 	WHERE f.id = p_id AND f.conversation_id IS NOT DISTINCT FROM p_conv AND f.deleted_at IS NULL;
 	GET DIAGNOSTICS n = ROW_COUNT;
+	IF n > 0 THEN
+		INSERT INTO public.audit (actor_id, action, conversation_id, detail)
+		VALUES (coalesce(p_user, 0), 'filter.delete', p_conv,
+			jsonb_build_object('filter', p_id));
+	END IF;
 	IF EXISTS (SELECT FROM public.filters f
 			WHERE f.deleted_at < public.now_ms() - interval '1 day') THEN
 		DELETE FROM public.filters f WHERE f.deleted_at < public.now_ms() - interval '1 day';
@@ -130,7 +138,8 @@ $$;
 COMMENT ON FUNCTION public.filter_delete IS 'Deletes a filter of one place';
 
 -- What was stored although a filter flagged it. Written before the message itself, under its key:
--- a hit without a message is none, a flagged message without its hit cannot be.
+-- a hit without a message is none, a flagged message without its hit cannot be. A moment after the
+-- message it becomes a report; what a crash leaves in between is reported by the next who looks.
 CREATE TABLE public.filter_hits (
 	actor_id bigint NOT NULL,
 	client_msg_id uuid NOT NULL,
@@ -140,8 +149,43 @@ CREATE TABLE public.filter_hits (
 	filter_id bigint,
 	reason text NOT NULL,
 	at timestamptz NOT NULL DEFAULT public.now_ms(),
+	reported_at timestamptz,
 	PRIMARY KEY (actor_id, client_msg_id)
 );
-CREATE INDEX filter_hits_conversation_idx ON public.filter_hits (conversation_id, at);
+CREATE INDEX filter_hits_conversation_idx ON public.filter_hits (conversation_id);
+CREATE INDEX filter_hits_due_idx ON public.filter_hits (at) WHERE reported_at IS NULL;
 COMMENT ON TABLE public.filter_hits IS
 	'Messages and edits that a filter flagged, by their keys; filter_id is NULL for the hook';
+
+CREATE FUNCTION public.filter_hits_report() RETURNS integer
+LANGUAGE plpgsql
+AS $$
+DECLARE
+	n integer;
+BEGIN
+	WITH due AS MATERIALIZED (
+		SELECT h.actor_id, h.client_msg_id, h.conversation_id, h.reason,
+			coalesce(e.target_rev, e.rev) AS rev
+		FROM public.filter_hits h
+		JOIN public.events e ON e.actor_id = h.actor_id AND e.client_msg_id = h.client_msg_id
+			AND e.conversation_id = h.conversation_id
+		WHERE h.reported_at IS NULL
+		ORDER BY h.at LIMIT 1000 FOR UPDATE OF h SKIP LOCKED
+	), made AS (
+		INSERT INTO public.reports
+			(conversation_id, reporter_id, target_rev, target_user_id, reason)
+		SELECT d.conversation_id, 0, d.rev, d.actor_id,
+			coalesce(nullif(d.reason, ''), 'A content filter flagged this.')
+		FROM due d
+		ON CONFLICT DO NOTHING
+	)
+	UPDATE public.filter_hits h SET reported_at = public.now_ms() FROM due d
+	WHERE h.actor_id = d.actor_id AND h.client_msg_id = d.client_msg_id;
+	GET DIAGNOSTICS n = ROW_COUNT;
+	DELETE FROM public.filter_hits h
+	WHERE h.reported_at IS NULL AND h.at < public.now_ms() - interval '1 day';
+	RETURN n;
+END
+$$;
+COMMENT ON FUNCTION public.filter_hits_report IS
+	'Makes reports, by nobody (user 0), of hits whose messages were stored';

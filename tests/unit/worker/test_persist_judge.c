@@ -143,15 +143,18 @@ static void test_masked_and_flagged_are_stored(void **state)
 {
 	(void)state;
 	set_rules(3);
+	stand_filters.reports = 0;
 	put_text(0, ROOM, "an odd one");
 	put_text(1, ROOM, "hm, odd");
 	turn();
 	expect_rows("an *** one", "hm, ***");
 	assert_int_equal(stand_filters.hits, 1);
 	assert_int_equal(stand_filters.hit_rule, 3);
+	assert_int_equal(stand_filters.reports, 0);
 	db_batch_stored(11);
 	assert_int_equal(sents[0].error, E_NONE);
 	assert_int_equal(sents[1].error, E_NONE);
+	assert_int_equal(stand_filters.reports, 1);
 }
 
 static void test_edits_too(void **state)

@@ -81,6 +81,7 @@ int __wrap_filters_read(struct db *db, int64_t after, uint64_t deadline_ms, filt
 			void *arg);
 void __wrap_filters_row(const struct db_result *res, int i, struct filter_row *ret);
 int __wrap_filter_hit_add(struct db *db, const struct filter_hit *hit);
+int __wrap_filter_hits_report(struct db *db);
 
 int __wrap_backends_alive(struct db *db, const int32_t *pids, size_t n, uint64_t deadline_ms,
 			  backends_done_fn *done, void *arg);
@@ -205,6 +206,13 @@ void __wrap_filters_row(const struct db_result *res, int i, struct filter_row *r
 	(void)res;
 	assert_in_range(i, 0, stand_filters.n - 1);
 	*ret = stand_filters.rows[i];
+}
+
+int __wrap_filter_hits_report(struct db *db)
+{
+	(void)db;
+	stand_filters.reports++;
+	return 0;
 }
 
 int __wrap_filter_hit_add(struct db *db, const struct filter_hit *hit)

@@ -158,6 +158,7 @@ extern struct stand_filters {
 	int64_t version, removed;
 	bool is_held; /* reading them is not answered */
 	int hits;     /* texts that were noted as flagged */
+	int reports;  /* times that they were made reports */
 	int64_t hit_rule;
 } stand_filters;
 
