@@ -10,6 +10,7 @@
 #include "shm/lock.h"
 #include "shm/metrics.h"
 #include "sql/stmt.h"
+#include "worker/authz.h"
 #include "worker/routes.h"
 
 static const struct {
@@ -18,6 +19,7 @@ static const struct {
 } tables[] = {
 	{"metrics", metrics_describe}, {"events", events_describe}, {"routes", routes_describe},
 	{"statements", statements_describe}, {"errors", errors_describe}, {"locks", lock_describe},
+	{"authz", authz_describe},
 };
 
 int describe_table(const char *table, const char *format, struct buf *ret)
@@ -26,6 +28,10 @@ int describe_table(const char *table, const char *format, struct buf *ret)
 		return settings_describe(format, ret);
 	if (strcmp(table, "errors") == 0 && strcmp(format, "mdoc") == 0) {
 		errors_describe_mdoc(ret);
+		return 0;
+	}
+	if (strcmp(table, "authz") == 0 && strcmp(format, "mdoc") == 0) {
+		authz_describe_mdoc(ret);
 		return 0;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++) {

@@ -21,7 +21,7 @@ const char options_help[] =
 	"  -t                    check the configuration\n"
 	"  -T                    check it and print the settings in force, secrets masked\n"
 	"  --describe TABLE      print a table: settings, metrics, events, routes, statements,\n"
-	"                        errors or locks\n"
+	"                        errors, locks or authz\n"
 	"  --format FORMAT       of --describe settings: json (default), mdoc or conf\n"
 	"  --version, --help\n"
 	"\n"

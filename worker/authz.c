@@ -121,13 +121,15 @@ void authz_describe(struct buf *b)
 
 void authz_describe_mdoc(struct buf *b)
 {
-	buf_add_cstr(b, ".Bl -column message.delete.any moderator server muted outrank\n"
-			".It Sy action Ta Sy from Ta Sy server Ta Sy muted Ta Sy outrank\n");
+	buf_add_cstr(b, ".Bl -column conversation.update \"admin (visitor)\" server muted above\n"
+			".It Sy action Ta Sy from Ta Sy server Ta Sy muted Ta Sy above\n");
 	for (int i = 0; i < AUTHZ_ACTIONS; i++) {
 		const struct rule *rule = &rules[i];
 
-		buf_printf(b, ".It %s Ta %s Ta %s Ta %s Ta %s\n", rule->action,
-			   role_names[rule->least], rule->server ? "yes" : "",
+		buf_printf(b, ".It %s Ta %s", rule->action, role_names[rule->least]);
+		if (rule->unowned != rule->least)
+			buf_printf(b, " (%s)", role_names[rule->unowned]);
+		buf_printf(b, " Ta %s Ta %s Ta %s\n", rule->server ? "yes" : "",
 			   rule->muted ? "yes" : "", rule->outrank ? "yes" : "");
 	}
 	buf_add_cstr(b, ".El\n");
