@@ -37,9 +37,11 @@ def described_routes(build_dir):
 
 
 def documented(doc):
+    """(method, path) -> operation; paths that only point to another have that one's."""
     return {(method, path): operation
             for path, item in doc["paths"].items()
-            for method, operation in item.items() if method in METHODS}
+            for method, operation in (resolve(doc, item["$ref"]) if "$ref" in item else item).items()
+            if method in METHODS}
 
 
 def resolve(doc, ref):
@@ -102,7 +104,8 @@ def check_document(doc):
         for name in members:
             if f"#/components/{group}/{name}" not in used:
                 yield f"components/{group}/{name}: used by nobody"
-    operations = documented(doc)
+    operations = {(method, path): operation for (method, path), operation in documented(doc).items()
+                  if "$ref" not in doc["paths"][path]}
     ids = [operation.get("operationId") for operation in operations.values()]
     for name in sorted({str(i) for i in ids if i is None or ids.count(i) > 1}):
         yield f"operationId {name}: missing or not unique"
