@@ -47,7 +47,7 @@ def free_port():
 
 def clean_environment(**more):
     """This process's environment without what the daemon would read from it."""
-    taken = ('PORT', 'DATABASE_URL', 'SECRET_KEY', 'ROOMD_FAULT', 'NOTIFY_SOCKET', 'LISTEN_FDS')
+    taken = ('PORT', 'DATABASE_URL', 'SECRET_KEY', 'CREDENTIALS_DIRECTORY', 'ROOMD_FAULT', 'NOTIFY_SOCKET', 'LISTEN_FDS')
     kept = {name: value for name, value in os.environ.items()
             if name not in taken and not name.startswith('PG')}
     return dict(kept, **more)
