@@ -6,7 +6,8 @@ import { test } from 'node:test';
 import { base, openPage, closePage, withPage } from './harness.mjs';
 
 const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-  + "connect-src 'self' ws: wss:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+  + `connect-src 'self' ws://${new URL(base).host} wss://${new URL(base).host}; manifest-src 'self'; base-uri 'none'; `
+  + "form-action 'self'; frame-ancestors 'none'";
 
 test('S1-01 a first load is three files and one room list', async () => {
   const asked = [];

@@ -117,6 +117,7 @@ const state = {
   roomsShown: LIST_STEP,
   usersShown: LIST_STEP,
   username: recall(tab, 'roomd.name'), // the name in use in this tab
+  account: null, // who is signed in, as the server describes them
   connection: 'idle', // idle, connecting, online, waiting, offline, stopped
   reconnectAttempts: 0,
   maxReconnectAttempts: MAX_ATTEMPTS,
@@ -171,7 +172,8 @@ async function request(method, path, body) {
   }
   const data = parseJson(await answer.text());
   if (answer.ok) return data;
-  throw Object.assign(new Error(problemText(data, answer.status)), { status: answer.status });
+  const { code, field } = data ?? {};
+  throw Object.assign(new Error(problemText(data, answer.status)), { status: answer.status, code, field });
 }
 
 /** The server's own words: "detail" as text, or as a list of {msg}. */
@@ -351,7 +353,45 @@ function endSession() {
 
 const drafts = new Map();
 
-// ---- 6. The socket ----------------------------------------------------------------------------
+// ---- 6. Accounts: account.js, fetched when somebody has or wants one --------------------------
+
+const withAccounts = () => import('./account.js').then((accounts) => {
+  if (!$('account-dialog')) accounts.start({ el, request, becomes, say: showNotice });
+  return accounts;
+});
+
+/** Signs in, or shows the settings of who is; ROOM is entered afterwards. */
+function openAccount(reason = '', room = null) {
+  openDrawer(null);
+  state.wantedRoom = room;
+  withAccounts().then((accounts) => accounts.open(reason), () => showNotice('The server cannot be reached.'));
+}
+
+/** The server says who this browser is: its account, or nobody's. */
+function becomes(account) {
+  const before = state.account;
+  state.account = account;
+  remember(browser, 'roomd.account', account && true);
+  const room = session?.room ?? state.wantedRoom;
+  state.wantedRoom = null;
+  if (account) {
+    if (room && (!session || !before)) join(room, account.username);
+    else useName(account.username);
+  } else if (before) {
+    endSession();
+    showWelcome();
+    forgetName();
+    showNotice('You are signed out.');
+  }
+  renderMe();
+}
+
+function forgetName() {
+  state.username = null;
+  for (const store of [tab, browser]) remember(store, 'roomd.name', null);
+}
+
+// ---- 7. The socket ----------------------------------------------------------------------------
 
 function connect() {
   const link = session;
@@ -517,7 +557,7 @@ function closed({ code, reason }) {
   state.typingUsers = [];
   renderTyping();
   if (code === 4404) roomGone(link);
-  else if (code in STOP_TEXT) stopped(link, link.refusal || STOP_TEXT[code]);
+  else if (code in STOP_TEXT) stopped(link, code, link.refusal || STOP_TEXT[code]);
   else retryLater(link, code, reason);
 }
 
@@ -528,13 +568,15 @@ function roomGone(link) {
 }
 
 /** The server said no for good: before joining the name is asked again, later a button offers it. */
-function stopped(link, text) {
+function stopped(link, code, text) {
   if (link.joined) {
     setConnection('stopped', text);
+    if (code === 4401 && state.account) becomes(null);
     return;
   }
   leave();
-  askName(link.room, text);
+  if (code === 4401) openAccount(text, link.room);
+  else askName(link.room, text);
 }
 
 function retryLater(link, code, reason) {
@@ -562,7 +604,7 @@ function retryNow() {
   } else heartbeat(link, 0);
 }
 
-// ---- 7. Sending -------------------------------------------------------------------------------
+// ---- 8. Sending -------------------------------------------------------------------------------
 
 const isMine = (item) => session && item.room === String(session.room.id) && sameName(item.username, session.username);
 
@@ -658,7 +700,7 @@ function dropFromOutbox(item) {
   saveOutbox();
 }
 
-// ---- 8. The log: what is known of the conversation --------------------------------------------
+// ---- 9. The log: what is known of the conversation --------------------------------------------
 //
 // Items are sorted by (rev, order). Messages carry the server's rev; a system line takes the rev
 // of the message before it; what is not confirmed yet stands at the end with an infinite rev.
@@ -863,7 +905,7 @@ function forgetBefore(rev) {
   log.clean = 0;
 }
 
-// ---- 9. The log on screen: only what is near the view has nodes --------------------------------
+// ---- 10. The log on screen: only what is near the view has nodes -------------------------------
 //
 // Heights are estimated until a line was once laid out. The view holds on to an anchor, the first
 // visible line, or to the end of the log ("pinned"), so corrections above never move the text.
@@ -1172,7 +1214,7 @@ function refreshTimes() {
   for (const node of ui.log.querySelectorAll('time')) setText(node, timeText(Date.parse(node.dateTime)));
 }
 
-// ---- 10. People and typing --------------------------------------------------------------------
+// ---- 11. People and typing --------------------------------------------------------------------
 
 function renderUsers() {
   const me = session?.username ?? '';
@@ -1210,7 +1252,7 @@ function typing(on) {
   timer(link, 'typing', on ? () => typing(false) : null, TYPING_IDLE_MS);
 }
 
-// ---- 11. The frame around it ------------------------------------------------------------------
+// ---- 12. The frame around it ------------------------------------------------------------------
 
 const CONNECTION_TEXT = {
   idle: () => 'Not connected',
@@ -1294,7 +1336,9 @@ function renderTitle() {
 }
 
 function renderMe() {
-  ui.me.hidden = !state.username;
+  ui.meName.hidden = !state.username;
+  ui.rename.hidden = !state.username || Boolean(state.account);
+  setText(ui.account, state.account ? 'Account' : 'Sign in');
   if (!state.username) return;
   ui.meName.className = `person ${toneOf(state.username)}`;
   ui.meName.dataset.initial = initialOf(state.username);
@@ -1365,14 +1409,14 @@ function setTheme(name) {
   return theme;
 }
 
-// ---- 12. Wiring -------------------------------------------------------------------------------
+// ---- 13. Wiring -------------------------------------------------------------------------------
 
 const UI_NAMES = {
-  app: 'app', announce: 'announce', chat: 'chat', composer: 'composer', createDialog: 'create-dialog', createAbout: 'create-about',
+  account: 'account', app: 'app', announce: 'announce', chat: 'chat', composer: 'composer', createDialog: 'create-dialog', createAbout: 'create-about',
   createError: 'create-error', createForm: 'create-form', createName: 'create-name', deleteDialog: 'delete-dialog',
   deleteError: 'delete-error', deleteForm: 'delete-form', deleteTitle: 'delete-title', filter: 'filter', hint: 'input-hint',
   input: 'input', joinDialog: 'join-dialog', joinError: 'join-error', joinForm: 'join-form', joinName: 'join-name',
-  joinTitle: 'join-title', jump: 'jump', leave: 'leave', link: 'link', log: 'log', main: 'main', me: 'me', meName: 'me-name',
+  joinTitle: 'join-title', jump: 'jump', leave: 'leave', link: 'link', log: 'log', main: 'main', meName: 'me-name',
   menu: 'menu', messages: 'messages', newRoom: 'new-room', notice: 'notice', older: 'older', people: 'people',
   peopleClose: 'people-close', peopleCount: 'people-count', peopleToggle: 'people-toggle', rename: 'rename', roomAbout: 'room-about', roomName: 'room-name',
   rooms: 'rooms', roomsNote: 'rooms-note', roomTile: 'room-tile', scrim: 'scrim', send: 'send', status: 'status',
@@ -1505,6 +1549,7 @@ function bindFrame() {
     openDrawer(null);
     askName(session?.room ?? null);
   });
+  ui.account.addEventListener('click', () => openAccount());
   ui.filter.addEventListener('input', renderRooms);
   ui.linkButton.addEventListener('click', retryNow);
   ui.notice.querySelector('button').addEventListener('click', () => showNotice(''));
@@ -1548,6 +1593,12 @@ function bindWorld() {
 
 /** An address ending in #/room/5 opens that room, at once after a reload of this tab. */
 function openFromAddress() {
+  const token = /^#\/reset\/([\w.~-]+)$/.exec(location.hash)?.[1];
+  if (token) {
+    history.replaceState(null, '', location.pathname + location.search); // a secret: not for the list of visited pages
+    withAccounts().then((accounts) => accounts.showReset('', token));
+    return;
+  }
   const id = /^#\/room\/(\d+)$/.exec(location.hash)?.[1];
   if (!id || (session && String(session.room.id) === id)) return;
   const room = findRoom(id);
@@ -1564,6 +1615,7 @@ bindFrame();
 bindWorld();
 state.outbox = recall(tab, 'roomd.outbox') ?? [];
 renderMe();
+if (recall(browser, 'roomd.account')) await withAccounts().then((accounts) => accounts.whoAmI()).catch(() => {});
 loadRooms().then(openFromAddress);
 
 if (new URLSearchParams(location.search).get('debug') === '1') {
@@ -1573,7 +1625,7 @@ if (new URLSearchParams(location.search).get('debug') === '1') {
     get socket() { return session?.socket ?? null; },
     get reconnectAttempts() { return state.reconnectAttempts; },
     loadRooms, renderRooms, createRoom, deleteRoom, selectRoom,
-    connect, handle, join, leave, retryNow,
+    connect, handle, join, leave, retryNow, openAccount,
     loadHistory, renderMessages, addMessage, addMessages, send,
     renderUsers, renderTyping, typing,
   };
