@@ -104,10 +104,12 @@ static void log_request(const struct call *call, int status)
 	const char *method = call->route ? http_method_name(call->route->method) : "";
 	const char *path = call->route ? call->route->path : "", *client = call->address;
 	uint64_t suppressed = 0, took_ms = clock_mono_ms() - call->since_ms;
-	enum log_level level = status >= 500 ? LOG_LEVEL_WARN : LOG_LEVEL_INFO;
+	/* 501 and 505 are the client's doing */
+	bool is_ours = status >= 500 && status != 501 && status != 505;
+	enum log_level level = is_ours ? LOG_LEVEL_WARN : LOG_LEVEL_INFO;
 
 	/* a database that is away must not fill the log */
-	if (status >= 500 && !log_rate_pass(&rate, 1000, &suppressed))
+	if (is_ours && !log_rate_pass(&rate, 1000, &suppressed))
 		return;
 	log_at(level, "request", LF_STR("request", call->request_id), LF_STR("client", client),
 	       LF_STR("method", method), LF_STR("route", path), LF_INT("status", status),

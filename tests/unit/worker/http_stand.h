@@ -24,6 +24,7 @@ extern struct buf pending;	/* what the connection has not taken yet */
 extern struct call *kept;	/* by GET /later */
 extern int64_t seen_id[2];	/* by GET /id/{a}/{b} */
 extern struct uuid seen_uuid;
+extern uint32_t limit_left;	/* requests that limits let through; UINT32_MAX at first */
 extern int flushes, waits;	/* calls of conn_flush and conn_wait */
 
 extern struct ws_started {

@@ -34,6 +34,37 @@ static void test_answer(void **state)
 			   "sandbox\r\n");
 }
 
+static void test_limits(void **state)
+{
+	struct str s;
+
+	(void)state;
+	s = stand_ask("GET /token HTTP/1.1\r\nHost: a\r\n\r\n");
+	assert_int_equal(answer_status(s), 401);
+	assert_lacks(s, "RateLimit"); /* nobody knows whose it is */
+	conn->link = (struct addr){{[15] = 1}};
+	limit_left = 2;
+	s = stand_ask("GET /token HTTP/1.1\r\nHost: a\r\n\r\n");
+	assert_int_equal(answer_status(s), 401);
+	assert_contains(s, "RateLimit-Policy: 100;w=900\r\nRateLimit-Limit: 100\r\n"
+			   "RateLimit-Remaining: 1\r\n");
+	check_status("GET /token HTTP/1.1\r\nHost: a\r\n\r\n", 401);
+	s = stand_ask("GET /token HTTP/1.1\r\nHost: a\r\n\r\n");
+	assert_int_equal(answer_status(s), 429);
+	assert_contains(s, "Retry-After: 3\r\n");
+	assert_contains(answer_body(s), "\"code\":\"rate_limited\"");
+	assert_contains(answer_body(s), "\"retry_after\":2.5");
+	/* another limit, and none */
+	s = stand_ask("GET /api/chat/exists HTTP/1.1\r\nHost: a\r\n\r\n");
+	assert_int_equal(answer_status(s), 429);
+	assert_contains(s, "RateLimit-Limit: 6000\r\n");
+	assert_contains(answer_body(s), "{\"detail\":\"");
+	stand_set("limits.guests=off");
+	s = stand_ask("GET /api/chat/exists HTTP/1.1\r\nHost: a\r\n\r\n");
+	assert_int_equal(answer_status(s), 400);
+	assert_lacks(s, "RateLimit");
+}
+
 static void test_development(void **state)
 {
 	struct str s;
@@ -142,6 +173,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		STAND_TEST(test_answer),
+		STAND_TEST(test_limits),
 		STAND_TEST(test_development),
 		STAND_TEST(test_head),
 		STAND_TEST(test_options),

@@ -5,6 +5,8 @@
  */
 #include "http_stand.h"
 
+#include "worker/origin.h"
+
 #define POST_JSON "POST /json HTTP/1.1\r\nHost: a:8080\r\nContent-Length: 2\r\n"
 
 static void test_media_type(void **state)
@@ -101,6 +103,49 @@ static void test_cors(void **state)
 	assert_contains(s, "Access-Control-Allow-Origin: https://any\r\n");
 }
 
+/* Fetch Metadata and RFC 6454; http.origins = * is nobody's name. */
+static bool allows_cookie(const char *fields)
+{
+	struct http_in *in = http_in_new(&(struct http_limits){1024, 256, 256, 0});
+	struct buf text = BUF_INIT;
+	size_t used;
+	bool r;
+
+	buf_printf(&text, "POST / HTTP/1.1\r\nHost: a:8080\r\n%s\r\n", fields);
+	assert_int_equal(http_feed(in, text.p, text.len, &used), 0);
+	r = origin_allows_cookie(wk->settings, http_request(in));
+	http_in_free(&in);
+	buf_done(&text);
+	return r;
+}
+
+static void test_cookies(void **state)
+{
+	(void)state;
+	assert_true(allows_cookie(""));
+	assert_true(allows_cookie("Sec-Fetch-Site: same-origin\r\n"));
+	assert_true(allows_cookie("Sec-Fetch-Site: none\r\n"));
+	assert_false(allows_cookie("Sec-Fetch-Site: cross-site\r\n"));
+	assert_false(allows_cookie("Sec-Fetch-Site: same-site\r\n"));
+	assert_false(allows_cookie("Sec-Fetch-Site: \r\n"));
+	/* the browser knows better than what a proxy made of Host */
+	assert_true(allows_cookie("Sec-Fetch-Site: same-origin\r\nOrigin: https://b\r\n"));
+	assert_false(allows_cookie("Sec-Fetch-Site: cross-site\r\nOrigin: http://a:8080\r\n"));
+	assert_true(allows_cookie("Origin: http://a:8080\r\n"));
+	assert_false(allows_cookie("Origin: http://a\r\n"));
+	assert_false(allows_cookie("Origin: null\r\n"));
+	assert_true(allows_cookie("Referer: http://a:8080/x?y\r\n"));
+	assert_false(allows_cookie("Referer: http://evil/http://a:8080/\r\n"));
+	assert_false(allows_cookie("Referer: http://a:8080.evil/\r\n"));
+	stand_set("http.origins=*");
+	assert_false(allows_cookie("Origin: https://b\r\n"));
+	assert_false(allows_cookie("Origin: *\r\n"));
+	stand_set("http.origins=https://b, *, null");
+	assert_true(allows_cookie("Origin: https://b\r\n"));
+	assert_true(allows_cookie("Sec-Fetch-Site: cross-site\r\nOrigin: https://b\r\n"));
+	assert_false(allows_cookie("Origin: null\r\n"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -109,6 +154,7 @@ int main(void)
 		STAND_TEST(test_credentials),
 		STAND_TEST(test_origins),
 		STAND_TEST(test_cors),
+		STAND_TEST(test_cookies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
