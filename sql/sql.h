@@ -18,8 +18,13 @@
  *   rooms.h          named open rooms: create, list, look up, close
  *   conversations.h  the native surface's view of conversations as JSON text
  *   users.h          guests by name
+ *   accounts.h       accounts: made, found, changed, closed; profiles as JSON text
+ *   logins.h         sessions, refresh tokens for one use, what was ended
+ *   factors.h        second factors and recovery codes
+ *   resets.h         tokens for forgotten passwords
  *   verify.h         recounts the log and the counters, synchronous, for the operator only
  *   database.h       the database itself: makes it, synchronous, for the operator only
+ *   await.h          one connection to wait for, for the operator only
  *   migrate.h        the schema: apply or check, synchronous, for short-lived processes only
  *
  * Life cycle: db_new, db_start, then the owner calls db_on_readable, db_on_writable and

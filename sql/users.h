@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guests by name. Accounts, passwords and sessions are not here yet.
+ * Guests by name. Accounts are in accounts.h, sessions in logins.h.
  * Which names are acceptable (length, characters, form) is decided above.
  */
 #ifndef SQL_USERS_H

@@ -184,6 +184,44 @@ static void test_odd_answers(void **state)
 	}
 }
 
+static void test_accounts(void **state)
+{
+	(void)state;
+	assert_string_equal(print(ROOMCTL_USER_PASSWD,
+				  "{\"ok\":true,\"user\":\"ann\",\"done\":\"password set\","
+				  "\"sessions_ended\":2}"),
+			    "ann: password set, 2 sessions ended\n");
+	assert_string_equal(print(ROOMCTL_USER_DISABLE,
+				  "{\"user\":\"ann\",\"done\":\"disabled\",\"sessions_ended\":1}"),
+			    "ann: disabled, 1 session ended\n");
+	assert_string_equal(print(ROOMCTL_USER_ADD, "{\"user\":\"ann\",\"done\":\"added\"}"),
+			    "ann: added\n");
+	assert_string_equal(print(ROOMCTL_USER_LIST,
+				  "{\"users\":[{\"id\":7,\"username\":\"ann\",\"is_admin\":true,"
+				  "\"totp\":true,\"disabled_at\":null,\"sessions\":3,"
+				  "\"last_seen_at\":\"2026-01-02\",\"email\":\"a@b\"},"
+				  "{\"id\":10,\"username\":\"bob\",\"is_admin\":false,"
+				  "\"totp\":false,\"disabled_at\":\"2026-01-01\",\"sessions\":0,"
+				  "\"last_seen_at\":null,\"email\":null}]}"),
+			    "ID  NAME  ROLE   TOTP  STATE     SESSIONS  LAST SEEN   EMAIL\n"
+			    "7   ann   admin  on    active    3         2026-01-02  a@b\n"
+			    "10  bob   user   off   disabled  0\n");
+	assert_string_equal(print(ROOMCTL_USER_SESSIONS,
+				  "{\"sessions\":[{\"id\":\"u-1\",\"kind\":\"cookie\","
+				  "\"address\":\"192.0.2.1\",\"connectedAt\":\"t1\","
+				  "\"last_seen_at\":\"t2\",\"device\":\"X\\u001b[2J\"}]}"),
+			    "SESSION  KIND    ADDRESS    CONNECTED  LAST SEEN  DEVICE\n"
+			    "u-1      cookie  192.0.2.1  t1         t2         X?[2J\n");
+	assert_string_equal(print(ROOMCTL_USER_SHOW,
+				  "{\"id\":7,\"uid\":\"u\",\"username\":\"ann\",\"email\":\"a@b\","
+				  "\"full_name\":null,\"avatar_url\":null,\"created_at\":\"t\","
+				  "\"is_disabled\":true,\"is_admin\":true,\"totp\":true,"
+				  "\"has_password\":true}"),
+			    "name       ann\nid         7\nuid        u\nemail      a@b\n"
+			    "full name\navatar\ncreated    t\nrole       admin\npassword   set\n"
+			    "totp       on\nstate      disabled\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -191,6 +229,7 @@ int main(void)
 		cmocka_unit_test(test_room_show),  cmocka_unit_test(test_names_are_harmless),
 		cmocka_unit_test(test_room_list),  cmocka_unit_test(test_status),
 		cmocka_unit_test(test_orders),	   cmocka_unit_test(test_odd_answers),
+		cmocka_unit_test(test_accounts),
 	};
 
 	return cmocka_run_group_tests_name("roomctl_text", tests, NULL, tear_down);

@@ -2,7 +2,7 @@
 /*
  * Second factors, recovery codes and reset tokens: each code counts once.
  * Seen red: with "last_step <= " in totp_use, without "used_at IS NULL", and with a reset_use that
- * leaves the token.
+ * does not look at expires_at.
  */
 #include "pg.h"
 
