@@ -211,7 +211,7 @@ void rest_password_reset_request(struct call *call)
 		call_error(call, E_FORBIDDEN, "No mail is sent from here; ask the operator.");
 	else if (!limits_take(call->wk, LIMIT_MAILS, limit_by_text(email), NULL))
 		call_error(call, E_RATE_LIMITED, NULL);
-	else if (ask(call, email) < 0)
+	else if (!db_is_connected(dbio_writer(call->wk)) || ask(call, email) < 0)
 		call_error(call, E_UNAVAILABLE, NULL);
 	else
 		call_json(call, 202, STR("{\"detail\":\"If an account has this address, a mail is "
