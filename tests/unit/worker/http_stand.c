@@ -257,7 +257,7 @@ static void on_big(struct call *call)
 
 #define ROW(m, p, h, s, a, b)                                                                      \
 	{.method = HTTP_##m, .path = (p), .handler = (h), .shape = CALL_SHAPE_##s,                 \
-	 .auth = ROUTE_AUTH_##a, .body = ROUTE_BODY_##b}
+	 .auth = ROUTE_AUTH_##a, .rate = ROUTE_RATE_READ, .body = ROUTE_BODY_##b}
 
 static const struct route table[] = {
 	ROW(GET, "/", on_hello, PAGE, OPEN, NONE),
