@@ -7,6 +7,7 @@
 
 #include "proto/http.h"
 #include "proto/http_field.h"
+#include "worker/audit.h"
 #include "worker/call.h"
 #include "worker/origin.h"
 #include "worker/peer.h"
@@ -167,6 +168,8 @@ static void enter(struct call *call, enum proto_error error)
 		error = E_BAD_ORIGIN;
 	if (!error)
 		error = check_who(call);
+	if (error == E_FORBIDDEN) /* what only the server's administrators may */
+		audit_denied_call(call, MAY_AUDIT, 0, 0);
 	if (!error && call->route->body == ROUTE_BODY_JSON)
 		error = check_body(call->req);
 	if (error)

@@ -13,7 +13,7 @@ from roomd_clients import Http, NativeSocket, RoomSocket, Socket, eventually
 from roomd_harness import PATIENCE, WEB, free_port, run_roomd, session_of, write_settings
 from roomd_postgres import wait_until
 
-TABLES = ('settings', 'metrics', 'events', 'routes', 'statements', 'errors', 'locks')
+TABLES = ('settings', 'metrics', 'events', 'routes', 'statements', 'errors', 'locks', 'authz')
 
 
 # ---------------------------------------------------------------- start and stop
