@@ -48,7 +48,12 @@ static int64_t ms_from_ns(uint64_t ns)
 
 struct limit_who limit_by_addr(const struct addr *a)
 {
-	return (struct limit_who){.bytes = addr_site(a)};
+	struct limit_who who = {.bytes = addr_site(a)};
+
+	/* the network that ::1 is in has zeroes only: still somebody */
+	if (!addr_is_zero(a) && !addr_is_v4(a))
+		who.bytes.b[ADDR_LEN - 1] = 64;
+	return who;
 }
 
 struct limit_who limit_by_id(int64_t id)
