@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include "base/base64.h"
+
 /*
  * Version 1, in bytes: the version, the session (16), user, count, then for each position how far
  * its conversation is from the one before (at least 1) and its rev; at the end the CRC-32 of all of
@@ -34,56 +36,6 @@ static uint32_t crc32_of(const uint8_t *p, size_t len)
 		crc = crc >> 4 ^ nibbles[crc & 0xf];
 	}
 	return ~crc;
-}
-
-/* base64url -------------------------------------------------------------------------- */
-
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-static void add_base64url(struct buf *b, const uint8_t *p, size_t len)
-{
-	uint32_t bits = 0;
-	unsigned n = 0;
-
-	for (size_t i = 0; i < len; i++) {
-		bits = bits << 8 | p[i];
-		for (n += 8; n >= 6; n -= 6)
-			buf_add_char(b, alphabet[bits >> (n - 6) & 0x3f]);
-	}
-	if (n)
-		buf_add_char(b, alphabet[bits << (6 - n) & 0x3f]);
-}
-
-static int sextet(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '-' ? 62 : c == '_' ? 63 : -1;
-}
-
-/* False for other characters, a length no bytes have, and bits behind the last byte. */
-static bool take_base64url(struct buf *b, struct str text)
-{
-	uint32_t bits = 0;
-	unsigned n = 0;
-
-	for (size_t i = 0; i < text.len; i++) {
-		int v = sextet(text.p[i]);
-
-		if (v < 0)
-			return false;
-		bits = bits << 6 | (uint32_t)v;
-		n += 6;
-		if (n >= 8) {
-			n -= 8;
-			buf_add_char(b, (char)(bits >> n));
-		}
-	}
-	return n < 6 && !(bits & ((1u << n) - 1));
 }
 
 /* Writing ---------------------------------------------------------------------------- */
@@ -155,7 +107,7 @@ void cursor_encode(struct buf *b, const struct cursor *c)
 	crc = crc32_of(raw.p, raw.len);
 	for (int shift = 24; shift >= 0; shift -= 8)
 		buf_add_char(&raw, (char)(crc >> shift));
-	add_base64url(b, raw.p, raw.len);
+	base64_add(b, BASE64_URL, raw.p, raw.len);
 	buf_done(&raw);
 }
 
@@ -253,7 +205,7 @@ int cursor_decode(struct str text, size_t pos_max, struct cursor *ret)
 
 	if (text.len > cursor_text_max(pos_max))
 		return -ERR_TOOBIG;
-	if (take_base64url(&raw, text) && has_checksum(&raw))
+	if (base64_take(&raw, BASE64_URL, text) == 0 && has_checksum(&raw))
 		r = decode_bytes(&raw, pos_max, ret);
 	buf_done(&raw);
 	return r;
