@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "base/ids.h"
+#include "base/rate.h"
 #include "proto/errors.h"
 #include "proto/events.h"
 
@@ -87,6 +88,8 @@ struct cmd_limits {
 	uint32_t message_max; /* characters, chat.message_max */
 	uint32_t batch_max;   /* requests in one native frame */
 	uint32_t subs_max;    /* websocket.subscriptions_max: bounds seen, users, cursors; 0: 500 */
+	/* how often (section limits): told to clients, kept by the worker; NULL: not told */
+	const struct rate *operations, *frames, *sends, *unauthenticated;
 	bool is_known;	      /* the handshake said who it is: hello needs no name */
 	bool conv_uids;	      /* conversations may come as UUIDs, which the caller looks up */
 };

@@ -15,6 +15,23 @@ void native_begin(struct buf *b, const char *op, const struct cmd_id *re)
 		json_add_key_raw(b, "re", (struct str){re->text, re->len});
 }
 
+/* null: there is no such limit. */
+static void add_rate(struct buf *b, const char *key, const struct rate *rate)
+{
+	if (!rate)
+		return;
+	json_add_key(b, key);
+	if (!rate->count) {
+		buf_add_cstr(b, "null");
+		return;
+	}
+	buf_add_char(b, '{');
+	json_add_key_i64(b, "count", rate->count);
+	json_add_key_i64(b, "ms", rate->period_ms);
+	json_add_key_i64(b, "burst", rate->burst);
+	buf_add_char(b, '}');
+}
+
 void native_add_limits(struct buf *b, const struct cmd_limits *limits, uint32_t frame_max)
 {
 	buf_add_char(b, '{');
@@ -24,6 +41,10 @@ void native_add_limits(struct buf *b, const struct cmd_limits *limits, uint32_t 
 	json_add_key_i64(b, "depth", limits->depth_max);
 	json_add_key_i64(b, "batch", limits->batch_max);
 	json_add_key_i64(b, "subscriptions", cmd_subs_max(limits));
+	add_rate(b, "operations", limits->operations);
+	add_rate(b, "frames", limits->frames);
+	add_rate(b, "sends", limits->sends);
+	add_rate(b, "unauthenticated", limits->unauthenticated);
 	native_end(b);
 }
 

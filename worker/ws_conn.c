@@ -32,6 +32,10 @@ struct cmd_limits worker_cmd_limits(const struct worker *wk)
 		.message_max = (uint32_t)s->chat_message_max,
 		.batch_max = NATIVE_BATCH_MAX,
 		.subs_max = (uint32_t)s->websocket_subscriptions_max,
+		.operations = &s->limits_operations,
+		.frames = &s->limits_frames,
+		.sends = &s->limits_sends_user,
+		.unauthenticated = &s->limits_anonymous,
 	};
 }
 
