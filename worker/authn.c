@@ -115,9 +115,10 @@ static bool by_query(struct call *call, enum authn *ret)
 		return false;
 	r = http_query_get(call->req, "token", &text);
 	if (r != -ERR_NOENT) {
-		bool is_good = r == 0 && authn_token(call->wk, buf_str(&text), &call->who) == E_NONE;
-
-		*ret = is_good ? AUTHN_DONE : refuse(call, BY_TOKEN);
+		if (r == 0 && authn_token(call->wk, buf_str(&text), &call->who) == E_NONE)
+			*ret = AUTHN_DONE;
+		else
+			*ret = refuse(call, BY_TOKEN);
 	}
 	buf_done(&text);
 	return r != -ERR_NOENT;

@@ -78,13 +78,13 @@ void authn_clear_cookie(struct call *call);
  */
 void authn_keep(struct conn *c, const struct identity *who);
 
-/* C is WHO from now on: user, name and session are set, and the end of the credentials is watched. */
+/* C is WHO from now on; the end of the credentials is watched. */
 void authn_adopt(struct conn *c, const struct identity *who);
 
 /* Drops what authn_keep kept. */
 void authn_forget(struct conn *c);
 
-/* Closes the sockets whose credentials have ended since, with E_UNAUTHORIZED. Called each second. */
+/* Closes the sockets whose credentials have ended, with E_UNAUTHORIZED. Called each second. */
 void authn_expire(struct worker *wk);
 
 #endif

@@ -271,8 +271,8 @@ void credentials_prove(struct call *call, const struct proof *proof, proof_done_
 	if (c)
 		p->address = c->addr;
 	if (proof->login.p)
-		r = account_find_login(dbio_reader(wk), proof->login, dbio_deadline(wk), on_found, p,
-				       NULL);
+		r = account_find_login(dbio_reader(wk), proof->login, dbio_deadline(wk), on_found,
+				       p, NULL);
 	else
 		r = account_credentials(dbio_reader(wk), proof->user, dbio_deadline(wk), on_found,
 					p, NULL);

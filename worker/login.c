@@ -200,8 +200,8 @@ void login_begin(struct call *call, int status, int64_t user, int64_t credential
 	o->is_cookie = wish->is_cookie;
 	login.token = o->refresh;
 	if (r == 0)
-		r = login_create(dbio_writer(call->wk), &login, dbio_deadline(call->wk), on_login, o,
-				 NULL);
+		r = login_create(dbio_writer(call->wk), &login, dbio_deadline(call->wk), on_login,
+				 o, NULL);
 	explicit_bzero(&login.token, sizeof(login.token));
 	if (r < 0)
 		on_login(o, r, NULL);

@@ -287,9 +287,10 @@ static int read_token(const struct json_value *body, bool required, struct login
 /* A statement whose answer was lost must not be sent again after the grace. */
 static uint64_t refresh_deadline(const struct worker *wk)
 {
-	uint64_t by = (uint64_t)wk->settings->auth_refresh_grace;
+	uint64_t grace_ms = (uint64_t)wk->settings->auth_refresh_grace;
+	uint64_t usual = dbio_deadline(wk), by = clock_mono_ms() + grace_ms;
 
-	return by ? MIN(dbio_deadline(wk), clock_mono_ms() + by) : dbio_deadline(wk);
+	return grace_ms ? MIN(usual, by) : usual;
 }
 
 void rest_auth_refresh(struct call *call)

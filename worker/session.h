@@ -16,8 +16,9 @@ typedef void session_guest_fn(struct worker *wk, void *arg, enum proto_error err
 
 /*
  * Finds or makes the guest of a checked name. E_NAME_TAKEN: an account has the name, or a guest's
- * cookie is bound to it; E_UNAUTHORIZED: guests are not let in. DONE is called exactly once, possibly before this
- * returns: the cache answers at once, the database after the next session_flush.
+ * cookie is bound to it; E_UNAUTHORIZED: guests are not let in. DONE is called exactly once,
+ * possibly before this returns: the cache answers at once, the database after the next
+ * session_flush.
  */
 void session_guest(struct worker *wk, struct str name, session_guest_fn *done, void *arg);
 
