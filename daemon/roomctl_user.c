@@ -130,7 +130,7 @@ static int ask_hash(struct run *run, struct buf *ret)
 	return r;
 }
 
-/* An address that can stand in the header of a mail: one '@' with something around it, no blanks. */
+/* An address that can stand in a mail's header: one '@' with something around it, no blanks. */
 static bool is_email(struct str s)
 {
 	const char *at = memchr(s.p, '@', s.len);

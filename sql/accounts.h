@@ -126,7 +126,8 @@ int account_set_admin(struct db *db, int64_t user, bool is_admin, int64_t actor,
  * "totp", "has_password". -ERR_NOENT.
  */
 int account_get(struct db *db, int64_t id, const struct uuid *uid, bool is_self,
-		uint64_t deadline_ms, page_done_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
+		uint64_t deadline_ms, page_done_fn *done, void *arg,
+		uint64_t *ret_token) MUST_CHECK;
 
 struct account_patch { /* p == NULL: stays; empty: is removed */
 	struct str full_name;  /* up to 200 characters */

@@ -57,7 +57,7 @@ struct login_new {
 	enum login_kind kind;
 	struct login_token token; /* of login_token_new; LOGIN_COOKIE: only its session counts */
 	int64_t credentials;	  /* of account_login; -1: whatever they are */
-	struct str device;	  /* what the client calls itself; cut at 200 characters; p == NULL */
+	struct str device;	  /* what the client calls itself; cut at 200 characters */
 	struct str address;	  /* "192.0.2.1" or "2001:db8::1"; p == NULL: unknown */
 	int64_t ttl_ms;		  /* life after the last use */
 	int sessions_max; /* the user's longest unused ones beyond that many end; 0 = no limit */

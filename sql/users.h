@@ -20,9 +20,9 @@ struct user {
 typedef void user_done_fn(void *arg, int err, const struct user *user);
 
 /*
- * The guest of exactly this name; made if there is none. Accounts are compared without case.
- * ERR: -ERR_EXISTS an account has the name or a session holds it (guests.h), -ERR_DENIED the guest is disabled, -ERR_INVAL a
- * value the schema refuses, -ERR_UNAVAILABLE, -ERR_DB.
+ * The guest of exactly this name; made if there is none. Accounts are compared without case. ERR:
+ * -ERR_EXISTS an account has the name or a session holds it (guests.h), -ERR_DENIED the guest is
+ * disabled, -ERR_INVAL a value the schema refuses, -ERR_UNAVAILABLE, -ERR_DB.
  */
 int user_guest_get(struct db *db, struct str name, uint64_t deadline_ms, user_done_fn *done,
 		   void *arg, uint64_t *ret_token) MUST_CHECK;

@@ -459,7 +459,8 @@ static void test_disabled(void **state UNUSED)
 	assert_int_equal(set_flag(account_set_disabled, gus + 1000, true).err, -ERR_NOENT);
 	assert_string_equal(pg_valuef(pg,
 				      "SELECT string_agg(action, ' ' ORDER BY id) FROM audit"
-				      " WHERE target_user_id = %lld AND action LIKE 'account.%%able'",
+				      " WHERE target_user_id = %lld"
+				      " AND action LIKE 'account.%%able'",
 				      (long long)gus),
 			    "account.disable account.enable");
 }
@@ -542,7 +543,9 @@ static struct got search(const char *query, int limit)
 
 static const char *names_of(struct got g)
 {
-	return pg_valuef(pg, "SELECT string_agg(e->>'username', ' ') FROM json_array_elements('%s') e",
+	return pg_valuef(pg,
+			 "SELECT string_agg(e->>'username', ' ')"
+			 " FROM json_array_elements('%s') e",
 			 g.text);
 }
 
@@ -596,7 +599,8 @@ static void test_who_reads_hashes(void **state UNUSED)
 		if (i == STMT_ACCOUNT_FIND_LOGIN || i == STMT_ACCOUNT_CREDENTIALS)
 			n += strstr(s->sql, "u.password_hash,") != NULL;
 		else if (strstr(s->sql, "password_hash") && i != STMT_ACCOUNT_REHASH)
-			assert_non_null(strstr(s->sql, "password_hash IS NOT NULL AS has_password"));
+			assert_non_null(
+				strstr(s->sql, "password_hash IS NOT NULL AS has_password"));
 	}
 	assert_int_equal(n, 2);
 }

@@ -189,7 +189,8 @@ static void test_token(void **state UNUSED)
 			 LOGIN_TOKEN_LEN);
 	assert_int_equal(login_token_parse(str_of(text), &u), 0);
 	assert_memory_equal(&t, &u, sizeof(t));
-	assert_int_equal(login_token_parse((struct str){text, LOGIN_TOKEN_LEN - 1}, &u), -ERR_INVAL);
+	assert_int_equal(login_token_parse((struct str){text, LOGIN_TOKEN_LEN - 1}, &u),
+			 -ERR_INVAL);
 	assert_int_equal(login_token_parse(STR(""), &u), -ERR_INVAL);
 	text[3] = '+';
 	assert_int_equal(login_token_parse(str_of(text), &u), -ERR_INVAL);
@@ -343,7 +344,8 @@ static void test_seven_days(void **state UNUSED)
 	age(&t.session, "6 days 23 hours");
 	g = refresh(t);
 	assert_int_equal(g.err, 0);
-	assert_true(g.expires_ms > pg_number(pg, "SELECT epoch_ms(now() + interval '6 days 23 h')"));
+	assert_true(g.expires_ms >
+		    pg_number(pg, "SELECT epoch_ms(now() + interval '6 days 23 h')"));
 	t = next_of(t);
 	age(&t.session, "6 days 23 hours");
 	assert_int_equal(refresh(t).err, 0); /* two weeks after the login */
@@ -452,7 +454,8 @@ static void test_login_during_a_change(void **state UNUSED)
 
 	n.credentials = 0;
 	pg_value(pg, "BEGIN");
-	pg_valuef(pg, "SELECT * FROM account_password(%lld, '$h$', NULL, 0, 'password.change', NULL)",
+	pg_valuef(pg,
+		  "SELECT * FROM account_password(%lld, '$h$', NULL, 0, 'password.change', NULL)",
 		  (long long)eve);
 	assert_int_equal(login_create(l.db, &n, 0, on_login, &g, NULL), 0);
 	while (!g.n && pg_number(pg, "SELECT count(*) FROM pg_locks WHERE NOT granted") == 0)
@@ -566,7 +569,8 @@ static void test_revoke(void **state UNUSED)
 	assert_int_equal(login_revoke_token(l.db, &two, (struct str){0}, 0, on_ended, &g, NULL), 0);
 	link_until(&l, &g.n, 1);
 	assert_int_equal(g.err, -ERR_NOENT);
-	assert_int_equal(login_revoke_token(l.db, &used, (struct str){0}, 0, on_ended, &g, NULL), 0);
+	assert_int_equal(login_revoke_token(l.db, &used, (struct str){0}, 0, on_ended, &g, NULL),
+			 0);
 	link_until(&l, &g.n, 2);
 	assert_int_equal(g.err, 0);
 	assert_true(is_ended(&used.session));
@@ -636,7 +640,8 @@ static void test_revoked_since(void **state UNUSED)
 
 	/* one that noted its time five seconds before it could be seen */
 	late = begun(ann);
-	pg_valuef(pg, "UPDATE sessions SET revoked_at = now() - interval '5 seconds' WHERE id = '%s'",
+	pg_valuef(pg,
+		  "UPDATE sessions SET revoked_at = now() - interval '5 seconds' WHERE id = '%s'",
 		  text_of(&late.session));
 	s = revoked_since(s.now_ms);
 	assert_true(has_seen(&s, &late.session, ann));
