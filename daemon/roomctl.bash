@@ -9,7 +9,7 @@ _roomctl_users()
 _roomctl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-	local commands='status room user metrics reload log-level stop init-db migrate verify check version help'
+	local commands='status room user metrics reload log-level stop init-db migrate verify audit check version help'
 
 	case $prev in
 	-c|-s)
@@ -35,6 +35,8 @@ _roomctl()
 		commands='--check' ;;
 	verify)
 		commands='unread log all' ;;
+	audit)
+		commands='--verify' ;;
 	show)
 		if [[ ${COMP_WORDS[COMP_CWORD-2]} == user ]]; then
 			commands=$(_roomctl_users)
@@ -47,7 +49,7 @@ _roomctl()
 	esac
 	if [[ $cur == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W '-c -o -s --json --check --admin --email --full-name
-			--off --end --version --help' -- "$cur")
+			--off --end --verify --version --help' -- "$cur")
 	else
 		mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$cur")
 	fi

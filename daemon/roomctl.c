@@ -13,6 +13,7 @@
 #include "daemon/roomctl_options.h"
 #include "daemon/roomctl_text.h"
 #include "daemon/roomctl_user.h"
+#include "daemon/roomctl_audit.h"
 #include "daemon/roomctl_verify.h"
 
 static int complain(struct buf *why, int code)
@@ -116,6 +117,7 @@ static int (*const actions[ROOMCTL_COMMANDS])(const struct roomctl_options *o) =
 	[ROOMCTL_INIT_DB] = roomctl_database_run,
 	[ROOMCTL_MIGRATE] = roomctl_database_run,
 	[ROOMCTL_VERIFY] = roomctl_verify_run,
+	[ROOMCTL_AUDIT] = roomctl_audit_run,
 	[ROOMCTL_USER_ADD] = roomctl_user_run,
 	[ROOMCTL_USER_PASSWD] = roomctl_user_run,
 	[ROOMCTL_USER_LIST] = roomctl_user_run,

@@ -21,6 +21,7 @@ enum {
 	OPT_ADMIN,
 	OPT_OFF,
 	OPT_END,
+	OPT_VERIFY,
 	OPT_EMAIL,
 	OPT_FULL_NAME,
 	OPT_VERSION,
@@ -33,6 +34,7 @@ static const struct option long_options[] = {
 	{"admin", no_argument, NULL, OPT_ADMIN},
 	{"off", no_argument, NULL, OPT_OFF},
 	{"end", no_argument, NULL, OPT_END},
+	{"verify", no_argument, NULL, OPT_VERIFY},
 	{"email", required_argument, NULL, OPT_EMAIL},
 	{"full-name", required_argument, NULL, OPT_FULL_NAME},
 	{"version", no_argument, NULL, OPT_VERSION},
@@ -90,6 +92,9 @@ static int take_option(struct roomctl_options *o, int c, struct buf *ret_why)
 		return 0;
 	case OPT_END:
 		o->is_end = true;
+		return 0;
+	case OPT_VERIFY:
+		o->is_verify = true;
 		return 0;
 	case OPT_EMAIL:
 		o->email = optarg;
@@ -170,6 +175,7 @@ static int check_options(const struct roomctl_options *o, struct buf *ret_why)
 		enum roomctl_id id;
 	} rules[] = {
 		{o->is_check, "--check", ROOMCTL_MIGRATE},
+		{o->is_verify, "--verify", ROOMCTL_AUDIT},
 		{o->is_admin, "--admin", ROOMCTL_USER_ADD},
 		{o->email != NULL, "--email", ROOMCTL_USER_ADD},
 		{o->full_name != NULL, "--full-name", ROOMCTL_USER_ADD},

@@ -27,6 +27,7 @@ struct roomctl_options {
 	struct options common; /* -c and -o */
 	const char *socket;    /* -s, borrowed from argv; NULL: control.socket */
 	bool is_json, is_check;
+	bool is_verify;			   /* of "audit" */
 	bool is_admin, is_off, is_end;	   /* of "user add", "user admin", "user sessions" */
 	const char *email, *full_name;	   /* of "user add", borrowed from argv; NULL: none */
 	enum roomctl_id id;

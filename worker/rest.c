@@ -11,11 +11,13 @@
 /* Ids that this build gives out are below 2^31; message ids carry one in their upper half. */
 #define REV_LIMIT (INT64_C(1) << 32)
 
+#define ASK_MOST 8
+
 struct lookup {
 	struct call *call;
 	enum authz_action action;
 	rest_room_fn *next;
-	bool has_asked; /* for the rights: they are known now, or cannot be */
+	int asked; /* for the rights, so often: what changes meanwhile is asked for again */
 };
 
 static void look_up(struct lookup *look);
@@ -58,7 +60,7 @@ static void on_rights(struct worker *wk, void *arg, int err, const struct rights
 	(void)wk;
 	(void)r;
 	if (!err) {
-		look->has_asked = true;
+		look->asked++;
 		look_up(look);
 		return;
 	}
@@ -93,7 +95,7 @@ static void on_room(void *arg, int err, const struct room *room)
 		go_on(look, room, &r);
 		return;
 	}
-	if (err == 0 && !look->has_asked) {
+	if (err == 0 && look->asked < ASK_MOST) {
 		roles_get(call->wk, room->id, call->who.user, call->who.is_admin, on_rights, look);
 		return;
 	}

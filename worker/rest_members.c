@@ -73,6 +73,7 @@ struct act {
 	enum authz_action action;
 	enum kind kind; /* of the change; KIND_MESSAGE_NEW: a mute, which is none */
 	int64_t conv, target;
+	struct authz_actor actor; /* the caller, as it was when the room was found */
 	enum authz_role role; /* that is given; ROLE_NOBODY: none */
 	int64_t until_ms;     /* end of a ban or a mute; 0: a ban for good, or no mute */
 	bool is_kick;
@@ -186,7 +187,7 @@ static void on_target(struct worker *wk, void *arg, int err, const struct rights
 {
 	struct call *call = arg;
 	struct act *a = call->state;
-	struct rights r = rest_rights(call, a->conv);
+	const struct authz_actor actor = a->actor;
 
 	(void)wk;
 	if (!err && a->kind == KIND_MEMBER_ROLE && a->role == ROLE_MEMBER &&
@@ -194,10 +195,10 @@ static void on_target(struct worker *wk, void *arg, int err, const struct rights
 		a->action = MAY_ROLE;
 	if (err)
 		fail(call, err == -ERR_NOENT ? E_NO_SUCH_ROOM : E_UNAVAILABLE, NULL);
-	else if (!authz_allows_to(&r.actor, a->action, (enum authz_role)target->actor.role) ||
+	else if (!authz_allows_to(&actor, a->action, (enum authz_role)target->actor.role) ||
 		 (a->role != ROLE_NOBODY && a->role > ROLE_MEMBER &&
-		  (!authz_allows(&r.actor, MAY_ROLE) || !authz_may_grant(&r.actor, a->role))))
-		rest_refuse(call, &r.actor, a->action, a->conv, a->target);
+		  (!authz_allows(&actor, MAY_ROLE) || !authz_may_grant(&actor, a->role))))
+		rest_refuse(call, &actor, a->action, a->conv, a->target);
 	else
 		carry_out(call);
 }
@@ -207,6 +208,7 @@ static void with_room(struct call *call, const struct room *room)
 	struct act *a = call->state;
 
 	a->conv = room->id;
+	a->actor = rest_rights(call, room->id).actor;
 	if (a->action == MAY_JOIN || a->action == MAY_LEAVE)
 		carry_out(call);
 	else

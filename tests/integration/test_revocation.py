@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: MIT
+"""What was taken from somebody reaches every open socket within a second: C13, S4-33.
+
+Each is told twice over: by a notice through the ring, and by a look at the database that serves where
+there was no notice. The tests of the look act by SQL, of which no worker is told anything.
+"""
+import asyncio
+import time
+import uuid
+
+import pytest
+
+from roomd_clients import NativeSocket, RoomSocket, Socket, eventually
+from roomd_harness import unique
+from roomd_people import PASSWORD, People, bearer, claims_of
+from test_roles import CHEAP, act, guest_at, room_of
+
+WORKERS = 4
+SECOND = 1.0
+DAEMON = {'settings': CHEAP, 'workers': WORKERS}
+
+
+async def native(daemon, token, worker, room=None):
+    socket = await Socket.open(daemon, '/ws', worker, subprotocols=['roomd.v1'])
+    await socket.send({'op': 'hello', 'id': 1, 'token': token})
+    await socket.expect(op='welcome')
+    if room:
+        await socket.send({'op': 'sub', 'id': 2, 'c': room})
+        await socket.expect(re=2, op='live')
+    return socket
+
+
+async def raw(daemon, token, worker, room):
+    socket = await Socket.open(daemon, f'/ws/chat/{room}', worker)
+    await socket.send({'token': token})
+    await socket.expect(type='connected')
+    return socket
+
+
+async def on_every_worker(daemon, token, room):
+    """A native and a simple socket on each worker."""
+    sockets = []
+    for worker in range(WORKERS):
+        sockets.append(await native(daemon, token, worker, room))
+        sockets.append(await raw(daemon, token, worker, room))
+    return sockets
+
+
+async def all_closed(sockets, code, since):
+    for socket in sockets:
+        assert (await socket.closed())[0] == code
+    assert time.monotonic() - since < SECOND
+
+
+async def test_c13_logging_out_closes_every_socket_of_the_session(daemon):
+    """And no socket of another session. Seen red with NOTICE_SESSION ignored and the look switched off."""
+    async with People(daemon) as http:
+        person = await http.new_person()
+        other = (await http.login(person['user']['username']))[1]
+        room = (await http.new_room())['id']
+        sockets = await on_every_worker(daemon, person['token'], room)
+        bystander = await native(daemon, other['token'], 0, room)
+        since = time.monotonic()
+        assert (await http.ask('POST', '/api/v1/auth/logout', headers=bearer(person['token'])))[0] < 300
+        await all_closed(sockets, 4401, since)
+        assert (await http.me(person['token']))[0] == 401
+        assert (await http.me(other['token']))[0] == 200
+        assert bystander.is_open
+        await bystander.close()
+
+
+async def test_c13_a_session_that_was_ended_elsewhere(daemon, rows):
+    """By the look alone. Seen red with the timer of revoke.c not started."""
+    async with People(daemon) as http:
+        person = await http.new_person()
+        room = (await http.new_room())['id']
+        sockets = await on_every_worker(daemon, person['token'], room)
+        since = time.monotonic()
+        rows('UPDATE sessions SET revoked_at = now() WHERE id = %s RETURNING id', claims_of(person['token'])['sid'])
+        await all_closed(sockets, 4401, since)
+        assert (await http.me(person['token']))[0] == 401
+
+
+async def test_c13_s4_33_a_user_who_was_disabled_elsewhere(daemon, rows):
+    """As "roomctl user disable" does. Nothing of the user is stored from then on."""
+    async with People(daemon) as http:
+        person = await http.new_person()
+        room = (await http.new_room())['id']
+        sockets = await on_every_worker(daemon, person['token'], room)
+        since = time.monotonic()
+        rows('UPDATE users SET disabled_at = now() WHERE id = %s RETURNING id', person['user']['id'])
+        await all_closed(sockets, 4401, since)
+        assert rows('SELECT count(*) FROM events WHERE actor_id = %s', person['user']['id']) == [(0,)]
+
+
+async def test_c13_s4_33_a_guest_who_was_disabled(daemon, rows):
+    async with People(daemon) as http:
+        room = (await http.new_room())['id']
+        socket, guest = await guest_at(http, rows, room)
+        name = rows('SELECT name FROM users WHERE id = %s', guest)[0][0]
+        since = time.monotonic()
+        rows('UPDATE users SET disabled_at = now() WHERE id = %s RETURNING id', guest)
+        await all_closed([socket], 4401, since)
+        again = await Socket.open(daemon, f'/ws/chat/{room}', socket.worker)
+        await again.send({'username': name})
+        assert (await again.closed())[0] == 4403
+        status, answer, _ = await http.ask('POST', f'/api/v1/conversations/{room}/messages',
+                                           {'name': name, 'content': 'still here'})
+        assert status == 403, answer
+        assert rows('SELECT count(*) FROM events WHERE actor_id = %s', guest) == [(0,)]
+
+
+async def test_c13_removed_from_a_conversation_on_every_worker(daemon, rows):
+    async with People(daemon) as http:
+        room, path, boss = await room_of(http)
+        person = await http.new_person()
+        sockets = await on_every_worker(daemon, person['token'], room)
+        since = time.monotonic()
+        await act(http, 'PATCH', f'{path}/members/{person["user"]["id"]}', boss['token'], {'role': 'banned'})
+        for socket in sockets:
+            if socket.link.subprotocol:
+                assert (await socket.expect(op='err', c=room))['code'] == 'banned'
+            else:
+                assert (await socket.closed())[0] == 4403
+        assert time.monotonic() - since < SECOND
+        speaker = await NativeSocket.hello(daemon, unique('speaker'))
+        await speaker.sub(room)
+        await speaker.say(room, 'not for everybody')
+        for socket in sockets:
+            if socket.link.subprotocol:
+                await socket.send({'op': 'ping', 'id': 9})
+                await socket.expect(re=9)
+                assert not [e for e in socket.all(op='ev') if e['t'] == 'message.new']
+                await socket.close()
+        await speaker.close()
+
+
+async def test_c13_a_role_that_was_changed_elsewhere(daemon, rows):
+    """By the look alone: a ban that another program wrote."""
+    async with People(daemon) as http:
+        room, _, _ = await room_of(http)
+        person = await http.new_person()
+        sockets = [await native(daemon, person['token'], worker, room) for worker in range(WORKERS)]
+        since = time.monotonic()
+        rows("INSERT INTO members (conversation_id, user_id, role, left_at) VALUES (%s, %s, 'banned', now())"
+             ' RETURNING user_id', room, person['user']['id'])
+        for socket in sockets:
+            assert (await socket.expect(op='err', c=room))['code'] == 'banned'
+        assert time.monotonic() - since < SECOND
+        for socket in sockets:
+            await socket.close()
+
+
+async def test_c13_a_role_that_was_changed_is_in_force_everywhere_at_once(daemon, rows):
+    """From speaking to reading and back, on sockets that stay open."""
+    async with People(daemon) as http:
+        room, path, boss = await room_of(http)
+        person = await http.new_person()
+        member = f'{path}/members/{person["user"]["id"]}'
+        await act(http, 'POST', f'{path}/members', boss['token'], {'user': person['user']['id']})
+        sockets = [await native(daemon, person['token'], worker, room) for worker in range(WORKERS)]
+
+        async def answers():
+            said = []
+            for socket in sockets:
+                number = len(socket.frames) + 1000
+                await socket.send({'op': 'send', 'id': number, 'c': room, 'content': 'hi', 'k': str(uuid.uuid4())})
+                answer = await socket.expect(re=number)
+                said.append(answer.get('code', answer['op']))
+            return set(said)
+        assert await answers() == {'ok'}
+        for role, expected in (('read-only', {'read_only'}), ('member', {'ok'})):
+            since = time.monotonic()
+            await act(http, 'PATCH', member, boss['token'], {'role': role})
+            await eventually_equal(answers, expected)
+            assert time.monotonic() - since < SECOND
+        for socket in sockets:
+            await socket.close()
+
+
+async def eventually_equal(ask, expected):
+    async def is_so():
+        return await ask() == expected
+    await eventually(is_so, f'{expected}')
+
+
+async def test_c13_a_worker_that_begins_knows_what_was_revoked_before(start_daemon, postgres):
+    """Tokens outlive a restart, and so does what was taken back. Seen red with "since" 0 at the start."""
+    settings = dict(CHEAP, **{'auth.secret_key': 'a-secret-that-lasts-longer-than-a-process'})
+    first = start_daemon(settings=settings, workers=1)
+    async with People(first) as http:
+        person = await http.new_person()
+        status, _, _ = await http.ask('POST', '/api/v1/auth/logout', headers=bearer(person['token']))
+        assert status < 300
+    first.stop()
+    second = start_daemon(database=first.database, settings=settings, workers=1)
+
+    async with People(second) as http:
+        async def is_refused():
+            return (await http.me(person['token']))[0] == 401
+        await eventually(is_refused, 'the token of the ended session is refused', SECOND)
