@@ -25,7 +25,7 @@ struct conn *pending_conn(const struct pending *p)
 {
 	struct conn *c = conn_find(p->wk, p->conn_id);
 
-	return c && c->state == CONN_WS ? c : NULL;
+	return c && c->state == CONN_WS && conn_make_room(c) ? c : NULL;
 }
 
 void pending_refuse(const struct pending *p, enum proto_error error)

@@ -30,15 +30,15 @@ struct frame_rest {
 };
 
 /*
- * Runs the requests of DOC, which becomes this function's, from number I on; at a block the rest
- * waits.
+ * Runs the requests of DOC, which becomes this function's, from number I on; while the connection
+ * is stopped the rest waits.
  */
 static void run(struct conn *c, struct json_doc *doc, size_t i)
 {
 	const struct cmd_limits limits = worker_cmd_limits(conn_worker(c));
 	const size_t n = native_count(doc);
 
-	for (; i < n && c->state == CONN_WS && !c->is_blocked; i++) {
+	for (; i < n && conn_takes_more(c) && c->state == CONN_WS; i++) {
 		struct fault fault;
 		struct cmd cmd;
 

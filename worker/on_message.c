@@ -89,6 +89,8 @@ static void on_page(void *arg, int err, struct str json)
 		native_add_history(b, &p->re, p->conv, json);
 		ws_reply_end(c, b, mark);
 	}
+	if (c)
+		conn_unblock(c);
 	free(p);
 }
 
@@ -99,6 +101,7 @@ void on_history(struct conn *c, const struct cmd *cmd)
 	enum page_from from = cmd->after ? PAGE_AFTER : PAGE_BEFORE;
 	int limit = (int)(cmd->limit > 0 ? MIN(cmd->limit, HISTORY_PAGE_MAX) : HISTORY_PAGE);
 
+	conn_block(c); /* a page may be large: one is under way at a time */
 	if (messages_page_native(dbio_reader(wk), cmd->conv, from,
 				 cmd->after ? cmd->after : cmd->before, limit, dbio_deadline(wk),
 				 on_page, p, NULL) < 0)
