@@ -60,7 +60,8 @@ void native_add_welcome(struct buf *b, const struct cmd_id *re, const struct nat
 void native_add_limits(struct buf *b, const struct cmd_limits *limits, uint32_t frame_max);
 
 struct native_live {
-	int64_t conv, rev, seq, unread, members;
+	int64_t conv, rev, seq, members;
+	int64_t unread; /* negative: not known, left out */
 	struct str name; /* of the conversation; empty: left out */
 };
 void native_add_live(struct buf *b, const struct cmd_id *re, const struct native_live *l);

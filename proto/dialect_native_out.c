@@ -54,7 +54,8 @@ void native_add_live(struct buf *b, const struct cmd_id *re, const struct native
 	json_add_key_i64(b, "c", l->conv);
 	json_add_key_i64(b, "rev", l->rev);
 	json_add_key_i64(b, "seq", l->seq);
-	json_add_key_i64(b, "unread", l->unread);
+	if (l->unread >= 0)
+		json_add_key_i64(b, "unread", l->unread);
 	json_add_key_i64(b, "members", l->members);
 	if (l->name.len)
 		json_add_key_str(b, "name", l->name);

@@ -101,6 +101,7 @@ struct confirming {
 	struct cmd_id re;
 	int64_t unread, seq; /* SEQ: the newest message that UNREAD knows of; 0: no marks */
 	int left;	     /* answers that are missing */
+	bool is_unsure;	     /* one of them did not come */
 };
 
 static struct sub *sub_of(const struct confirming *cf)
@@ -125,7 +126,7 @@ static void step(struct confirming *cf)
 	if (sub && cf->seq)
 		cf->unread = MAX(cf->unread + sub->chan->seq - cf->seq, 0);
 	if (sub)
-		sub_say_live(sub, &cf->re, cf->unread);
+		sub_say_live(sub, &cf->re, cf->is_unsure ? UNREAD_UNKNOWN : cf->unread);
 	free(cf);
 }
 
@@ -133,6 +134,7 @@ static void on_unread(void *arg, int err, const struct unread *u)
 {
 	struct confirming *cf = arg;
 
+	cf->is_unsure |= err != 0;
 	if (!err && u->is_known) {
 		cf->unread = u->unread;
 		cf->seq = u->seq;
@@ -155,6 +157,7 @@ static void on_marks(void *arg, int err, const struct db_result *res)
 	struct sub *sub = sub_of(cf);
 	int n = err || !sub ? 0 : db_rows(res);
 
+	cf->is_unsure |= err != 0;
 	for (int i = 0; i < n; i++) {
 		struct mark_row row;
 
@@ -174,7 +177,7 @@ void on_mark_confirm(struct sub *sub, const struct cmd_id *re)
 	struct confirming *cf;
 
 	if (!sub->conn->user || !db_is_connected(db)) {
-		sub_say_live(sub, re, 0);
+		sub_say_live(sub, re, sub->conn->user ? UNREAD_UNKNOWN : 0);
 		return;
 	}
 	cf = xcalloc(1, sizeof(*cf));
@@ -186,9 +189,10 @@ void on_mark_confirm(struct sub *sub, const struct cmd_id *re)
 		.re = *re,
 		.left = 2,
 	};
-	if (sub->known_rev <= 0 || /* it begins here: there is nothing that has changed */
-	    marks_page(db, cf->conv, sub->known_rev, dbio_deadline(wk), on_marks, cf, NULL) < 0)
+	if (sub->known_rev <= 0) /* it begins here: there is nothing that has changed */
 		cf->left--;
+	else if (marks_page(db, cf->conv, sub->known_rev, dbio_deadline(wk), on_marks, cf, NULL) < 0)
+		on_marks(cf, -ERR_UNAVAILABLE, NULL);
 	if (unread_get(db, cf->conv, sub->conn->user, dbio_deadline(wk), on_unread, cf, NULL) < 0)
-		step(cf);
+		on_unread(cf, -ERR_UNAVAILABLE, NULL);
 }

@@ -62,8 +62,10 @@ void on_presence(struct conn *c, const struct cmd *cmd); /* rest_presence.c */
 
 /*
  * Reads what belongs to the confirmation of a subscription that is level, then says it with
- * sub_say_live: answering RE, or of itself when RE is empty.
+ * sub_say_live: answering RE, or of itself when RE is empty. What the database did not tell is not
+ * said.
  */
+#define UNREAD_UNKNOWN (-1)
 void on_mark_confirm(struct sub *sub, const struct cmd_id *re);
 void sub_say_live(struct sub *sub, const struct cmd_id *re, int64_t unread);
 

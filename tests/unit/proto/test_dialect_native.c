@@ -268,6 +268,9 @@ static void test_answers(void **state)
 	native_add_live(&b, &re3, &l);
 	assert_buf(&b, "{\"op\":\"live\",\"re\":3,\"c\":42,\"rev\":131,\"seq\":97,\"unread\":3,"
 		       "\"members\":12}");
+	l.unread = -1;
+	native_add_live(&b, NULL, &l);
+	assert_buf(&b, "{\"op\":\"live\",\"c\":42,\"rev\":131,\"seq\":97,\"members\":12}");
 	native_add_gap(&b, NULL, 42, 90);
 	assert_buf(&b, "{\"op\":\"gap\",\"c\":42,\"first\":90}");
 	native_add_ok(&b, &re3);

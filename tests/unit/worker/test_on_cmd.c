@@ -406,6 +406,33 @@ static void test_marks_of_others_come_before_live(void **state)
 	client_close(&other);
 }
 
+/*
+ * What the database did not tell is left out of "live": 0 would be a lie, whichever of the two
+ * questions failed, or none was asked.
+ */
+static void test_live_does_not_guess(void **state)
+{
+	static const char live[] = "{\"op\":\"live\",\"re\":2,\"c\":42,\"rev\":10,\"seq\":10,\"members\":";
+	struct client other;
+
+	(void)state;
+	enter_native(&other, "Olga", 9);
+	for (int i = 0; i < 3; i++) {
+		told_all(&other);
+		stand_marks.is_held = i == 0;
+		stand_marks.err = i == 1 ? -ERR_UNAVAILABLE : 0;
+		is_db_connected = i != 2;
+		say(&other, "{\"op\":\"sub\",\"id\":2,\"c\":42,\"rev\":10}");
+		turns(3);
+		if (i == 0)
+			db_unread(-ERR_UNAVAILABLE);
+		assert_contains(str_of(told_until(&other, "\"op\":\"live\"")), live);
+		say(&other, "{\"op\":\"unsub\",\"id\":3,\"c\":42}");
+		turns(2);
+	}
+	client_close(&other);
+}
+
 /* Who speaks is asked for once, even when a frame says hello twice. */
 static void test_two_hellos_in_one_frame(void **state)
 {
@@ -475,6 +502,7 @@ int main(void)
 		T(test_marks_that_fail),
 		T(test_live_waits_for_the_counter),
 		T(test_marks_of_others_come_before_live),
+		T(test_live_does_not_guess),
 		T(test_two_hellos_in_one_frame),
 		T(test_history),
 	};

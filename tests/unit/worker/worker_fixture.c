@@ -248,7 +248,7 @@ int __wrap_marks_page(struct db *db, int64_t conv, int64_t after_rev, uint64_t d
 	(void)ret_token;
 	stand_marks.after = after_rev;
 	present = (struct rows){.n = stand_marks.n};
-	done(arg, 0, (const struct db_result *)&present);
+	done(arg, stand_marks.err, stand_marks.err ? NULL : (const struct db_result *)&present);
 	return 0;
 }
 

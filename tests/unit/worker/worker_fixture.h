@@ -148,6 +148,7 @@ extern struct stand_marks {
 	int64_t after;	/* the rev that the last page was asked for */
 	int n;
 	const struct mark_row *rows;
+	int err; /* of the page */
 } stand_marks;
 
 /* What was written of sessions: how many statements, and the last point of the last. */
