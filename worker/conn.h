@@ -96,6 +96,7 @@ struct conn {
 	struct frame_rest *rest; /* owned; requests that wait until it is not stopped, or NULL */
 	struct sub *subs;	/* owned list through sub.next_of_conn */
 	uint32_t n_subs;
+	uint32_t n_pages;	/* of the log, under way: chan_replay.c's */
 	uint32_t requests;	/* on this connection so far */
 	struct resume *resume;	/* resume.c's; the session, NULL when it cannot be resumed */
 	int64_t user;		/* 0 before hello */

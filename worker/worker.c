@@ -200,6 +200,7 @@ static void init_lists(struct worker *wk)
 	list_init(&wk->entering);
 	list_init(&wk->subs_replaying);
 	list_init(&wk->subs_waiting);
+	list_init(&wk->subs_paging);
 	list_init(&wk->subs_retrying);
 	list_init(&wk->replies);
 }

@@ -100,7 +100,9 @@ struct worker {
 	struct list subs_replaying; /* struct sub.node: catch up, can go on now */
 	/* struct sub.node: catch up, wait for the database or their socket */
 	struct list subs_waiting;
+	struct list subs_paging;    /* struct sub.node: catch up, wait for their turn to ask it */
 	struct list subs_retrying;  /* struct sub.node: catch up, the database refused */
+	uint32_t n_pages;	    /* that it is asked for: chan_replay.c's */
 	uint64_t retry_at_ms;	    /* when it is asked again for those */
 	uint64_t next_serial;	 /* for channels and subscriptions */
 
