@@ -99,15 +99,24 @@ static void say_welcome(struct conn *c, const struct cmd_id *re, const struct cu
 	buf_done(&cursor);
 }
 
-/* Follows again what the session followed; each is confirmed by its own "live". */
+/*
+ * Follows again what the session followed; each is confirmed by its own "live", or refused by
+ * name.
+ */
 static void restore(struct conn *c, const struct resume_known *known)
 {
 	const uint32_t max = (uint32_t)conn_worker(c)->settings->websocket_subscriptions_max;
 	const struct cmd_id none = {0};
 
 	resume_restore_begin(c);
-	for (size_t i = 0; i < known->n && c->state == CONN_WS && c->n_subs < max; i++)
-		chan_join(c, known->pos[i].conv, true, known->pos[i].rev, &none);
+	for (size_t i = 0; i < known->n && c->state == CONN_WS; i++) {
+		const struct cursor_pos *pos = &known->pos[i];
+
+		if (c->n_subs < max)
+			chan_join(c, pos->conv, true, pos->rev, &none);
+		else
+			ws_conn_error(c, E_TOO_MANY_SUBSCRIPTIONS, &none, NULL, pos->conv);
+	}
 	if (c->state == CONN_WS)
 		resume_restore_end(c, known->kept, known->n_kept);
 }

@@ -266,6 +266,38 @@ static void test_positions_are_joined(void **state)
 	client_close(&back);
 }
 
+/*
+ * The limit is lower than it was: what cannot be followed any more is named. (Seen red with the
+ * rest left out in silence.)
+ */
+static void test_more_than_may_be_followed(void **state)
+{
+	const struct uuid session = uuid_v7();
+	const int64_t convs[] = {41, 43, 44}, revs[] = {9, 9, 9};
+	struct client back;
+
+	(void)state;
+	stand_set("websocket.subscriptions_max=1");
+	hello(&back, cursor_of(&session, 8, NULL, 0), "");
+	db_resume(0, 3, convs, revs);
+	told_until(&back, "\"resumed\":true");
+	for (int i = 1; i < 3; i++) {
+		const char *text = told_until(&back, "\"code\":\"too_many_subscriptions\"");
+		char conv[16];
+
+		snprintf(conv, sizeof(conv), "\"c\":%" PRId64 "}", convs[i]);
+		assert_contains(str_of(text), "{\"op\":\"err\",\"code\":");
+		assert_contains(str_of(text), conv);
+	}
+	db_room(9, 9);
+	turns(3);
+	told_until(&back, "{\"op\":\"live\",\"c\":41,");
+	pass_ms(RESUME_SAVE_MS);
+	assert_int_equal(stand_saved.last.n, 1); /* and it is not asked for again */
+	assert_int_equal(stand_saved.convs[0], 41);
+	client_close(&back);
+}
+
 /* A session with one change ends before it is written. */
 static struct uuid begin_and_end(struct conn *c)
 {
@@ -451,6 +483,7 @@ int main(void)
 		T(test_a_cursor_is_never_ahead),
 		T(test_a_session_of_another_worker),
 		T(test_positions_are_joined),
+		T(test_more_than_may_be_followed),
 		T(test_ended_sessions_are_bounded),
 		T(test_a_session_that_is_forgotten),
 		T(test_resume_without_the_database),
