@@ -52,6 +52,12 @@ void sse_conn_frame(struct conn *c, struct str json);
  */
 void sse_conn_gap(struct conn *c, int64_t conv, int64_t first);
 
+/*
+ * CONV cannot be followed, and the reader was told ERROR: the stream goes on with the others. One
+ * that passes keeps its place in the id, for when the reader comes again.
+ */
+void sse_conn_refused(struct conn *c, enum proto_error error, int64_t conv);
+
 /* What to do when a deadline passes: a comment against silence, or the end. */
 void sse_conn_timeout(struct conn *c, enum conn_wait wait);
 

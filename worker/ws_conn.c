@@ -201,8 +201,10 @@ void ws_conn_fault(struct conn *c, const struct fault *f, const struct cmd_id *r
 		native_add_err(b, re, f, conv, retry_ms);
 	ws_reply_end(c, b, mark);
 	worker_count(conn_worker(c), M_COMMAND_ERRORS, 1);
-	/* a native socket outlives the loss of one conversation */
-	if (info->ws_close && !(dialect_is_native(c->dialect) && c->is_helloed))
+	/* a native socket outlives the loss of one conversation, and so does a stream */
+	if (c->state == CONN_SSE && conv)
+		sse_conn_refused(c, f->error, conv);
+	else if (info->ws_close && !(dialect_is_native(c->dialect) && c->is_helloed))
 		ws_conn_close(c, f->error);
 }
 
