@@ -374,21 +374,13 @@ static bool replace(struct worker *wk, const struct uuid *session, uint64_t befo
 static void tell_others(struct worker *wk, const struct uuid *session)
 {
 	struct takeover t = {.session = *session};
-	uint64_t all = UINT64_MAX >> (64 - wk->boot->n_slots), to_wake = 0;
 	int r;
 
 	memcpy(t.mark, TAKEOVER_MARK, sizeof(t.mark));
-	all &= ~(UINT64_C(1) << wk->slot);
-	if (!all)
-		return;
-	ring_publish_begin(wk->shm, (unsigned)wk->slot);
-	r = ring_publish_to(wk->shm, (unsigned)wk->slot, all, 0, 0, 0, &t, sizeof(t));
-	if (r == 0)
-		r = ring_publish_end(wk->shm, (unsigned)wk->slot, &to_wake);
+	r = fanout_control(wk, &t, sizeof(t));
 	if (r < 0) /* the other socket ends by its own silence then */
 		log_warn("a session's former connection was not told",
 			 LF_STR("error", err_text(r)));
-	fanout_wake(wk, to_wake);
 }
 
 bool resume_take_over(struct worker *wk, const struct uuid *session)

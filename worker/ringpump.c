@@ -13,6 +13,7 @@
 #include "worker/chan.h"
 #include "worker/presence.h"
 #include "worker/resume.h"
+#include "worker/session.h"
 
 #define RING_BUDGET 4096 /* records in one turn: sockets want their share of it */
 
@@ -50,13 +51,15 @@ static int pump_one(struct worker *wk)
 	if (r < 0)
 		return r;
 	ring_advance(&p->reader);
-	if (rec.conv == 0)
+	if (rec.conv == 0) {
 		resume_control(wk, buf_str(&p->copy), rec.stamp_ns);
-	else if (event_decode(p->copy.p, p->copy.len, &ev) == 0)
+		session_control(wk, buf_str(&p->copy));
+	} else if (event_decode(p->copy.p, p->copy.len, &ev) == 0) {
 		chan_event(wk, &ev, buf_str(&p->copy));
-	else
+	} else {
 		log_error("an event in the ring cannot be read", LF_INT("conversation", rec.conv),
 			  LF_INT("rev", rec.rev));
+	}
 	return 0;
 }
 

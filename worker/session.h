@@ -25,6 +25,9 @@ void session_guest(struct worker *wk, struct str name, session_guest_fn *done, v
  */
 void session_flush(struct worker *wk);
 
+/* A record of another worker: guests that it got to know, if it is one of those. */
+void session_control(struct worker *wk, struct str bytes);
+
 void session_open(struct worker *wk);
 
 /* Whoever still waits is refused. */
