@@ -12,6 +12,7 @@
 #include "base/ids.h"
 #include "proto/errors.h"
 #include "proto/http.h"
+#include "worker/stale.h"
 #include "worker/worker.h"
 
 struct conn;
@@ -38,6 +39,9 @@ struct call {
 	char *cors;		  /* owned; header lines for the request's origin, or NULL */
 	char request_id[UUID_TEXT_LEN + 1];
 	void *state; /* a handler's own; freed by it */
+	struct stale_key stale; /* what the call asks for, if an old answer may do */
+	bool is_stale;		/* the answer is such a one, */
+	uint64_t age_ms;	/* so old */
 };
 
 /* A handler: answers CALL now, or later exactly once. */

@@ -10,6 +10,7 @@
 #include "worker/deliver.h"
 #include "worker/persist.h"
 #include "worker/roster.h"
+#include "worker/stale.h"
 
 #define HISTORY_PAGE 50
 #define HISTORY_PAGE_MAX 200
@@ -75,9 +76,8 @@ void on_send(struct conn *c, const struct cmd *cmd)
 
 /* ---- History ---- */
 
-static void on_page(void *arg, int err, struct str json)
+static void answer_page(struct pending *p, int err, struct str json)
 {
-	struct pending *p = arg;
 	struct conn *c = pending_conn(p);
 	size_t mark;
 	struct buf *b;
@@ -94,6 +94,30 @@ static void on_page(void *arg, int err, struct str json)
 	free(p);
 }
 
+/* The page that was kept, with one more member; JSON is an object. */
+static void answer_stale(struct pending *p, struct str json)
+{
+	struct buf page = BUF_INIT;
+
+	buf_add_cstr(&page, "{\"stale\":true,");
+	buf_add(&page, json.p + 1, json.len - 1);
+	answer_page(p, 0, buf_str(&page));
+	buf_done(&page);
+}
+
+static void on_page(void *arg, int err, struct str json)
+{
+	struct pending *p = arg;
+	uint64_t age_ms;
+
+	if (!err)
+		stale_keep(p->wk, &p->page, json);
+	if (err && err != -ERR_NOENT && stale_find(p->wk, &p->page, &json, &age_ms))
+		answer_stale(p, json);
+	else
+		answer_page(p, err, json);
+}
+
 void on_history(struct conn *c, const struct cmd *cmd)
 {
 	struct worker *wk = conn_worker(c);
@@ -101,9 +125,11 @@ void on_history(struct conn *c, const struct cmd *cmd)
 	enum page_from from = cmd->after ? PAGE_AFTER : PAGE_BEFORE;
 	int limit = (int)(cmd->limit > 0 ? MIN(cmd->limit, HISTORY_PAGE_MAX) : HISTORY_PAGE);
 
+	int64_t rev = cmd->after ? cmd->after : cmd->before;
+
 	conn_block(c); /* a page may be large: one is under way at a time */
-	if (messages_page_native(dbio_reader(wk), cmd->conv, from,
-				 cmd->after ? cmd->after : cmd->before, limit, dbio_deadline(wk),
-				 on_page, p, NULL) < 0)
+	p->page = (struct stale_key){STALE_PAGE_NATIVE, (int)from, limit, cmd->conv, rev};
+	if (messages_page_native(dbio_reader(wk), cmd->conv, from, rev, limit,
+				 stale_deadline(wk, &p->page), on_page, p, NULL) < 0)
 		on_page(p, -ERR_UNAVAILABLE, STR(""));
 }

@@ -15,6 +15,7 @@
 #include "worker/chan.h"
 #include "worker/conn.h"
 #include "worker/on_cmd.h"
+#include "worker/stale.h"
 #include "worker/ws_conn.h"
 
 /* A request whose answer comes later. Freed by whoever answers it. */
@@ -24,6 +25,7 @@ struct pending {
 	int64_t conv;
 	int64_t seen; /* send: the newest rev the connection had; INT64_MAX: not known */
 	struct cmd_id re, key;
+	struct stale_key page; /* history: what an old answer may do for */
 };
 
 struct pending *pending_new(const struct conn *c, const struct cmd *cmd, int64_t conv);

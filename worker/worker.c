@@ -35,6 +35,7 @@
 #include "worker/ringpump.h"
 #include "worker/roster.h"
 #include "worker/session.h"
+#include "worker/stale.h"
 #include "worker/worker_priv.h"
 #include "worker/ws_conn.h"
 
@@ -244,6 +245,7 @@ struct worker *worker_open(const struct worker_boot *boot)
 	persist_open(wk);
 	resume_open(wk);
 	session_open(wk);
+	stale_open(wk);
 	if (heir_take_over_own_slot(wk) < 0)
 		wk->exit_code = WORKER_EXIT_SHM;
 	ringpump_open(wk);
@@ -272,6 +274,7 @@ void worker_close(struct worker *wk)
 	resume_close(wk);
 	chan_close_all(wk);
 	session_close(wk);
+	stale_close(wk);
 	presence_close(wk);
 	ringpump_close(wk);
 	control_close(wk);

@@ -30,6 +30,7 @@ struct ringpump;
 struct shm;
 struct site;
 struct slab;
+struct stale;
 struct timeouts;
 
 /* Exit codes that the master understands; any other non-zero code is an ordinary crash. */
@@ -113,6 +114,7 @@ struct worker {
 	struct resumes *resumes;      /* owned: resume.c */
 	struct ringpump *ringpump;    /* owned */
 	struct presence *presence;    /* owned */
+	struct stale *stale;	      /* owned */
 	struct strmap guests;	      /* guest name -> struct guest, a bounded cache */
 	/* struct lookup.node: guests to ask the database for (session.c) */
 	struct list lookups;

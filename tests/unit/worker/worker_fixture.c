@@ -19,6 +19,7 @@
 #include "sql/resume.h"
 #include "sql/rooms.h"
 #include "sql/users.h"
+#include "worker/dbio.h"
 #include "worker/worker_priv.h"
 #include "worker/ws_conn.h"
 
@@ -721,6 +722,7 @@ int stand_teardown(void **state)
 void turn(void)
 {
 	ev_run(wk->loop, EVRUN_NOWAIT);
+	(void)dbio_is_away(wk); /* no connection tells of its states here: dbio has to look */
 }
 
 void turns(int n)
