@@ -106,6 +106,13 @@ static struct str type_of(struct str json)
 	return op;
 }
 
+#define BLOCK_FIELDS 64 /* names of fields and the longest type */
+
+size_t sse_conn_cost(const struct conn *c, size_t len)
+{
+	return len + cursor_text_max(c->sse->n) + BLOCK_FIELDS;
+}
+
 void sse_conn_frame(struct conn *c, struct str json)
 {
 	add_block(c, type_of(json), false, json);

@@ -40,6 +40,9 @@ void sse_conn_start(struct call *call, const struct sse_position *positions, siz
  */
 void sse_conn_event(struct sub *sub, const struct event *ev, struct str json);
 
+/* The bytes that sse_conn_event takes at most for a durable event whose frame is LEN bytes long. */
+size_t sse_conn_cost(const struct conn *c, size_t len);
+
 /*
  * A frame that is no event: {"op":"live"|"err"|"behind"|…}; its op becomes the type. Queues bytes
  * only.

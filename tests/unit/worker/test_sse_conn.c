@@ -173,6 +173,41 @@ static void test_much_in_one_turn(void **state)
 	buf_done(&all);
 }
 
+#define MANY 50
+
+/* The id of a stream of many conversations is longer than its events: it is in the bound, too. */
+static void test_long_ids_are_bounded(void **state)
+{
+	const int64_t apart = 20000000;
+	struct conn *c = conn_find(wk, wk->next_conn_id);
+	struct buf target = BUF_INIT;
+	int small = 4096;
+
+	(void)state;
+	buf_add_cstr(&target, "/api/v1/events?c=1");
+	for (int i = 1; i < MANY; i++)
+		buf_printf(&target, "&c=%" PRId64, 1 + i * apart);
+	buf_add_char(&target, '\0');
+	stand_set("deliver.queue_max=16000");
+	ask((char *)target.p, "");
+	for (int i = 0; i < 2 * MANY; i++) { /* each is looked at, then loaded */
+		int64_t head = 2000000000 - asked(ASK_ROOM)->conv; /* numbers of many digits */
+
+		db_room(head, head);
+	}
+	come();
+	setsockopt(c->io.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	while (c->subs && sub_find(c, 1)->state == SUB_LIVE) {
+		struct event ev = message(1, chan_find(wk, 1)->rev + 1);
+
+		publish_as(1, &ev);
+		turns(2);
+		assert_true(conn_queued(c) <= 16000 - 16000 / 8); /* the rest is for replies */
+	}
+	assert_int_equal(sub_find(c, 1)->state, SUB_BEHIND);
+	buf_done(&target);
+}
+
 static void test_silence(void **state)
 {
 	(void)state;
@@ -313,6 +348,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_ahead_of_the_log, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_silence, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_much_in_one_turn, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_long_ids_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_come_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_one_is_refused, setup, teardown),
