@@ -212,7 +212,8 @@ void on_hello(struct conn *c, const struct cmd *cmd)
 	h = xcalloc(1, sizeof(*h));
 	h->p = pending_new(c, cmd, 0);
 	if (take_cursor(h, cmd) < 0) {
-		fault_field(&fault, FAULT_VALUE, "resume", 0);
+		fault_set(&fault, E_BAD_CURSOR);
+		fault.field = "resume";
 		ws_conn_fault(c, &fault, &cmd->id, NULL, 0);
 		hello_free(h);
 		return;
