@@ -82,6 +82,8 @@ void on_native_frame(struct conn *c, struct str payload)
 					      : native_parse(payload, &limits, &doc, &fault);
 
 	if (r < 0) {
+		if (!c->is_helloed) /* whatever it is, it is no hello */
+			fault.error = E_BAD_FRAME;
 		ws_conn_fault(c, &fault, NULL, NULL, 0);
 		return;
 	}

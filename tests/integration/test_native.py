@@ -83,6 +83,16 @@ async def test_an_unknown_op_is_answered_and_the_socket_stays(daemon):
         assert (await alice.ask('ping'))['op'] == 'pong'
 
 
+@pytest.mark.parametrize('text', ['{', 'hello', '', '5', '"x"', '{"op":"hello","name":"A"', '[[', 'nul'])
+async def test_a_first_frame_that_is_none_closes(daemon, text):
+    """Whether it is JSON or not. Seen red: with the code bad_json, which leaves the socket open."""
+    socket = await NativeSocket.open(daemon, '/ws', subprotocols=['roomd.v1'])
+    await socket.send(text)
+    error = await socket.expect(op='err')
+    assert error['code'] == 'bad_frame'
+    assert (await socket.closed())[0] == 4400
+
+
 @pytest.mark.parametrize('text, code', [
     ('{', 'bad_json'), ('5', None), ('{"op":5,"id":1}', None), ('{}', None), ('[]', None),
     ('{"op":"sub","id":7}', 'invalid'), ('{"op":"sub","id":7,"c":"x"}', None),
