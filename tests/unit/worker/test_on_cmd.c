@@ -6,6 +6,7 @@
 #include "worker_fixture.h"
 
 #include "worker/on_cmd.h"
+#include "worker/presence.h"
 #include "worker/ws_conn.h"
 
 static struct client n, r;
@@ -284,6 +285,46 @@ static void test_subscriptions_max(void **state)
 	expect_err("{\"op\":\"sub\",\"id\":7,\"c\":43}", "too_many_subscriptions");
 }
 
+/*
+ * Scope "shared": only people in one's own conversations are told of, and what a question costs is
+ * bounded by refusing it, not by leaving people out.
+ */
+static void test_presence_of_strangers(void **state)
+{
+	struct client other;
+	struct buf text = BUF_INIT;
+
+	(void)state;
+	enter_native(&other, "Olga", 9);
+	stand_set("presence.scope=shared");
+	presence_look(wk);
+	turns(2);
+	told_all(&n);
+	say(&n, "{\"op\":\"presence\",\"id\":7,\"users\":[9]}");
+	assert_string_equal(told(&n), "{\"op\":\"ok\",\"re\":7,\"presence\":[{\"u\":9,\"s\":\"offline\"}]}");
+	say(&other, "{\"op\":\"sub\",\"id\":2,\"c\":42}");
+	pass_ms(1000);
+	told_all(&n);
+	say(&n, "{\"op\":\"presence\",\"id\":7,\"users\":[9]}");
+	assert_contains(str_of(told(&n)), "{\"u\":9,\"name\":\"Olga\",\"s\":\"online\"}");
+	for (int conv = 100; conv < 149; conv++) {
+		char sub[64];
+
+		snprintf(sub, sizeof(sub), "{\"op\":\"sub\",\"id\":2,\"c\":%d}", conv);
+		say(&n, sub);
+		db_room(1, 1);
+	}
+	told_all(&n);
+	buf_add_cstr(&text, "{\"op\":\"presence\",\"id\":7,\"users\":[9");
+	for (int i = 0; i < 400; i++)
+		buf_add_cstr(&text, ",9");
+	buf_add_cstr(&text, "]}");
+	client_frame(&n, 1, text.p, text.len);
+	assert_contains(str_of(told_until(&n, "\"op\":\"err\"")), "\"field\":\"users\"");
+	buf_done(&text);
+	client_close(&other);
+}
+
 static void test_pings(void **state)
 {
 	(void)state;
@@ -495,6 +536,7 @@ int main(void)
 		T(test_sent_behind_the_close),
 		T(test_unsub),
 		T(test_subscriptions_max),
+		T(test_presence_of_strangers),
 		T(test_pings),
 		T(test_a_change_is_answered_after_the_commit),
 		T(test_a_change_that_is_refused),
