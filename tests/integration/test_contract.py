@@ -183,7 +183,7 @@ def no_database():
     try:
         server.start()
         one = Daemon(server.url(server.new_database()), name='test_contract.no_database',
-                     settings={'persist.wait_max': '100ms'})
+                     settings={'persist.wait_max': '100ms', 'stale.size': '0'})
         one.expected_errors.append('database|connect')
         one.start()
         server.stop(signal.SIGQUIT)
