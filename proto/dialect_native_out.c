@@ -15,15 +15,19 @@ void native_begin(struct buf *b, const char *op, const struct cmd_id *re)
 		json_add_key_raw(b, "re", (struct str){re->text, re->len});
 }
 
-void native_add_limits(struct buf *b, const struct cmd_limits *limits, uint32_t frame_max)
+void native_add_limits(struct buf *b, const struct native_limits *limits)
 {
+	const struct cmd_limits *cmd = &limits->cmd;
+
 	buf_add_char(b, '{');
-	json_add_key_i64(b, "message", limits->message_max);
-	json_add_key_i64(b, "name", limits->name_max);
-	json_add_key_i64(b, "frame", frame_max);
-	json_add_key_i64(b, "depth", limits->depth_max);
-	json_add_key_i64(b, "batch", limits->batch_max);
-	json_add_key_i64(b, "subscriptions", cmd_subs_max(limits));
+	json_add_key_i64(b, "message", cmd->message_max);
+	json_add_key_i64(b, "name", cmd->name_max);
+	json_add_key_i64(b, "frame", limits->frame_max);
+	json_add_key_i64(b, "depth", cmd->depth_max);
+	json_add_key_i64(b, "batch", cmd->batch_max);
+	json_add_key_i64(b, "subscriptions", cmd_subs_max(cmd));
+	json_add_key_i64(b, "history", limits->history_max);
+	json_add_key_ms(b, "hello", limits->hello_ms);
 	native_end(b);
 }
 
@@ -39,7 +43,7 @@ void native_add_welcome(struct buf *b, const struct cmd_id *re, const struct nat
 	native_end(b);
 	json_add_key_ms(b, "ping", w->ping_ms);
 	json_add_key(b, "limits");
-	native_add_limits(b, w->limits, w->frame_max);
+	native_add_limits(b, &w->limits);
 	if (w->cursor.len)
 		json_add_key_str(b, "cursor", w->cursor);
 	if (w->scope.len)

@@ -8,6 +8,16 @@
 #include "worker/on_priv.h"
 #include "worker/resume.h"
 
+struct native_limits on_cmd_limits(const struct worker *wk)
+{
+	return (struct native_limits){
+		.cmd = worker_cmd_limits(wk),
+		.frame_max = (uint32_t)wk->settings->websocket_frame_max,
+		.history_max = HISTORY_PAGE_MAX,
+		.hello_ms = wk->settings->websocket_hello_timeout,
+	};
+}
+
 struct pending *pending_new(const struct conn *c, const struct cmd *cmd, int64_t conv)
 {
 	struct pending *p = xcalloc(1, sizeof(*p));

@@ -8,8 +8,14 @@
 
 #include "base/base.h"
 #include "proto/cmd.h"
+#include "proto/dialect_native.h"
 #include "worker/chan.h"
 #include "worker/conn.h"
+
+#define HISTORY_PAGE_MAX 200 /* messages in one page; less are sent when less are asked for */
+
+/* What clients are told that they may do. */
+struct native_limits on_cmd_limits(const struct worker *wk);
 
 /* Checks that the connection may do it now and runs the handler of CMD's operation. */
 void on_cmd(struct conn *c, const struct cmd *cmd);

@@ -74,7 +74,6 @@ static void say_welcome(struct conn *c, const struct cmd_id *re, const struct cu
 			bool resumed)
 {
 	const struct worker *wk = conn_worker(c);
-	const struct cmd_limits limits = worker_cmd_limits(wk);
 	struct buf cursor = BUF_INIT, *b;
 	char session[UUID_TEXT_LEN + 1];
 	size_t mark;
@@ -89,8 +88,7 @@ static void say_welcome(struct conn *c, const struct cmd_id *re, const struct cu
 				   .user_name = str_of(c->name),
 				   .guest = true,
 				   .ping_ms = wk->settings->websocket_ping_interval,
-				   .limits = &limits,
-				   .frame_max = (uint32_t)wk->settings->websocket_frame_max,
+				   .limits = on_cmd_limits(wk),
 				   .cursor = buf_str(&cursor),
 				   .scope = presence_scope(wk),
 				   .resumed = resumed,

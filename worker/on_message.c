@@ -13,7 +13,6 @@
 #include "worker/stale.h"
 
 #define HISTORY_PAGE 50
-#define HISTORY_PAGE_MAX 200
 
 /*
  * The connection had the event before it sent this, and will not see it again. A duplicate that

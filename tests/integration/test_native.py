@@ -40,6 +40,7 @@ async def test_limits_are_told_before_and_after_connecting(daemon):
     assert limits == alice.welcome['limits']
     assert (limits['message'], limits['name'], limits['frame']) == (16000, 100, 65536)
     assert limits['subscriptions'] == 500
+    assert (limits['history'], limits['hello']) == (200, 1), 'as the settings of this daemon say'
 
 
 @pytest.mark.parametrize('number', [1, 'a"b', 0, -5, 1.5, 9007199254740991])
