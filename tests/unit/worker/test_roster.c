@@ -253,7 +253,7 @@ static void test_typing_expires(void **state)
 	say(&b, "{\"type\":\"typing\",\"is_typing\":true}");
 	turns(2);
 	told_all(&a);
-	now_ms += 5999; /* chat.typing_timeout is 6 s */
+	now_ms += 5499; /* chat.typing_timeout is 5.5 s */
 	assert_true(roster_expire(wk));
 	turns(2);
 	assert_string_equal(told(&a), "");
