@@ -268,6 +268,21 @@ async def test_delivered_is_told(daemon):
     await close(alice, bob)
 
 
+async def test_c5_nothing_is_unread_before_the_first_read(daemon):
+    """C5 counts above a watermark: whoever never read has none. Seen red: with all of the log for what is not known."""
+    room, alice, bob = await pair(daemon)
+    async with await NativeSocket.hello(daemon, 'Guest') as guest:
+        assert (await guest.sub(room))['unread'] == 0
+        for text in ('one', 'two', 'three'):
+            await said(alice, room, text)
+        async with await NativeSocket.hello(daemon, 'Guest') as again:
+            assert (await again.sub(room))['unread'] == 0
+        assert (await guest.ask('read', c=room, seq=1))['unread'] == 2
+        async with await NativeSocket.hello(daemon, 'Guest') as again:
+            assert (await again.sub(room))['unread'] == 2
+    await close(alice, bob)
+
+
 async def test_live_tells_what_is_unread(daemon):
     """Seen red with an unread of 0 in every live: on_unread of on_mark.c."""
     room, alice, bob = await pair(daemon)
