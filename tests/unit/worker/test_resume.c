@@ -386,7 +386,7 @@ static void test_no_cursor_at_all(void **state)
 
 	(void)state;
 	hello(&back, "garbage", "");
-	assert_contains(str_of(told(&back)), "\"code\":\"invalid\"");
+	assert_contains(str_of(told(&back)), "\"code\":\"bad_cursor\"");
 	assert_int_equal(client_conn(&back)->state, CONN_WS); /* it may try without */
 	client_close(&back);
 }
