@@ -31,7 +31,12 @@ void on_native_frame(struct conn *c, struct str payload);
 void on_frame_rest(struct conn *c);
 void on_frame_forget(struct conn *c);
 
-/* Says that a subscription stands: "connected" or "live". */
+/*
+ * Says that a subscription stands: "connected" or "live". What "live" says is read for many at
+ * once: on_mark_flush, called once a turn, asks for it; on_mark_close forgets those who wait.
+ */
 void on_cmd_confirm(struct sub *sub);
+void on_mark_flush(struct worker *wk);
+void on_mark_close(struct worker *wk);
 
 #endif

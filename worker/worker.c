@@ -28,6 +28,7 @@
 #include "worker/heir.h"
 #include "worker/http_conn.h"
 #include "worker/listen.h"
+#include "worker/on_cmd.h"
 #include "worker/persist.h"
 #include "worker/readiness.h"
 #include "worker/presence.h"
@@ -56,6 +57,7 @@ static void worker_turn(struct worker *wk)
 	ringpump_drain(wk);
 	chan_settle(wk);
 	chan_run_due(wk);
+	on_mark_flush(wk);
 	presence_run(wk);
 	conn_flush_all(wk);
 	deliver_flush_all(wk);
@@ -202,6 +204,7 @@ static void init_lists(struct worker *wk)
 	list_init(&wk->subs_replaying);
 	list_init(&wk->subs_waiting);
 	list_init(&wk->subs_paging);
+	list_init(&wk->confirming);
 	list_init(&wk->subs_retrying);
 	list_init(&wk->replies);
 }
@@ -268,6 +271,7 @@ void worker_close(struct worker *wk)
 	conn_each(wk, kill_conn, NULL);
 	conn_sweep(wk);
 	dbio_close_all(wk);
+	on_mark_close(wk);
 	persist_close(wk);
 	fanout_close(wk);
 	heir_close(wk);

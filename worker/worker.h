@@ -104,6 +104,8 @@ struct worker {
 	struct list subs_paging;    /* struct sub.node: catch up, wait for their turn to ask it */
 	struct list subs_retrying;  /* struct sub.node: catch up, the database refused */
 	uint32_t n_pages;	    /* that it is asked for: chan_replay.c's */
+	struct list confirming;	    /* on_mark.c's: wait for what their "live" says */
+	uint32_t n_confirming;	    /* questions under way for others of them */
 	uint64_t retry_at_ms;	    /* when it is asked again for those */
 	uint64_t next_serial;	 /* for channels and subscriptions */
 

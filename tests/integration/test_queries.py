@@ -149,3 +149,21 @@ async def test_s4_20_nobody_walks_through_what_was_done_to_messages(server, daem
         page = await alice.ask('history', c=room, after=3, limit=9)
         assert [one['seq'] for one in page['messages']] == [4, 5] and page['has_after'] is False
         assert [one['content'] for one in await http.messages(room)] == [f'text {n}' for n in range(1, 5)]
+
+
+async def test_a_resumed_session_asks_for_its_conversations_together(server, daemon):
+    """What is unread and who has read how far, for thirty conversations. Seen red with a question for each."""
+    rooms = [await new_room(daemon) for _ in range(30)]
+    socket = await NativeSocket.hello(daemon, 'Nina')
+    for room in rooms:
+        await socket.sub(room)
+        assert (await socket.say(room, 'text'))['op'] == 'ok'
+    cursor = (await socket.ask('ping'))['cursor']
+    await socket.close()
+    statements = Statements(server)
+    back = await NativeSocket.hello(daemon, 'Nina', resume=cursor)
+    for room in rooms:
+        assert (await back.expect(op='live', c=room))['unread'] == 0
+    asked = [text for text in statements.take() if 'unread_of(' in text or 'm.marks_at >=' in text]
+    assert 2 <= len(asked) <= 8, asked
+    await back.close()

@@ -400,7 +400,7 @@ static void test_replies_leave_with_the_rooms_frames(void **state)
 static void test_no_frames_from_before(void **state)
 {
 	struct client late;
-	const char *sub = "{\"op\":\"sub\",\"id\":2,\"c\":42}";
+	const char *sub = "{\"op\":\"sub\",\"id\":2,\"c\":42}", *text;
 
 	(void)state;
 	enter_native(&late, "Lena", 9);
@@ -409,7 +409,10 @@ static void test_no_frames_from_before(void **state)
 	assert_int_equal(sub_find(client_conn(&late), ROOM)->state, SUB_ENTERING);
 	publish_quietly(11);
 	turns(3);
-	assert_contains(str_of(told(&late)), "\"op\":\"live\",\"re\":2,\"c\":42,\"rev\":11");
+	while (!strstr(text = told(&late), "\"op\":\"live\",\"re\":2,\"c\":42,\"rev\":11")) {
+		assert_string_not_equal(text, "");
+		assert_null(strstr(text, "\"op\":\"ev\""));
+	}
 	assert_string_equal(told_revs(&late), "");
 	publish(12);
 	assert_string_equal(told_revs(&late), "12");

@@ -149,6 +149,7 @@ extern struct stand_marks {
 	int n;
 	const struct mark_row *rows;
 	int err; /* of the page */
+	int questions; /* statements so far */
 } stand_marks;
 
 /* What was written of sessions: how many statements, and the last point of the last. */
