@@ -42,25 +42,33 @@ int native_cmd(const struct json_doc *doc, size_t i, const struct cmd_limits *li
 
 /* Answers. RE may be NULL or empty: then "re" is left out. ------------------------- */
 
+/* What a socket may send and ask for, and how soon it must say who it is. */
+struct native_limits {
+	struct cmd_limits cmd;
+	uint32_t frame_max;   /* bytes */
+	uint32_t history_max; /* messages in a page */
+	int64_t hello_ms;
+};
+
 struct native_welcome {
 	struct str session;
 	int64_t user;
 	struct str user_name;
 	bool guest;
 	int64_t ping_ms;
-	const struct cmd_limits *limits;
-	uint32_t frame_max; /* bytes */
+	struct native_limits limits;
 	struct str cursor;  /* empty: none */
 	struct str scope;   /* who sees whose presence: "all", "shared" or "off"; empty: left out */
 	bool resumed;
 };
 void native_add_welcome(struct buf *b, const struct cmd_id *re, const struct native_welcome *w);
 
-/* What a socket may send, as one object: the "limits" of the welcome. FRAME_MAX in bytes. */
-void native_add_limits(struct buf *b, const struct cmd_limits *limits, uint32_t frame_max);
+/* As one object: the "limits" of the welcome. */
+void native_add_limits(struct buf *b, const struct native_limits *limits);
 
 struct native_live {
-	int64_t conv, rev, seq, unread, members;
+	int64_t conv, rev, seq, members;
+	int64_t unread; /* negative: not known, left out */
 	struct str name; /* of the conversation; empty: left out */
 };
 void native_add_live(struct buf *b, const struct cmd_id *re, const struct native_live *l);

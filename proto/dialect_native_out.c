@@ -32,19 +32,23 @@ static void add_rate(struct buf *b, const char *key, const struct rate *rate)
 	buf_add_char(b, '}');
 }
 
-void native_add_limits(struct buf *b, const struct cmd_limits *limits, uint32_t frame_max)
+void native_add_limits(struct buf *b, const struct native_limits *limits)
 {
+	const struct cmd_limits *cmd = &limits->cmd;
+
 	buf_add_char(b, '{');
-	json_add_key_i64(b, "message", limits->message_max);
-	json_add_key_i64(b, "name", limits->name_max);
-	json_add_key_i64(b, "frame", frame_max);
-	json_add_key_i64(b, "depth", limits->depth_max);
-	json_add_key_i64(b, "batch", limits->batch_max);
-	json_add_key_i64(b, "subscriptions", cmd_subs_max(limits));
-	add_rate(b, "operations", limits->operations);
-	add_rate(b, "frames", limits->frames);
-	add_rate(b, "sends", limits->sends);
-	add_rate(b, "unauthenticated", limits->unauthenticated);
+	json_add_key_i64(b, "message", cmd->message_max);
+	json_add_key_i64(b, "name", cmd->name_max);
+	json_add_key_i64(b, "frame", limits->frame_max);
+	json_add_key_i64(b, "depth", cmd->depth_max);
+	json_add_key_i64(b, "batch", cmd->batch_max);
+	json_add_key_i64(b, "subscriptions", cmd_subs_max(cmd));
+	json_add_key_i64(b, "history", limits->history_max);
+	json_add_key_ms(b, "hello", limits->hello_ms);
+	add_rate(b, "operations", cmd->operations);
+	add_rate(b, "frames", cmd->frames);
+	add_rate(b, "sends", cmd->sends);
+	add_rate(b, "unauthenticated", cmd->unauthenticated);
 	native_end(b);
 }
 
@@ -60,7 +64,7 @@ void native_add_welcome(struct buf *b, const struct cmd_id *re, const struct nat
 	native_end(b);
 	json_add_key_ms(b, "ping", w->ping_ms);
 	json_add_key(b, "limits");
-	native_add_limits(b, w->limits, w->frame_max);
+	native_add_limits(b, &w->limits);
 	if (w->cursor.len)
 		json_add_key_str(b, "cursor", w->cursor);
 	if (w->scope.len)
@@ -75,7 +79,8 @@ void native_add_live(struct buf *b, const struct cmd_id *re, const struct native
 	json_add_key_i64(b, "c", l->conv);
 	json_add_key_i64(b, "rev", l->rev);
 	json_add_key_i64(b, "seq", l->seq);
-	json_add_key_i64(b, "unread", l->unread);
+	if (l->unread >= 0)
+		json_add_key_i64(b, "unread", l->unread);
 	json_add_key_i64(b, "members", l->members);
 	if (l->name.len)
 		json_add_key_str(b, "name", l->name);

@@ -141,10 +141,36 @@ static void open_level(struct rewriter *w, uint64_t count, bool is_map)
 	buf_add_char(w->out, is_map ? '{' : '[');
 }
 
+/* Bytes of a binary or extension type behind its first; -1: TAG is none of these. */
+static int64_t foreign_len(struct msgpack_reader *in, uint8_t tag)
+{
+	if (tag >= 0xc4 && tag <= 0xc6)
+		return (int64_t)msgpack_take_be(in, (size_t)1 << (tag - 0xc4));
+	if (tag >= 0xc7 && tag <= 0xc9)
+		return (int64_t)msgpack_take_be(in, (size_t)1 << (tag - 0xc7)) + 1;
+	return tag >= 0xd4 && tag <= 0xd8 ? (1 << (tag - 0xd4)) + 1 : -1;
+}
+
+/*
+ * JSON has nothing for these types and no member known here is of them, but a member that is not
+ * known is ignored whatever it is. They become what no rule takes.
+ */
+static void write_foreign(struct rewriter *w, int64_t len)
+{
+	if (!w->depth)
+		refuse(w, "A request is a map.");
+	else if (msgpack_take(&w->in, (size_t)len))
+		buf_add_cstr(w->out, "{\"\":0.5}");
+}
+
 /* Writes the value whose first byte is TAG; containers only their beginning. */
 static void write_value(struct rewriter *w, uint8_t tag)
 {
-	if ((tag & 0xf0) == 0x80)
+	int64_t foreign = foreign_len(&w->in, tag);
+
+	if (foreign >= 0)
+		write_foreign(w, foreign);
+	else if ((tag & 0xf0) == 0x80)
 		open_level(w, tag & 0x0f, true);
 	else if ((tag & 0xf0) == 0x90)
 		open_level(w, tag & 0x0f, false);
@@ -161,7 +187,7 @@ static void write_value(struct rewriter *w, uint8_t tag)
 	else if (tag == 0xca || tag == 0xcb)
 		write_float(w, tag == 0xcb);
 	else
-		write_int(w, tag); /* refuses binary and extension types */
+		write_int(w, tag); /* refuses what is no type */
 }
 
 static bool is_str(uint8_t tag)

@@ -66,7 +66,7 @@ static enum log_change_status verdict(const struct db_result *res)
 	if (db_result_status(res) != DB_OK)
 		return refusal(res);
 	status = db_get_i64(res, 0, 0);
-	if (db_rows(res) != 1 || status < CHANGE_STORED || status > CHANGE_FAILED)
+	if (db_rows(res) != 1 || status < CHANGE_STORED || status > CHANGE_DELETED)
 		return CHANGE_UNSENT;
 	return (enum log_change_status)status;
 }

@@ -51,12 +51,13 @@ enum log_change_status {
 	CHANGE_DUPLICATE, /* stored before under its key; the numbers are the first ones */
 	CHANGE_UNCHANGED, /* it is so already: no row. rev and seq: newest of the conversation */
 	CHANGE_NO_CONV,	  /* the conversation does not exist or is closed */
-	CHANGE_NO_TARGET, /* no such message (or it is deleted), no such user or member */
+	CHANGE_NO_TARGET, /* no such message, user or member */
 	CHANGE_DENIED,	  /* not the actor's, see above; or banned */
 	CHANGE_GONE,	  /* deleted too long ago to be recovered */
 	CHANGE_CONFLICT,  /* name taken, key stands for something else, over 32 reactions,
 			   * the last owner goes */
 	CHANGE_FAILED,	  /* a value that the schema refuses (length, role, encoding) */
+	CHANGE_DELETED,	  /* the message was deleted: no edit, no reaction */
 	CHANGE_UNKNOWN,	  /* no answer: stored or not; its key may be sent again */
 	CHANGE_UNSENT,	  /* not stored: no connection in time, or a reason that passes */
 };

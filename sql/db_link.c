@@ -105,7 +105,6 @@ static void come_up(struct db *db)
 	}
 	memset(db->is_known, 0, sizeof(db->is_known));
 	db->phase = PHASE_UP;
-	db->n_failed = 0;
 	db->heard_ms = clock_mono_ms();
 	db_watch(db, PQsocket(db->pg), true, false, true);
 	db_tell(db, DB_STATE_CONNECTED, "connected");
@@ -203,6 +202,8 @@ static void job_finish(struct db *db, struct job *j)
 		job_requeue_first(db, j);
 		return;
 	}
+	if (res.status == DB_OK) /* not before: many a door opens and nobody is at home */
+		db->n_failed = 0;
 	list_remove(&j->node);
 	if (res.status != DB_OK && !j->is_probe)
 		db_count(db, DB_COUNT_REFUSED, j);

@@ -64,7 +64,7 @@ struct db {
 	bool is_stalled;      /* told the owner so */
 	bool is_read, is_write; /* what on_io was told */
 	int fd;
-	uint32_t n_failed;	/* attempts since the last success */
+	uint32_t n_failed;	/* attempts since the last answer */
 	uint64_t retry_at, give_up_at;
 	uint64_t heard_ms;	/* last answer, or when the pipeline stopped being empty */
 	uint64_t timer_at;	/* what on_timer was told; 0 = nothing */

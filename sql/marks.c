@@ -5,6 +5,8 @@
  */
 #include "sql/marks.h"
 
+#include "sql/array.h"
+
 static int mark_submit(struct db *db, enum stmt_id stmt, struct db_args *args, uint64_t deadline_ms,
 		       db_done_fn *on_done, db_fn *then, void *arg, uint64_t *ret_token)
 {
@@ -57,61 +59,58 @@ int mark_set(struct db *db, int64_t conv, int64_t user, enum mark_kind kind, int
 
 /* ---- The marks of others ---- */
 
-static void on_marks(const struct db_call *call, const struct db_result *res)
+static void on_rows(const struct db_call *call, const struct db_result *res)
 {
 	int err = db_result_err(res);
 
 	((marks_done_fn *)call->then)(call->arg, err, err < 0 ? NULL : res);
 }
 
-int marks_page(struct db *db, int64_t conv, int64_t after_rev, uint64_t deadline_ms,
-	       marks_done_fn *done, void *arg, uint64_t *ret_token)
+int marks_page(struct db *db, const int64_t *convs, const int64_t *after_revs, size_t n,
+	       uint64_t deadline_ms, marks_done_fn *done, void *arg, uint64_t *ret_token)
 {
 	struct db_args args = DB_ARGS_INIT;
 
-	db_args_i64(&args, conv);
-	db_args_i64(&args, after_rev);
+	if (n < 1 || n > MARKS_CONVS_MAX)
+		return -ERR_INVAL;
+	array_i64(&args, convs, n);
+	array_i64(&args, after_revs, n);
 	db_args_i32(&args, MARKS_PAGE_MAX);
-	return mark_submit(db, STMT_MARKS_PAGE, &args, deadline_ms, on_marks, (db_fn *)done, arg,
+	return mark_submit(db, STMT_MARKS_PAGE, &args, deadline_ms, on_rows, (db_fn *)done, arg,
 			   ret_token);
 }
 
 void mark_row_get(const struct db_result *res, int i, struct mark_row *ret)
 {
-	*ret = (struct mark_row){.user = db_get_i64(res, i, 0),
-				 .name = db_get_str(res, i, 1),
-				 .read_seq = db_get_i64(res, i, 2),
-				 .delivered_seq = db_get_i64(res, i, 3),
-				 .at_ms = db_get_i64(res, i, 4)};
+	*ret = (struct mark_row){.at = (size_t)db_get_i64(res, i, 0) - 1,
+				 .user = db_get_i64(res, i, 1),
+				 .name = db_get_str(res, i, 2),
+				 .read_seq = db_get_i64(res, i, 3),
+				 .delivered_seq = db_get_i64(res, i, 4),
+				 .at_ms = db_get_i64(res, i, 5)};
 }
 
 /* ---- Counters ---- */
 
-static void on_unread(const struct db_call *call, const struct db_result *res)
-{
-	unread_done_fn *done = (unread_done_fn *)call->then;
-	int err = db_result_err(res);
-	struct unread u = {.unread = db_get_i64(res, 0, 0), .is_known = db_rows(res) > 0};
-
-	if (err < 0) {
-		done(call->arg, err, NULL);
-		return;
-	}
-	u.read_seq = db_get_i64(res, 0, 1);
-	u.seq = db_get_i64(res, 0, 2);
-	u.conversations = u.unread > 0;
-	done(call->arg, 0, &u);
-}
-
-int unread_get(struct db *db, int64_t conv, int64_t user, uint64_t deadline_ms,
-	       unread_done_fn *done, void *arg, uint64_t *ret_token)
+int unread_get(struct db *db, const int64_t *convs, const int64_t *users, size_t n,
+	       uint64_t deadline_ms, marks_done_fn *done, void *arg, uint64_t *ret_token)
 {
 	struct db_args args = DB_ARGS_INIT;
 
-	db_args_i64(&args, conv);
-	db_args_i64(&args, user);
-	return mark_submit(db, STMT_UNREAD_GET, &args, deadline_ms, on_unread, (db_fn *)done, arg,
+	if (n < 1 || n > MARKS_CONVS_MAX)
+		return -ERR_INVAL;
+	array_i64(&args, convs, n);
+	array_i64(&args, users, n);
+	return mark_submit(db, STMT_UNREAD_GET, &args, deadline_ms, on_rows, (db_fn *)done, arg,
 			   ret_token);
+}
+
+void unread_row_get(const struct db_result *res, int i, struct unread_row *ret)
+{
+	*ret = (struct unread_row){.at = (size_t)db_get_i64(res, i, 0) - 1,
+				   .unread = db_get_i64(res, i, 1),
+				   .read_seq = db_get_i64(res, i, 2),
+				   .seq = db_get_i64(res, i, 3)};
 }
 
 static void on_total(const struct db_call *call, const struct db_result *res)

@@ -38,43 +38,59 @@ int mark_set(struct db *db, int64_t conv, int64_t user, enum mark_kind kind, int
 #define MARKS_PAGE_MAX 200
 
 struct mark_row {
+	size_t at; /* which conversation of the question, from 0 */
 	int64_t user;
 	struct str name; /* borrowed from the result */
 	int64_t read_seq, delivered_seq; /* delivered is never below read */
 	int64_t at_ms;	 /* of the last change */
 };
 
-/* Rows for mark_row_get, oldest change first; RES is NULL unless ERR is 0 (-ERR_UNAVAILABLE,
- * -ERR_DB). */
+/* Rows for mark_row_get, by conversation, oldest change first; RES is NULL unless ERR is 0
+ * (-ERR_UNAVAILABLE, -ERR_DB). */
 typedef void marks_done_fn(void *arg, int err, const struct db_result *res);
 
+#define MARKS_CONVS_MAX 32 /* in one question */
+
 /*
- * The marks of CONV that changed since its row AFTER_REV was written, with a margin for unequal
- * clocks, so some may be known already; all when AFTER_REV is 0 or gone. At most MARKS_PAGE_MAX,
- * the newest. Marks raised by a send are not among them: the message itself says so.
+ * The marks of each of N conversations (1 to MARKS_CONVS_MAX) that changed since its row of
+ * AFTER_REVS was written, with a margin for unequal clocks, so some may be known already; all when
+ * that is 0 or gone. At most MARKS_PAGE_MAX of each, the newest. Marks raised by a send are not
+ * among them: the message itself says so.
  */
-int marks_page(struct db *db, int64_t conv, int64_t after_rev, uint64_t deadline_ms,
-	       marks_done_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
+int marks_page(struct db *db, const int64_t *convs, const int64_t *after_revs, size_t n,
+	       uint64_t deadline_ms, marks_done_fn *done, void *arg,
+	       uint64_t *ret_token) MUST_CHECK;
 
 /* Row I below db_rows(res). */
 void mark_row_get(const struct db_result *res, int i, struct mark_row *ret);
 
 /* ---- Counters ---- */
 
+struct unread_row {
+	size_t at;	/* which pair of the question, from 0 */
+	int64_t unread; /* messages */
+	int64_t read_seq;
+	int64_t seq; /* the newest message there was, counted in */
+};
+
+/*
+ * Of N pairs (1 to MARKS_CONVS_MAX) of a conversation and a user. Rows for unread_row_get, of those
+ * alone who have marks: all others have read nothing and missed nothing.
+ */
+int unread_get(struct db *db, const int64_t *convs, const int64_t *users, size_t n,
+	       uint64_t deadline_ms, marks_done_fn *done, void *arg,
+	       uint64_t *ret_token) MUST_CHECK;
+
+/* Row I below db_rows(res). */
+void unread_row_get(const struct db_result *res, int i, struct unread_row *ret);
+
 struct unread {
 	int64_t unread;	       /* messages */
-	int64_t conversations; /* with at least one; unread_get: 0 or 1 */
-	int64_t read_seq;      /* unread_get only */
-	int64_t seq;	       /* unread_get only: the newest message there was, counted in */
-	bool is_known;	       /* unread_get: there is a row with marks; else unread is 0 */
+	int64_t conversations; /* with at least one */
 };
 
 /* UNREAD is NULL unless ERR is 0 (-ERR_UNAVAILABLE, -ERR_DB). */
 typedef void unread_done_fn(void *arg, int err, const struct unread *unread);
-
-/* Of one conversation. */
-int unread_get(struct db *db, int64_t conv, int64_t user, uint64_t deadline_ms,
-	       unread_done_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
 
 /* Of all open conversations USER is a member of. */
 int unread_total(struct db *db, int64_t user, uint64_t deadline_ms, unread_done_fn *done, void *arg,

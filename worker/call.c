@@ -83,6 +83,9 @@ void call_add_fields(const struct call *call, struct buf *fields)
 	if (wk->settings->server_mode == MODE_DEVELOPMENT)
 		buf_printf(fields, "X-Roomd-Worker: %d\r\n", wk->slot);
 	limits_add_fields(call, fields);
+	if (call->is_stale) /* RFC 9111, section 5.1: seconds since the origin gave the answer */
+		buf_printf(fields, "Age: %" PRIu64 "\r\nX-Roomd-Stale: database\r\n",
+			   call->age_ms / 1000);
 	if (call->cors)
 		buf_add_cstr(fields, call->cors);
 	if (call->cookie)

@@ -15,6 +15,7 @@
 #include "proto/http.h"
 #include "worker/authn.h"
 #include "worker/limits.h"
+#include "worker/stale.h"
 #include "worker/worker.h"
 
 struct conn;
@@ -47,6 +48,9 @@ struct call {
 	uint64_t since_ms; /* CLOCK_MONOTONIC: when the request was complete */
 	char address[ADDR_TEXT_MAX]; /* the client's, as text; "-" when it is not known */
 	void *state; /* a handler's own; freed by it */
+	struct stale_key stale; /* what the call asks for, if an old answer may do */
+	bool is_stale;		/* the answer is such a one, */
+	uint64_t age_ms;	/* so old */
 };
 
 /* A handler: answers CALL now, or later exactly once. */

@@ -46,6 +46,7 @@ struct sub {
 	bool is_confirmed;	/* "connected" or "live" is said */
 	bool is_typing;		/* a typing mark was set and not taken back */
 	bool is_paused;		/* waits for the socket to drain */
+	bool has_parked;	/* roster.c's: waited until its own arrival was told */
 	bool is_behind;		/* was cut off from the stream and is not live again yet */
 	/* ephemeral events were dropped: needs the newest state when there is room */
 	bool owes_state;

@@ -14,6 +14,7 @@
 #include "worker/presence.h"
 #include "worker/roles.h"
 #include "worker/roster.h"
+#include "worker/stale.h"
 
 #define META_DEPTH 16	  /* nesting of a row's meta */
 #define FILL_PAGE 500	 /* rows in one query */
@@ -183,6 +184,8 @@ void chan_event(struct worker *wk, const struct event *ev, struct str bytes)
 {
 	struct chan *ch = chan_find(wk, ev->conv);
 
+	if (ev->rev && ev->type != EVT_MESSAGE_NEW)
+		stale_forget(wk, ev->conv); /* what was deleted must not come back */
 	if (ev->conv == MEMBER_NODE) {
 		presence_event(wk, ev);
 		return;

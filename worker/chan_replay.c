@@ -25,6 +25,13 @@
 #define PLACES_MAX 65536	/* revisions whose place in the ring is remembered, per channel */
 #define PLACES_MS 10000		/* for how long after the last use */
 #define RETRY_MS 250		/* after a database error */
+/*
+ * Pages under way at once. A connection may resume hundreds of conversations, and half a queue of
+ * it holds few pages; one database connection is never idle with a few times as many.
+ */
+#define PAGES_OF_CONN 4
+#define PAGES_OF_WORKER 32
+#define LOOK_MAX 256 /* subscriptions looked at in a turn for the next pages */
 
 /*
  * Where the recent events of a channel are in the ring. Found by walking back along its chain
@@ -284,9 +291,15 @@ static void try_again_later(struct sub *sub)
 
 static void on_page(void *arg, int err, const struct db_result *res)
 {
-	const int64_t committed = ((struct sub_ref *)arg)->rev;
-	struct sub *sub = sub_ref_take(arg);
+	const struct sub_ref *ref = arg;
+	const int64_t committed = ref->rev;
+	struct conn *c = conn_find(ref->wk, ref->conn_id);
+	struct sub *sub;
 
+	ref->wk->n_pages--;
+	if (c)
+		c->n_pages--;
+	sub = sub_ref_take(arg);
 	if (!sub)
 		return;
 	if (err)
@@ -295,15 +308,54 @@ static void on_page(void *arg, int err, const struct db_result *res)
 		go_on_soon(sub);
 }
 
+static bool may_have_page(const struct sub *sub)
+{
+	return sub->conn->n_pages < PAGES_OF_CONN && sub->chan->wk->n_pages < PAGES_OF_WORKER;
+}
+
+/*
+ * Those who waited longest for a page go on, as many as there may be now. A connection that has
+ * its share stands behind the others. Returns whether anybody went on.
+ */
+static bool take_paging(struct worker *wk)
+{
+	uint32_t left = wk->n_pages < PAGES_OF_WORKER ? PAGES_OF_WORKER - wk->n_pages : 0;
+	bool is_any = false;
+	struct list *node;
+
+	for (int i = 0; i < LOOK_MAX && left > 0 && (node = list_first(&wk->subs_paging)); i++) {
+		struct sub *sub = list_entry(node, struct sub, node);
+
+		list_remove(node);
+		if (!may_have_page(sub)) {
+			list_append(&wk->subs_paging, node);
+			continue;
+		}
+		go_on_soon(sub);
+		is_any = true;
+		left--;
+	}
+	return is_any;
+}
+
 static void from_database(struct sub *sub)
 {
 	struct worker *wk = sub->chan->wk;
-	struct sub_ref *ref = sub_ref_new(sub);
+	struct sub_ref *ref;
 
-	wait_for_it(sub);
-	if (events_after(dbio_reader(wk), sub->chan->conv, sub->rev, PAGE, dbio_deadline(wk),
-			 on_page, ref, NULL) == 0)
+	if (!may_have_page(sub)) {
+		list_remove(&sub->node);
+		list_append(&wk->subs_paging, &sub->node);
 		return;
+	}
+	wait_for_it(sub);
+	ref = sub_ref_new(sub);
+	if (events_after(dbio_reader(wk), sub->chan->conv, sub->rev, PAGE, dbio_deadline(wk),
+			 on_page, ref, NULL) == 0) {
+		wk->n_pages++;
+		sub->conn->n_pages++;
+		return;
+	}
 	free(ref);
 	try_again_later(sub);
 }
@@ -375,6 +427,8 @@ void chan_replay_run(struct worker *wk)
 	struct list todo, *node;
 	int budget = TURN_EVENTS;
 
+	if (take_paging(wk))
+		worker_kick(wk); /* what these do not use is for the next */
 	if (!list_empty(&wk->subs_retrying)) {
 		uint64_t now = clock_mono_ms();
 
@@ -449,4 +503,5 @@ void chan_replay_late(struct worker *wk, uint64_t since_ms,
 	look_for_late(&wk->subs_waiting, since_ms, on_late, arg);
 	look_for_late(&wk->subs_replaying, since_ms, on_late, arg);
 	look_for_late(&wk->subs_retrying, since_ms, on_late, arg);
+	look_for_late(&wk->subs_paging, since_ms, on_late, arg);
 }

@@ -20,12 +20,19 @@
 #include "worker/conn_timeout.h"
 #include "worker/deliver.h"
 #include "worker/http_conn.h"
+#include "worker/on_cmd.h"
 #include "worker/peer.h"
 #include "worker/sse_conn.h"
 #include "worker/ws_conn.h"
 
 #define READ_MIN (64 * 1024)	  /* room for one read beside what was kept */
 #define SPARE_CAP_MAX (64 * 1024) /* a reply buffer above this is not kept for reuse */
+/* Parts of deliver.queue_max: of replies that are sent at once, … */
+#define REPLIES_PART 8
+/* … of a queue above which no request is read, so that what is under way still has room, … */
+#define FULL_PART 2
+/* … and below which they are read again. */
+#define AGAIN_PART 4
 
 static void on_conn_io(EV_P_ ev_io *w, int revents);
 
@@ -41,12 +48,17 @@ static void set_events(struct conn *c, int events)
 		ev_io_start(wk->loop, &c->io);
 }
 
-/* Which readiness matters now: input unless blocked, output while bytes wait. */
+bool conn_is_stopped(const struct conn *c)
+{
+	return c->is_blocked || (c->is_full && c->state == CONN_WS);
+}
+
+/* Which readiness matters now: input unless stopped, output while bytes wait. */
 static void update_events(struct conn *c)
 {
 	if (c->state == CONN_DEAD)
 		return;
-	set_events(c, (c->is_blocked ? 0 : EV_READ) | (c->out ? EV_WRITE : 0));
+	set_events(c, (conn_is_stopped(c) ? 0 : EV_READ) | (c->out ? EV_WRITE : 0));
 }
 
 static struct conn *conn_new(struct worker *wk, int fd)
@@ -221,12 +233,16 @@ static void queue_copy(struct conn *c, const uint8_t *p, size_t len)
 	blob_unref(&blob);
 }
 
-/* Replies cannot be caught up with: whoever lets them pile up behind a full queue is cut off. */
+/*
+ * Replies cannot be caught up with: whoever lets them pile up behind a full queue is cut off. One
+ * may be larger than a queue, if it was asked for while there was room.
+ */
 static bool has_room_for_replies(const struct conn *c)
 {
+	size_t max = (size_t)conn_worker(c)->settings->deliver_queue_max;
+
 	return !c->out || (c->state != CONN_WS && c->state != CONN_SSE) ||
-	       (int64_t)(c->out->bytes + c->reply->len) <=
-		       conn_worker(c)->settings->deliver_queue_max;
+	       c->out->bytes <= max / FULL_PART || c->out->bytes + c->reply->len <= max;
 }
 
 void conn_flush(struct conn *c)
@@ -263,6 +279,50 @@ void conn_flush_with(struct conn *c, const uint8_t *p, size_t len)
 	reply_done(c);
 }
 
+bool conn_make_room(struct conn *c)
+{
+	size_t max = (size_t)conn_worker(c)->settings->deliver_queue_max;
+
+	if (c->reply && c->reply->len >= max / REPLIES_PART)
+		conn_flush(c);
+	return c->state == CONN_WS;
+}
+
+bool conn_takes_more(struct conn *c)
+{
+	size_t max = (size_t)conn_worker(c)->settings->deliver_queue_max;
+
+	if (c->state == CONN_WS && !conn_is_stopped(c) && conn_make_room(c) &&
+	    conn_queued(c) > max / FULL_PART) {
+		c->is_full = true;
+		update_events(c);
+	}
+	return !conn_is_stopped(c);
+}
+
+/* What has been read already is shown to the protocols with the next turn. */
+static void read_on(struct conn *c)
+{
+	struct worker *wk = conn_worker(c);
+
+	update_events(c);
+	if ((c->in || c->rest) && list_empty(&c->work)) {
+		list_append(&wk->conns_ready, &c->work);
+		worker_kick(wk);
+	}
+}
+
+/* The socket has taken some of what kept requests waiting. */
+static void look_if_full(struct conn *c)
+{
+	size_t max = (size_t)conn_worker(c)->settings->deliver_queue_max;
+
+	if (!c->is_full || c->state != CONN_WS || conn_queued(c) > max / AGAIN_PART)
+		return;
+	c->is_full = false;
+	read_on(c);
+}
+
 static void drained(struct conn *c)
 {
 	if (c->state == CONN_LINGER)
@@ -294,6 +354,7 @@ static void on_writable(struct conn *c)
 	if (r == -ERR_AGAIN) {
 		if (c->state == CONN_LINGER)
 			conn_wait(c, WAIT_CLOSE); /* it reads on: let it finish */
+		look_if_full(c);
 		return;
 	}
 	if (r < 0) {
@@ -303,6 +364,7 @@ static void on_writable(struct conn *c)
 	outq_free(&c->out);
 	chan_mark_queued(c, false);
 	update_events(c);
+	look_if_full(c);
 	drained(c);
 }
 
@@ -327,7 +389,7 @@ static void feed(struct conn *c, uint8_t *data, size_t len)
 {
 	size_t used = 0;
 
-	while (used < len && !c->is_blocked && c->state != CONN_DEAD) {
+	while (used < len && !conn_is_stopped(c) && c->state != CONN_DEAD) {
 		uint8_t state = c->state;
 		size_t n = dispatch_input(c, data + used, len - used);
 
@@ -394,7 +456,8 @@ static void on_conn_io(EV_P_ ev_io *w, int revents)
 	(void)loop;
 	if (revents & EV_WRITE && c->out)
 		on_writable(c);
-	if (revents & EV_READ && c->state != CONN_DEAD && !c->is_blocked)
+	/* what waits in REST came before what is read */
+	if (revents & EV_READ && c->state != CONN_DEAD && !conn_is_stopped(c) && !c->rest)
 		on_readable(c);
 }
 
@@ -406,16 +469,10 @@ void conn_block(struct conn *c)
 
 void conn_unblock(struct conn *c)
 {
-	struct worker *wk = conn_worker(c);
-
-	if (!c->is_blocked || c->state == CONN_DEAD)
+	if ((!c->is_blocked && !c->is_full) || c->state == CONN_DEAD)
 		return;
 	c->is_blocked = false;
-	update_events(c);
-	if ((c->in || c->rest) && list_empty(&c->work)) {
-		list_append(&wk->conns_ready, &c->work);
-		worker_kick(wk);
-	}
+	read_on(c);
 }
 
 void conn_resume_ready(struct worker *wk)
@@ -428,9 +485,9 @@ void conn_resume_ready(struct worker *wk)
 		size_t len = c->in ? c->in->len : 0;
 
 		list_remove(node);
-		if (!c->is_blocked)
-			ws_conn_rest(c);
-		if (!len || c->is_blocked || c->state == CONN_DEAD)
+		if (!conn_is_stopped(c))
+			on_frame_rest(c);
+		if (!len || conn_is_stopped(c) || c->state == CONN_DEAD)
 			continue;
 		rbuf_fit(wk, len);
 		memcpy(wk->rbuf, c->in->p, len);

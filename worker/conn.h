@@ -83,6 +83,7 @@ struct conn {
 	uint32_t wait_since;	/* milliseconds of the worker's clock, wraps */
 	uint8_t state, dialect, wait, end;
 	bool is_blocked; /* waits for an answer: parse nothing more */
+	bool is_full;	 /* WebSocket: too much is unsent to answer more: the same */
 	bool is_refused; /* WebSocket: no such room; closes at the next frame or WAIT_REFUSED */
 	bool is_helloed; /* WebSocket: knows who it is */
 	bool is_present; /* counts for its user's presence: presence.c's */
@@ -95,10 +96,11 @@ struct conn {
 	/* owned; frames for this connection alone, flushed at the end of the turn */
 	struct buf *reply;
 	struct outq *out;	/* owned; what the socket did not take, NULL when none */
-	struct frame_rest *rest; /* owned; requests that wait until it is unblocked, or NULL */
+	struct frame_rest *rest; /* owned; requests that wait until it is not stopped, or NULL */
 	struct sub *subs;	/* owned list through sub.next_of_conn */
 	uint32_t n_subs;
 	uint32_t n_entering;	/* roles_conn.c's: conversations that the database is asked about */
+	uint32_t n_pages;	/* of the log, under way: chan_replay.c's */
 	uint32_t requests;	/* on this connection so far */
 	struct resume *resume;	/* resume.c's; the session, NULL when it cannot be resumed */
 	int64_t user;		/* 0 before hello */
@@ -183,6 +185,22 @@ void conn_sweep(struct worker *wk);
 /* Starts or restarts (same WAIT: refreshes) the one deadline of a connection. */
 void conn_wait(struct conn *c, enum conn_wait wait);
 
+/*
+ * Whether a WebSocket may be shown its next request. No while it is blocked, and not before it has
+ * taken enough of what it was sent: so answers wait in the client, not here. May flush, and so end
+ * the connection; true then, as what it sends is thrown away.
+ */
+bool conn_takes_more(struct conn *c);
+
+/* It does not, or has been blocked: nothing of what the client says is heard for now. */
+bool conn_is_stopped(const struct conn *c);
+
+/*
+ * Before an answer that comes after its turn, of which there may be many at once. False: the
+ * connection has ended, because it takes none of them.
+ */
+bool conn_make_room(struct conn *c) MUST_CHECK;
+
 /* Stops and resumes reading from the socket: backpressure while an answer is under way. */
 void conn_block(struct conn *c);
 void conn_unblock(struct conn *c); /* also runs what had been read meanwhile, at the next turn */
@@ -209,9 +227,6 @@ void conn_check_waits(struct worker *wk);
  */
 size_t http_conn_input(struct conn *c, uint8_t *data, size_t len);
 size_t ws_conn_input(struct conn *c, uint8_t *data, size_t len);
-
-/* Goes on with a frame whose requests had to wait: the connection is unblocked. */
-void ws_conn_rest(struct conn *c);
 
 /* What to do when a deadline passes: 408 and close, ping, close 4408, … */
 void http_conn_timeout(struct conn *c, enum conn_wait wait);

@@ -20,6 +20,7 @@ struct dbio {
 	bool is_usable;
 	bool is_up;    /* connected, perhaps stalled */
 	bool was_lost; /* a connection that worked was lost, and none has worked since */
+	uint64_t up_ms; /* when it was last seen to be usable; before that: when it was opened */
 };
 
 static void on_db_io(EV_P_ ev_io *w, int revents)
@@ -69,6 +70,8 @@ static void count_usable(struct dbio *d, bool is_usable)
 {
 	if (d->is_usable != is_usable)
 		worker_count(d->wk, M_DB_CONNECTIONS, is_usable ? 1 : -1);
+	if (d->is_usable || is_usable) /* not with every attempt that fails */
+		d->up_ms = clock_mono_ms();
 	d->is_usable = is_usable;
 }
 
@@ -147,6 +150,7 @@ static struct dbio *dbio_open(struct worker *wk, const char *role)
 
 	d->wk = wk;
 	d->role = role;
+	d->up_ms = clock_mono_ms();
 	ev_init(&d->io, on_db_io);
 	ev_init(&d->timer, on_db_timer);
 	d->io.data = d->timer.data = d;
@@ -213,7 +217,37 @@ void dbio_reload(struct worker *wk)
 		db_set_timeouts(wk->reader->db, &cfg);
 }
 
+static uint64_t away_ms(struct dbio *d, uint64_t now)
+{
+	if (!d)
+		return 0;
+	if (db_is_connected(d->db))
+		d->up_ms = now;
+	return db_is_connected(d->db) ? 0 : MAX(now - d->up_ms, 1);
+}
+
+uint64_t dbio_away_ms(const struct worker *wk)
+{
+	const uint64_t now = clock_mono_ms(), writer = away_ms(wk->writer, now),
+		       reader = away_ms(wk->reader, now);
+
+	return MIN(writer, reader);
+}
+
+bool dbio_is_away(const struct worker *wk)
+{
+	return dbio_away_ms(wk) > 0;
+}
+
+bool dbio_is_given_up(const struct worker *wk)
+{
+	return dbio_away_ms(wk) >= (uint64_t)wk->settings->persist_wait_max;
+}
+
 uint64_t dbio_deadline(const struct worker *wk)
 {
-	return clock_mono_ms() + (uint64_t)wk->settings->persist_wait_max;
+	const uint64_t wait_max = (uint64_t)wk->settings->persist_wait_max;
+	const uint64_t away_ms = dbio_away_ms(wk);
+
+	return clock_mono_ms() + (wait_max - MIN(away_ms, wait_max));
 }

@@ -24,7 +24,20 @@ struct db *dbio_reader(const struct worker *wk);
 /* New timeouts after a reload. */
 void dbio_reload(struct worker *wk);
 
-/* Monotonic time by which a query of this moment must be answered: persist.wait_max from now. */
+/*
+ * How long no connection has been usable, 0 while one is. A server that is silent counts as away
+ * from database.stall_after on.
+ */
+uint64_t dbio_away_ms(const struct worker *wk);
+bool dbio_is_away(const struct worker *wk);
+
+/* Away for persist.wait_max: nobody else is made to wait for it. */
+bool dbio_is_given_up(const struct worker *wk);
+
+/*
+ * Monotonic time by which a query of this moment must be answered: persist.wait_max from now, or
+ * from when the database went away. It may be now.
+ */
 uint64_t dbio_deadline(const struct worker *wk);
 
 #endif

@@ -127,9 +127,10 @@ static void add_streams(struct chan *ch, const struct event *ev, struct str json
 	count_frame(ch, DIALECT_SSE);
 	for (uint32_t i = side->n; i-- > 0;) { /* downwards: who falls behind takes itself out */
 		struct sub *sub = side->entries[i].sub;
+		size_t len = is_lasting ? sse_conn_cost(sub->conn, json.len) : json.len;
 
 		if ((side->entries[i].flags & ENTRY_DEAD) ||
-		    !deliver_has_room(sub, json.len, is_lasting))
+		    !deliver_has_room(sub, len, is_lasting))
 			continue;
 		if (ev)
 			sse_conn_event(sub, ev, json);

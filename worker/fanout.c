@@ -112,6 +112,22 @@ static uint64_t publish(struct worker *wk, const struct event *events, size_t n,
 	return ring_tail(wk);
 }
 
+int fanout_control(struct worker *wk, const void *bytes, size_t len)
+{
+	uint64_t all = UINT64_MAX >> (64 - wk->boot->n_slots), to_wake = 0;
+	int r;
+
+	all &= ~(UINT64_C(1) << wk->slot);
+	if (!all)
+		return 0;
+	ring_publish_begin(wk->shm, (unsigned)wk->slot);
+	r = ring_publish_to(wk->shm, (unsigned)wk->slot, all, 0, 0, 0, bytes, len);
+	if (r == 0)
+		r = ring_publish_end(wk->shm, (unsigned)wk->slot, &to_wake);
+	fanout_wake(wk, to_wake);
+	return r;
+}
+
 uint64_t fanout_publish(struct worker *wk, const struct event *events, size_t n)
 {
 	return publish(wk, events, n, 0);

@@ -19,6 +19,12 @@ uint64_t fanout_publish(struct worker *wk, const struct event *events, size_t n)
 /* Rings the eventfds of SLOTS, a bit each; this worker's own loop is kept awake instead. */
 void fanout_wake(struct worker *wk, uint64_t slots);
 
+/*
+ * Hands BYTES to every other worker of the node, as a record about no conversation. Each kind
+ * begins with eight characters of its own (ringpump.c). Returns 0 or what the ring says.
+ */
+int fanout_control(struct worker *wk, const void *bytes, size_t len) MUST_CHECK;
+
 /* A user's first connection to a conversation came (or the last went). */
 uint64_t fanout_presence(struct worker *wk, int64_t conv, int64_t user, struct str name, bool on,
 		     enum presence_reason reason);

@@ -9,6 +9,16 @@
 #include "worker/on_priv.h"
 #include "worker/resume.h"
 
+struct native_limits on_cmd_limits(const struct worker *wk)
+{
+	return (struct native_limits){
+		.cmd = worker_cmd_limits(wk),
+		.frame_max = (uint32_t)wk->settings->websocket_frame_max,
+		.history_max = HISTORY_PAGE_MAX,
+		.hello_ms = wk->settings->websocket_hello_timeout,
+	};
+}
+
 struct pending *pending_new(const struct conn *c, const struct cmd *cmd, int64_t conv)
 {
 	struct pending *p = xcalloc(1, sizeof(*p));
@@ -26,7 +36,7 @@ struct conn *pending_conn(const struct pending *p)
 {
 	struct conn *c = conn_find(p->wk, p->conn_id);
 
-	return c && c->state == CONN_WS ? c : NULL;
+	return c && c->state == CONN_WS && conn_make_room(c) ? c : NULL;
 }
 
 void pending_refuse(const struct pending *p, enum proto_error error)

@@ -92,15 +92,15 @@ static void refuse_unread(struct conn *c, const struct fault *fault)
 }
 
 /*
- * Runs the requests of DOC, which becomes this function's, from number I on; at a block the rest
- * waits.
+ * Runs the requests of DOC, which becomes this function's, from number I on; while the connection
+ * is stopped the rest waits.
  */
 static void run(struct conn *c, struct json_doc *doc, size_t i)
 {
 	const struct cmd_limits limits = limits_of(c);
 	const size_t n = native_count(doc);
 
-	for (; i < n && c->state == CONN_WS && !c->is_blocked; i++)
+	for (; i < n && conn_takes_more(c) && c->state == CONN_WS; i++)
 		run_one(c, doc, i, &limits);
 	if (i < n && c->state == CONN_WS) {
 		c->rest = xmalloc(sizeof(*c->rest));
@@ -136,6 +136,8 @@ void on_native_frame(struct conn *c, struct str payload)
 	int r = c->dialect == DIALECT_MSGPACK ? native_parse_msgpack(payload, &limits, &doc, &fault)
 					      : native_parse(payload, &limits, &doc, &fault);
 
+	if (r < 0 && !c->is_helloed) /* whatever it is, it is no hello */
+		fault.error = E_BAD_FRAME;
 	if (r < 0)
 		refuse_unread(c, &fault);
 	else

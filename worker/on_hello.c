@@ -79,7 +79,6 @@ static void say_welcome(struct conn *c, const struct cmd_id *re, const struct cu
 			bool resumed)
 {
 	const struct worker *wk = conn_worker(c);
-	const struct cmd_limits limits = worker_cmd_limits(wk);
 	struct buf cursor = BUF_INIT, *b;
 	char session[UUID_TEXT_LEN + 1];
 	size_t mark;
@@ -94,8 +93,7 @@ static void say_welcome(struct conn *c, const struct cmd_id *re, const struct cu
 				   .user_name = str_of(c->name),
 				   .guest = !c->is_account,
 				   .ping_ms = wk->settings->websocket_ping_interval,
-				   .limits = &limits,
-				   .frame_max = (uint32_t)wk->settings->websocket_frame_max,
+				   .limits = on_cmd_limits(wk),
 				   .cursor = buf_str(&cursor),
 				   .scope = presence_scope(wk),
 				   .resumed = resumed,
@@ -104,15 +102,24 @@ static void say_welcome(struct conn *c, const struct cmd_id *re, const struct cu
 	buf_done(&cursor);
 }
 
-/* Follows again what the session followed; each is confirmed by its own "live". */
+/*
+ * Follows again what the session followed; each is confirmed by its own "live", or refused by
+ * name.
+ */
 static void restore(struct conn *c, const struct resume_known *known)
 {
 	const uint32_t max = (uint32_t)conn_worker(c)->settings->websocket_subscriptions_max;
 	const struct cmd_id none = {0};
 
 	resume_restore_begin(c);
-	for (size_t i = 0; i < known->n && c->state == CONN_WS && c->n_subs < max; i++)
-		roles_enter(c, known->pos[i].conv, true, known->pos[i].rev, &none);
+	for (size_t i = 0; i < known->n && c->state == CONN_WS; i++) {
+		const struct cursor_pos *pos = &known->pos[i];
+
+		if (c->n_subs < max)
+			roles_enter(c, pos->conv, true, pos->rev, &none);
+		else
+			ws_conn_error(c, E_TOO_MANY_SUBSCRIPTIONS, &none, NULL, pos->conv);
+	}
 	if (c->state == CONN_WS)
 		resume_restore_end(c, known->kept, known->n_kept);
 }
@@ -292,7 +299,8 @@ void on_hello(struct conn *c, const struct cmd *cmd)
 	h = xcalloc(1, sizeof(*h));
 	h->p = pending_new(c, cmd, 0);
 	if (take_cursor(h, cmd) < 0) {
-		fault_field(&fault, FAULT_VALUE, "resume", 0);
+		fault_set(&fault, E_BAD_CURSOR);
+		fault.field = "resume";
 		ws_conn_fault(c, &fault, &cmd->id, NULL, 0);
 		hello_free(h);
 		return;

@@ -89,35 +89,44 @@ void on_mark(struct conn *c, const struct cmd *cmd)
 
 /* ---- Before "live" ---- */
 
+#define BATCHES_MAX 4 /* under way at once: the database connection is never idle with them */
+
 /*
  * A subscription that is level: the marks that changed while its client was away, and what is
  * unread, are read before it is confirmed. Events go on meanwhile; the confirmation says how far
  * they have come when it leaves.
  */
 struct confirming {
-	struct worker *wk;
+	struct list node; /* in worker.confirming, or none */
 	uint64_t conn_id, serial; /* sub.confirming */
-	int64_t conv;
+	int64_t conv, user;
+	int64_t since; /* the marks that changed after this rev; 0: it begins here, none did */
 	struct cmd_id re;
 	int64_t unread, seq; /* SEQ: the newest message that UNREAD knows of; 0: no marks */
-	int left;	     /* answers that are missing */
 };
 
-static struct sub *sub_of(const struct confirming *cf)
+/* Many of them are asked about at once, whosever they are. */
+struct batch {
+	struct worker *wk;
+	int left;	/* answers that are missing */
+	bool is_unsure; /* one of them did not come */
+	size_t n, n_marks;
+	struct confirming *all[MARKS_CONVS_MAX];   /* owned */
+	struct confirming *marks[MARKS_CONVS_MAX]; /* those of them whose marks are asked for */
+};
+
+static struct sub *sub_of(struct worker *wk, const struct confirming *cf)
 {
-	struct conn *c = conn_find(cf->wk, cf->conn_id);
+	struct conn *c = conn_find(wk, cf->conn_id);
 	struct sub *sub = c ? sub_find(c, cf->conv) : NULL;
 
 	return sub && sub->confirming == cf->serial ? sub : NULL;
 }
 
-static void step(struct confirming *cf)
+static void confirm(struct worker *wk, struct confirming *cf, bool is_unsure)
 {
-	struct sub *sub;
+	struct sub *sub = sub_of(wk, cf);
 
-	if (--cf->left > 0)
-		return;
-	sub = sub_of(cf);
 	/*
 	 * "live" counts up to its own seq: what the client is told before and after, it counts
 	 * itself
@@ -125,19 +134,37 @@ static void step(struct confirming *cf)
 	if (sub && cf->seq)
 		cf->unread = MAX(cf->unread + sub->chan->seq - cf->seq, 0);
 	if (sub)
-		sub_say_live(sub, &cf->re, cf->unread);
+		sub_say_live(sub, &cf->re, is_unsure ? UNREAD_UNKNOWN : cf->unread);
 	free(cf);
 }
 
-static void on_unread(void *arg, int err, const struct unread *u)
+static void step(struct batch *b)
 {
-	struct confirming *cf = arg;
+	if (--b->left > 0)
+		return;
+	for (size_t i = 0; i < b->n; i++)
+		confirm(b->wk, b->all[i], b->is_unsure);
+	b->wk->n_confirming--;
+	worker_kick(b->wk);
+	free(b);
+}
 
-	if (!err && u->is_known) {
-		cf->unread = u->unread;
-		cf->seq = u->seq;
+static void on_unread(void *arg, int err, const struct db_result *res)
+{
+	struct batch *b = arg;
+	int n = err ? 0 : db_rows(res);
+
+	b->is_unsure |= err != 0;
+	for (int i = 0; i < n; i++) {
+		struct unread_row row;
+
+		unread_row_get(res, i, &row);
+		if (row.at >= b->n)
+			continue;
+		b->all[row.at]->unread = row.unread;
+		b->all[row.at]->seq = row.seq;
 	}
-	step(cf);
+	step(b);
 }
 
 static void say_mark(struct conn *c, enum event_type type, int64_t conv, int64_t user, int64_t seq)
@@ -151,44 +178,113 @@ static void say_mark(struct conn *c, enum event_type type, int64_t conv, int64_t
 
 static void on_marks(void *arg, int err, const struct db_result *res)
 {
-	struct confirming *cf = arg;
-	struct sub *sub = sub_of(cf);
-	int n = err || !sub ? 0 : db_rows(res);
+	struct batch *b = arg;
+	int n = err ? 0 : db_rows(res);
 
+	b->is_unsure |= err != 0;
 	for (int i = 0; i < n; i++) {
 		struct mark_row row;
+		struct sub *sub;
 
 		mark_row_get(res, i, &row);
-		if (row.delivered_seq > row.read_seq)
-			say_mark(sub->conn, EVT_DELIVERED, cf->conv, row.user, row.delivered_seq);
-		if (row.read_seq > 0)
-			say_mark(sub->conn, EVT_READ, cf->conv, row.user, row.read_seq);
+		sub = row.at < b->n_marks ? sub_of(b->wk, b->marks[row.at]) : NULL;
+		if (sub && row.delivered_seq > row.read_seq)
+			say_mark(sub->conn, EVT_DELIVERED, sub->chan->conv, row.user,
+				 row.delivered_seq);
+		if (sub && row.read_seq > 0)
+			say_mark(sub->conn, EVT_READ, sub->chan->conv, row.user, row.read_seq);
 	}
-	step(cf);
+	step(b);
+}
+
+static void ask_unread(struct db *db, struct batch *b)
+{
+	int64_t convs[MARKS_CONVS_MAX], users[MARKS_CONVS_MAX];
+
+	for (size_t i = 0; i < b->n; i++) {
+		convs[i] = b->all[i]->conv;
+		users[i] = b->all[i]->user;
+	}
+	if (unread_get(db, convs, users, b->n, dbio_deadline(b->wk), on_unread, b, NULL) < 0)
+		on_unread(b, -ERR_UNAVAILABLE, NULL);
+}
+
+static void ask_marks(struct db *db, struct batch *b)
+{
+	int64_t convs[MARKS_CONVS_MAX], revs[MARKS_CONVS_MAX];
+
+	for (size_t i = 0; i < b->n_marks; i++) {
+		convs[i] = b->marks[i]->conv;
+		revs[i] = b->marks[i]->since;
+	}
+	if (!b->n_marks)
+		step(b);
+	else if (marks_page(db, convs, revs, b->n_marks, dbio_deadline(b->wk), on_marks, b, NULL) <
+		 0)
+		on_marks(b, -ERR_UNAVAILABLE, NULL);
+}
+
+/* The next ones in line, as many as one question takes. */
+static struct batch *batch_new(struct worker *wk)
+{
+	struct batch *b = xcalloc(1, sizeof(*b));
+	struct list *node;
+
+	b->wk = wk;
+	b->left = 2;
+	while (b->n < MARKS_CONVS_MAX && (node = list_first(&wk->confirming))) {
+		struct confirming *cf = list_entry(node, struct confirming, node);
+
+		list_remove(node);
+		b->all[b->n++] = cf;
+		if (cf->since > 0)
+			b->marks[b->n_marks++] = cf;
+	}
+	return b;
+}
+
+void on_mark_flush(struct worker *wk)
+{
+	struct db *db = dbio_reader(wk);
+
+	while (!list_empty(&wk->confirming) && wk->n_confirming < BATCHES_MAX) {
+		struct batch *b = batch_new(wk);
+
+		wk->n_confirming++;
+		ask_marks(db, b); /* their answers come first, too: LEFT keeps B until both did */
+		ask_unread(db, b);
+	}
+}
+
+void on_mark_close(struct worker *wk)
+{
+	struct list *node;
+
+	while ((node = list_first(&wk->confirming))) {
+		list_remove(node);
+		free(list_entry(node, struct confirming, node));
+	}
 }
 
 void on_mark_confirm(struct sub *sub, const struct cmd_id *re)
 {
 	struct worker *wk = sub->chan->wk;
-	struct db *db = dbio_reader(wk);
 	struct confirming *cf;
 
-	if (!sub->conn->user || !db_is_connected(db)) {
-		sub_say_live(sub, re, 0);
+	if (!sub->conn->user || !db_is_connected(dbio_reader(wk))) {
+		sub_say_live(sub, re, sub->conn->user ? UNREAD_UNKNOWN : 0);
 		return;
 	}
 	cf = xcalloc(1, sizeof(*cf));
 	*cf = (struct confirming){
-		.wk = wk,
 		.conn_id = sub->conn->id,
 		.serial = sub->confirming = ++wk->next_serial,
 		.conv = sub->chan->conv,
+		.user = sub->conn->user,
+		.since = MAX(sub->known_rev, 0),
 		.re = *re,
-		.left = 2,
 	};
-	if (sub->known_rev <= 0 || /* it begins here: there is nothing that has changed */
-	    marks_page(db, cf->conv, sub->known_rev, dbio_deadline(wk), on_marks, cf, NULL) < 0)
-		cf->left--;
-	if (unread_get(db, cf->conv, sub->conn->user, dbio_deadline(wk), on_unread, cf, NULL) < 0)
-		step(cf);
+	list_init(&cf->node);
+	list_append(&wk->confirming, &cf->node);
+	worker_kick(wk);
 }

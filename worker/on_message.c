@@ -11,9 +11,9 @@
 #include "worker/deliver.h"
 #include "worker/persist.h"
 #include "worker/roster.h"
+#include "worker/stale.h"
 
 #define HISTORY_PAGE 50
-#define HISTORY_PAGE_MAX 200
 
 /*
  * The connection had the event before it sent this, and will not see it again. A duplicate that
@@ -76,9 +76,8 @@ void on_send(struct conn *c, const struct cmd *cmd)
 
 /* ---- History ---- */
 
-static void on_page(void *arg, int err, struct str json)
+static void answer_page(struct pending *p, int err, struct str json)
 {
-	struct pending *p = arg;
 	struct conn *c = pending_conn(p);
 	size_t mark;
 	struct buf *b;
@@ -90,46 +89,66 @@ static void on_page(void *arg, int err, struct str json)
 		native_add_history(b, &p->re, p->conv, json);
 		ws_reply_end(c, b, mark);
 	}
+	if (c)
+		conn_unblock(c);
 	free(p);
 }
 
-/* A page that was asked for, while it is not known whether it may be read. */
-struct asked {
-	struct pending *p;
-	enum page_from from;
-	int64_t rev;
-	int limit;
-};
+/* The page that was kept, with one more member; JSON is an object. */
+static void answer_stale(struct pending *p, struct str json)
+{
+	struct buf page = BUF_INIT;
+
+	buf_add_cstr(&page, "{\"stale\":true,");
+	buf_add(&page, json.p + 1, json.len - 1);
+	answer_page(p, 0, buf_str(&page));
+	buf_done(&page);
+}
+
+static void on_page(void *arg, int err, struct str json)
+{
+	struct pending *p = arg;
+	uint64_t age_ms;
+
+	if (!err)
+		stale_keep(p->wk, &p->page, json);
+	if (err && err != -ERR_NOENT && stale_find(p->wk, &p->page, &json, &age_ms))
+		answer_stale(p, json);
+	else
+		answer_page(p, err, json);
+}
 
 static void on_rights(struct worker *wk, void *arg, int err, const struct rights *r)
 {
-	struct asked a = *(struct asked *)arg;
-	struct conn *c = pending_conn(a.p);
+	struct pending *p = arg;
+	const struct stale_key *page = &p->page;
+	struct conn *c = pending_conn(p);
 
-	free(arg);
 	if (!err && !authz_allows(&r->actor, MAY_READ)) {
-		if (c)
-			audit_denied_conn(c, MAY_READ, a.p->conv);
-		pending_refuse(a.p, authz_refusal(&r->actor, MAY_READ));
-		free(a.p);
+		pending_refuse(p, authz_refusal(&r->actor, MAY_READ));
+		if (c) {
+			audit_denied_conn(c, MAY_READ, p->conv);
+			conn_unblock(c);
+		}
+		free(p);
 		return;
 	}
 	if (!err)
-		err = messages_page_native(dbio_reader(wk), a.p->conv, a.from, a.rev, a.limit,
-					   dbio_deadline(wk), on_page, a.p, NULL);
+		err = messages_page_native(dbio_reader(wk), p->conv, (enum page_from)page->from,
+					   page->rev, page->limit, stale_deadline(wk, page),
+					   on_page, p, NULL);
 	if (err < 0)
-		on_page(a.p, err, STR(""));
+		answer_page(p, err, STR(""));
 }
 
 void on_history(struct conn *c, const struct cmd *cmd)
 {
-	struct asked *a = xmalloc(sizeof(*a));
+	struct pending *p = pending_new(c, cmd, cmd->conv);
+	enum page_from from = cmd->after ? PAGE_AFTER : PAGE_BEFORE;
+	int limit = (int)(cmd->limit > 0 ? MIN(cmd->limit, HISTORY_PAGE_MAX) : HISTORY_PAGE);
+	int64_t rev = cmd->after ? cmd->after : cmd->before;
 
-	*a = (struct asked){
-		.p = pending_new(c, cmd, cmd->conv),
-		.from = cmd->after ? PAGE_AFTER : PAGE_BEFORE,
-		.rev = cmd->after ? cmd->after : cmd->before,
-		.limit = (int)(cmd->limit > 0 ? MIN(cmd->limit, HISTORY_PAGE_MAX) : HISTORY_PAGE),
-	};
-	roles_get(conn_worker(c), cmd->conv, c->user, c->is_admin, on_rights, a);
+	conn_block(c); /* a page may be large: one is under way at a time */
+	p->page = (struct stale_key){STALE_PAGE_NATIVE, (int)from, limit, cmd->conv, rev};
+	roles_get(conn_worker(c), cmd->conv, c->user, c->is_admin, on_rights, p);
 }

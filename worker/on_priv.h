@@ -16,6 +16,7 @@
 #include "worker/conn.h"
 #include "worker/on_cmd.h"
 #include "worker/roles.h"
+#include "worker/stale.h"
 #include "worker/ws_conn.h"
 
 /* A request whose answer comes later. Freed by whoever answers it. */
@@ -25,6 +26,7 @@ struct pending {
 	int64_t conv;
 	int64_t seen; /* send: the newest rev the connection had; INT64_MAX: not known */
 	struct cmd_id re, key;
+	struct stale_key page; /* history: what an old answer may do for */
 };
 
 struct pending *pending_new(const struct conn *c, const struct cmd *cmd, int64_t conv);
@@ -78,8 +80,10 @@ void on_presence(struct conn *c, const struct cmd *cmd); /* rest_presence.c */
 
 /*
  * Reads what belongs to the confirmation of a subscription that is level, then says it with
- * sub_say_live: answering RE, or of itself when RE is empty.
+ * sub_say_live: answering RE, or of itself when RE is empty. What the database did not tell is not
+ * said.
  */
+#define UNREAD_UNKNOWN (-1)
 void on_mark_confirm(struct sub *sub, const struct cmd_id *re);
 void sub_say_live(struct sub *sub, const struct cmd_id *re, int64_t unread);
 

@@ -23,11 +23,14 @@ static void on_answer(struct worker *wk, void *arg, enum proto_error error,
 		native_add_sync(b, &p->re, answer->events, answer->cursor, answer->is_more);
 		ws_reply_end(c, b, mark);
 	}
+	if (c)
+		conn_unblock(c);
 	free(p);
 }
 
 void on_sync(struct conn *c, const struct cmd *cmd)
 {
+	conn_block(c); /* a page may be large: one is under way at a time */
 	sync_ask(conn_worker(c), cmd->cursor, c->user, cmd->limit, on_answer,
 		 pending_new(c, cmd, 0));
 }

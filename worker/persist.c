@@ -19,6 +19,7 @@
 #include "worker/dbio.h"
 #include "worker/fanout.h"
 #include "worker/persist_priv.h"
+#include "worker/stale.h"
 
 #define CHANGES_MAX 64	 /* in one round: what the connection's pipeline takes */
 #define LOOK_MAX 8192	 /* queued items looked at to fill a round */
@@ -112,21 +113,27 @@ static int enqueue(struct worker *wk, struct item *it, persist_done_fn *done, vo
 	return 0;
 }
 
-static bool is_full(const struct worker *wk)
+/* Returns 0, or why nothing more is queued. */
+static int check_queue(const struct worker *wk)
 {
-	return (int64_t)wk->persist->n_queued >= wk->settings->persist_queue_max;
+	if ((int64_t)wk->persist->n_queued >= wk->settings->persist_queue_max)
+		return -ERR_FULL;
+	return dbio_is_given_up(wk) ? -ERR_UNAVAILABLE : 0;
 }
 
 int persist_send(struct worker *wk, const struct event *ev, persist_done_fn *done, void *arg)
 {
-	return is_full(wk) ? -ERR_FULL : enqueue(wk, item_new_message(ev), done, arg);
+	int r = check_queue(wk);
+
+	return r < 0 ? r : enqueue(wk, item_new_message(ev), done, arg);
 }
 
 int persist_change(struct worker *wk, const struct log_change *change, struct str actor_name,
 		   persist_done_fn *done, void *arg)
 {
-	return is_full(wk) ? -ERR_FULL
-			   : enqueue(wk, item_new_change(change, actor_name), done, arg);
+	int r = check_queue(wk);
+
+	return r < 0 ? r : enqueue(wk, item_new_change(change, actor_name), done, arg);
 }
 
 /* ---- The end of a round ---- */
@@ -244,6 +251,7 @@ static void on_change(void *arg, const struct log_change_answer *a)
 	enum verdict verdict = item_judge_change(it, a);
 
 	if (verdict == VERDICT_STORED) {
+		stale_forget(wk, it->event.conv);
 		FAULT_POINT("change.committed");
 		fanout_publish(wk, &it->event, 1);
 		FAULT_POINT("change.announced");

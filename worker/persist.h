@@ -39,8 +39,9 @@ void persist_close(struct worker *wk);
  * Queues a message: it is stored unless a content filter blocks it, and as the filters leave it.
  * EVENT has conv, actor, actor_name, content, client_msg_id (zero: given here),
  * client_id, reply_to_rev; all copied. DONE is called exactly once, after the commit or when it
- * is certain that it will not be answered in time; never from inside this call. Returns 0, or
- * -ERR_FULL when persist.queue_max is reached.
+ * is certain that it will not be answered in time; never from inside this call. Returns 0;
+ * -ERR_FULL when persist.queue_max is reached; -ERR_UNAVAILABLE when the database has been away for
+ * persist.wait_max.
  */
 int persist_send(struct worker *wk, const struct event *event, persist_done_fn *done,
 		 void *arg) MUST_CHECK;
@@ -50,7 +51,7 @@ int persist_send(struct worker *wk, const struct event *event, persist_done_fn *
  * promises of persist_send: CHANGE and ACTOR_NAME are copied, DONE comes exactly once and never
  * from inside this call; its row is announced to the conversation after the commit and before
  * DONE, also when this process dies between the two. What one actor sends and changes in one
- * conversation is stored in the order of these calls. Returns 0, or -ERR_FULL.
+ * conversation is stored in the order of these calls. Returns 0, -ERR_FULL or -ERR_UNAVAILABLE.
  */
 int persist_change(struct worker *wk, const struct log_change *change, struct str actor_name,
 		   persist_done_fn *done, void *arg) MUST_CHECK;

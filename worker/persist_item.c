@@ -234,6 +234,8 @@ enum verdict item_judge_change(struct item *it, const struct log_change_answer *
 		return settled(it, E_NO_SUCH_ROOM);
 	case CHANGE_NO_TARGET:
 		return settled(it, E_NOT_FOUND);
+	case CHANGE_DELETED:
+		return settled(it, E_MESSAGE_DELETED);
 	case CHANGE_DENIED:
 		return settled(it, E_FORBIDDEN);
 	case CHANGE_GONE:

@@ -68,6 +68,12 @@ static void on_rights(struct worker *wk, void *arg, int err, const struct rights
 	free(look);
 }
 
+/* The database is away: another time it would have answered. */
+static bool is_passing(int err)
+{
+	return err == -ERR_UNAVAILABLE || err == -ERR_TIMEOUT || err == -ERR_FULL;
+}
+
 /* Closed to strangers is as good as not there. */
 static void go_on(struct lookup *look, const struct room *room, const struct rights *r)
 {
@@ -82,12 +88,73 @@ static void go_on(struct lookup *look, const struct room *room, const struct rig
 	free(look);
 }
 
+/* ---- Rooms that were known ---- */
+
+/* A room in one piece: the structure, then its strings, whose pointers mean nothing. */
+static struct str *strings_of(struct room *room, size_t i)
+{
+	return (struct str *[]){&room->kind, &room->name, &room->description}[i];
+}
+
+static void keep_room(struct worker *wk, const struct room *room)
+{
+	const struct stale_key key = {.what = STALE_ROOM, .conv = room->id};
+	struct room copy = *room;
+	struct buf b = BUF_INIT;
+
+	if (room->is_closed) {
+		stale_forget(wk, room->id);
+		return;
+	}
+	buf_add(&b, &copy, sizeof(copy));
+	for (size_t i = 0; i < 3; i++)
+		buf_add_str(&b, *strings_of(&copy, i));
+	stale_keep(wk, &key, buf_str(&b));
+	buf_done(&b);
+}
+
+/* Goes on with what was known of the room; false when that, or who asks, is not known. */
+static bool go_on_stale(struct lookup *look)
+{
+	struct call *call = look->call;
+	const struct stale_key key = {.what = STALE_ROOM, .conv = call->path_id[0]};
+	struct buf bytes = BUF_INIT;
+	struct room room;
+	struct rights r;
+	uint64_t age_ms;
+	struct str s;
+	const char *at;
+
+	if (call->stale.what == STALE_NOTHING || !key.conv ||
+	    !roles_peek(call->wk, key.conv, call->who.user, call->who.is_admin, &r) ||
+	    !stale_find(call->wk, &key, &s, &age_ms))
+		return false;
+	buf_add_str(&bytes, s); /* NEXT may keep something, and push this out */
+	memcpy(&room, bytes.p, sizeof(room));
+	at = (const char *)bytes.p + sizeof(room);
+	for (size_t i = 0; i < 3; i++) {
+		struct str *part = strings_of(&room, i);
+
+		part->p = part->p ? at : NULL;
+		at += part->len;
+	}
+	call->is_stale = true;
+	call->age_ms = age_ms;
+	go_on(look, &room, &r);
+	buf_done(&bytes);
+	return true;
+}
+
+/* ---- Finding ---- */
+
 static void on_room(void *arg, int err, const struct room *room)
 {
 	struct lookup *look = arg;
 	struct call *call = look->call;
 	struct rights r;
 
+	if (err == 0)
+		keep_room(call->wk, room);
 	if (err == 0 && room->is_closed)
 		err = -ERR_NOENT;
 	if (err == 0 &&
@@ -99,6 +166,8 @@ static void on_room(void *arg, int err, const struct room *room)
 		roles_get(call->wk, room->id, call->who.user, call->who.is_admin, on_rights, look);
 		return;
 	}
+	if (is_passing(err) && go_on_stale(look))
+		return;
 	refuse(call, err ? err : -ERR_UNAVAILABLE);
 	free(look);
 }
@@ -106,8 +175,9 @@ static void on_room(void *arg, int err, const struct room *room)
 static void look_up(struct lookup *look)
 {
 	struct call *call = look->call;
+	const struct stale_key key = {.what = STALE_ROOM, .conv = call->path_id[0]};
 	int r = room_info(dbio_reader(call->wk), call->path_id[0], &call->path_uuid[0],
-			  dbio_deadline(call->wk), on_room, look, NULL);
+			  stale_deadline(call->wk, &key), on_room, look, NULL);
 
 	if (r < 0) {
 		free(look);
@@ -191,10 +261,45 @@ int rest_query_number(const struct http_request *req, const char *name, int64_t 
 	return 0;
 }
 
+/* ---- Answers that may be old ---- */
+
+static void answer_stale(struct call *call, struct str json, uint64_t age_ms)
+{
+	struct buf body = BUF_INIT;
+
+	call->is_stale = true;
+	call->age_ms = age_ms;
+	buf_add_str(&body, json); /* the original is borrowed for a moment only */
+	call_json(call, 200, buf_str(&body));
+	buf_done(&body);
+}
+
+void rest_answer(struct call *call, struct str json)
+{
+	stale_keep(call->wk, &call->stale, json);
+	call_json(call, 200, json);
+}
+
+void rest_fail(struct call *call, int err)
+{
+	struct str json;
+	uint64_t age_ms;
+
+	if (is_passing(err) && stale_find(call->wk, &call->stale, &json, &age_ms))
+		answer_stale(call, json, age_ms);
+	else
+		call_db_error(call, err);
+}
+
 void rest_page(void *call, int err, struct str json)
 {
 	if (err < 0)
-		call_db_error(call, err);
+		rest_fail(call, err);
 	else
-		call_json(call, 200, json);
+		rest_answer(call, json);
+}
+
+uint64_t rest_deadline(const struct call *call)
+{
+	return stale_deadline(call->wk, &call->stale);
 }

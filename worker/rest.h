@@ -18,7 +18,8 @@ typedef void rest_room_fn(struct call *call, const struct room *room);
 
 /*
  * Finds the conversation that the path's first id names and goes on with NEXT. Answers 404 or 503
- * by itself, and gives the handler's state to free() then.
+ * by itself, and gives the handler's state to free() then. A call that reads may be given what was
+ * known of the conversation before the database went away.
  */
 void rest_room(struct call *call, rest_room_fn *next);
 
@@ -55,7 +56,17 @@ int rest_query_marker(const struct http_request *req, const char *name, struct r
 int rest_query_number(const struct http_request *req, const char *name, int64_t min, int64_t max,
 		      int64_t *ret, struct fault *ret_fault) MUST_CHECK;
 
-/* A page_done_fn (sql/messages.h) for a call: answers with the page or with the error. */
+/*
+ * A page_done_fn (sql/messages.h) for a call: answers with the page and keeps it as CALL's stale
+ * key says, or answers with what was kept, or with the error.
+ */
 void rest_page(void *call, int err, struct str json);
+
+/* As rest_page, for JSON that a handler made. */
+void rest_answer(struct call *call, struct str json);
+void rest_fail(struct call *call, int err);
+
+/* When the call's question must be answered; see stale_deadline. */
+uint64_t rest_deadline(const struct call *call);
 
 #endif

@@ -27,23 +27,30 @@ void rest_conversations_list(struct call *call)
 		call_fault(call, &fault, NULL);
 		return;
 	}
+	if (!call->who.user) /* everybody else has a list of their own */
+		call->stale = (struct stale_key){
+			.what = STALE_CONVERSATIONS, .limit = (int)limit, .rev = cursor};
 	r = conversation_list(dbio_reader(call->wk), call->who.user, true, cursor, (int)limit,
-			      dbio_deadline(call->wk), rest_page, call, NULL);
+			      rest_deadline(call), rest_page, call, NULL);
 	if (r < 0)
-		call_db_error(call, r);
+		rest_fail(call, r);
 }
 
 static void show(struct call *call, const struct room *room)
 {
-	int r = conversation_get(dbio_reader(call->wk), room->id, NULL, call->who.user,
-				 dbio_deadline(call->wk), rest_page, call, NULL);
+	int r;
 
+	call->stale = (struct stale_key){
+		.what = call->who.user ? STALE_NOTHING : STALE_CONVERSATION, .conv = room->id};
+	r = conversation_get(dbio_reader(call->wk), room->id, NULL, call->who.user,
+			     rest_deadline(call), rest_page, call, NULL);
 	if (r < 0)
-		call_db_error(call, r);
+		rest_fail(call, r);
 }
 
 void rest_conversations_get(struct call *call)
 {
+	call->stale.what = STALE_CONVERSATION;
 	rest_room(call, show);
 }
 

@@ -41,10 +41,15 @@ static void read_page(struct call *call, const struct room *room)
 		call_fault(call, &fault, NULL);
 		return;
 	}
+	call->stale = (struct stale_key){.what = STALE_PAGE_NATIVE,
+					 .from = (int)page.from,
+					 .limit = (int)page.limit,
+					 .conv = room->id,
+					 .rev = page.marker.rev};
 	r = messages_page_native(dbio_reader(call->wk), room->id, page.from, page.marker.rev,
-				 (int)page.limit, dbio_deadline(call->wk), rest_page, call, NULL);
+				 (int)page.limit, rest_deadline(call), rest_page, call, NULL);
 	if (r < 0)
-		call_db_error(call, r);
+		rest_fail(call, r);
 }
 
 /* At most one of before, after and around; none means before the end. Returns 0 or -ERR_INVAL. */
@@ -85,6 +90,7 @@ void rest_messages_list(struct call *call)
 	}
 	call->state = xmalloc(sizeof(page));
 	memcpy(call->state, &page, sizeof(page));
+	call->stale.what = STALE_PAGE_NATIVE;
 	rest_room(call, read_page);
 }
 

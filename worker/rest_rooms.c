@@ -64,7 +64,7 @@ static void on_list(void *arg, int err, const struct db_result *res)
 	int n;
 
 	if (err < 0) {
-		call_db_error(call, err);
+		rest_fail(call, err);
 		return;
 	}
 	n = db_rows(res);
@@ -79,16 +79,18 @@ static void on_list(void *arg, int err, const struct db_result *res)
 	}
 	buf_add_char(&body, ']');
 	free(users);
-	answer_json(call, 200, &body);
+	rest_answer(call, buf_str(&body));
+	buf_done(&body);
 }
 
 void rest_rooms_list(struct call *call)
 {
-	int r = room_list(dbio_reader(call->wk), 0, 0, dbio_deadline(call->wk), on_list, call,
-			  NULL);
+	int r;
 
+	call->stale = (struct stale_key){.what = STALE_ROOMS};
+	r = room_list(dbio_reader(call->wk), 0, 0, rest_deadline(call), on_list, call, NULL);
 	if (r < 0)
-		call_db_error(call, r);
+		rest_fail(call, r);
 }
 
 /* ---- Make and show ---- */
@@ -154,6 +156,7 @@ static void show(struct call *call, const struct room *room)
 
 void rest_rooms_get(struct call *call)
 {
+	call->stale.what = STALE_ROOM;
 	rest_room(call, show);
 }
 
@@ -228,10 +231,14 @@ static void read_page(struct call *call, const struct room *room)
 		answer_bad_query(call, &fault);
 		return;
 	}
+	call->stale = (struct stale_key){.what = STALE_PAGE_RAW,
+					 .limit = (int)page.limit,
+					 .conv = room->id,
+					 .rev = page.before.rev};
 	r = messages_page_raw(dbio_reader(call->wk), room->id, page.before.rev, (int)page.limit,
-			      dbio_deadline(call->wk), rest_page, call, NULL);
+			      rest_deadline(call), rest_page, call, NULL);
 	if (r < 0)
-		call_db_error(call, r);
+		rest_fail(call, r);
 }
 
 void rest_rooms_messages(struct call *call)
@@ -247,5 +254,6 @@ void rest_rooms_messages(struct call *call)
 	}
 	call->state = xmalloc(sizeof(page));
 	memcpy(call->state, &page, sizeof(page));
+	call->stale.what = STALE_PAGE_RAW;
 	rest_room(call, read_page);
 }

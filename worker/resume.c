@@ -25,6 +25,7 @@
 
 struct resume {
 	struct list node;	/* in resumes.dirty or resumes.saving, or none */
+	struct list ended;	/* in resumes.ended, or none */
 	struct conn *conn;	/* NULL: it has ended, POS is what it followed */
 	struct uuid session;
 	int64_t user;
@@ -40,6 +41,8 @@ struct resume {
 struct resumes {
 	struct map sessions; /* key_of -> struct resume */
 	struct list dirty, saving;
+	struct list ended;   /* those without a connection, the oldest first */
+	size_t ended_bytes;  /* what they take */
 	uint64_t next_ms;    /* no statement before */
 	uint64_t renew_ms;   /* next look for sessions that are written long ago */
 	struct log_rate rate;
@@ -61,9 +64,17 @@ static struct resume *find(const struct worker *wk, const struct uuid *session)
 	return r && memcmp(&r->session, session, sizeof(*session)) == 0 ? r : NULL;
 }
 
+static size_t bytes_of(const struct resume *r)
+{
+	return sizeof(*r) + r->n * sizeof(*r->pos);
+}
+
 static void resume_free(struct worker *wk, struct resume *r)
 {
 	list_remove(&r->node);
+	if (!list_empty(&r->ended))
+		wk->resumes->ended_bytes -= bytes_of(r);
+	list_remove(&r->ended);
 	if (map_get(&wk->resumes->sessions, key_of(&r->session)) == r)
 		map_del(&wk->resumes->sessions, key_of(&r->session));
 	if (r->conn)
@@ -86,6 +97,7 @@ void resume_start(struct conn *c, const struct uuid *session, struct uuid *ret)
 	r->since_ns = clock_mono_ns();
 	r->written_ms = clock_mono_ms();
 	list_init(&r->node);
+	list_init(&r->ended);
 	if (!map_get(&rs->sessions, key_of(&r->session)))
 		map_put(&rs->sessions, key_of(&r->session), r);
 	c->resume = r;
@@ -155,6 +167,19 @@ static size_t positions_of(const struct conn *c, struct cursor_pos *pos)
 	return n;
 }
 
+/* The database may be away for long, and connections come and go all the same. */
+static void keep_ended(struct worker *wk, struct resume *r)
+{
+	struct resumes *rs = wk->resumes;
+
+	list_append(&rs->ended, &r->ended);
+	rs->ended_bytes += bytes_of(r);
+	while (rs->ended_bytes > RESUME_ENDED_BYTES) {
+		resume_free(wk, list_entry(list_first(&rs->ended), struct resume, ended));
+		worker_count(wk, M_SESSIONS_FORGOTTEN, 1);
+	}
+}
+
 void resume_end(struct conn *c)
 {
 	struct worker *wk = conn_worker(c);
@@ -170,6 +195,7 @@ void resume_end(struct conn *c)
 	r->n = positions_of(c, r->pos);
 	r->conn = NULL;
 	c->resume = NULL;
+	keep_ended(wk, r);
 	worker_kick(wk);
 }
 
@@ -348,21 +374,13 @@ static bool replace(struct worker *wk, const struct uuid *session, uint64_t befo
 static void tell_others(struct worker *wk, const struct uuid *session)
 {
 	struct takeover t = {.session = *session};
-	uint64_t all = UINT64_MAX >> (64 - wk->boot->n_slots), to_wake = 0;
 	int r;
 
 	memcpy(t.mark, TAKEOVER_MARK, sizeof(t.mark));
-	all &= ~(UINT64_C(1) << wk->slot);
-	if (!all)
-		return;
-	ring_publish_begin(wk->shm, (unsigned)wk->slot);
-	r = ring_publish_to(wk->shm, (unsigned)wk->slot, all, 0, 0, 0, &t, sizeof(t));
-	if (r == 0)
-		r = ring_publish_end(wk->shm, (unsigned)wk->slot, &to_wake);
+	r = fanout_control(wk, &t, sizeof(t));
 	if (r < 0) /* the other socket ends by its own silence then */
 		log_warn("a session's former connection was not told",
 			 LF_STR("error", err_text(r)));
-	fanout_wake(wk, to_wake);
 }
 
 bool resume_take_over(struct worker *wk, const struct uuid *session)
@@ -528,6 +546,7 @@ void resume_open(struct worker *wk)
 
 	list_init(&rs->dirty);
 	list_init(&rs->saving);
+	list_init(&rs->ended);
 }
 
 void resume_close(struct worker *wk)

@@ -89,6 +89,11 @@ void resume_control(struct worker *wk, struct str bytes, uint64_t stamp_ns);
  * once a turn. Without the database it is kept until later.
  */
 #define RESUME_SAVE_MS 250
+/*
+ * What ended sessions may take while they wait to be written: some ten thousand of them. Beyond it
+ * the oldest are forgotten, as if the process had died before it wrote them.
+ */
+#define RESUME_ENDED_BYTES (4 * 1024 * 1024)
 void resume_flush(struct worker *wk);
 
 /* True when everything is written. */

@@ -15,6 +15,7 @@
 #include "worker/resume.h"
 #include "worker/revoke.h"
 #include "worker/roles.h"
+#include "worker/session.h"
 
 #define RING_BUDGET 4096 /* records in one turn: sockets want their share of it */
 
@@ -55,13 +56,15 @@ static int pump_one(struct worker *wk)
 	ring_advance(&p->reader);
 	if (rec.conv == 0 && revoke_control(wk, buf_str(&p->copy)))
 		return 0;
-	if (rec.conv == 0)
+	if (rec.conv == 0) {
 		resume_control(wk, buf_str(&p->copy), rec.stamp_ns);
-	else if (event_decode(p->copy.p, p->copy.len, &ev) == 0)
+		session_control(wk, buf_str(&p->copy));
+	} else if (event_decode(p->copy.p, p->copy.len, &ev) == 0) {
 		chan_event(wk, &ev, buf_str(&p->copy));
-	else
+	} else {
 		log_error("an event in the ring cannot be read", LF_INT("conversation", rec.conv),
 			  LF_INT("rev", rec.rev));
+	}
 	return 0;
 }
 

@@ -363,13 +363,14 @@ bool roster_park(struct sub *sub)
 {
 	struct chan *ch = sub->chan;
 
-	if (sub->conn->dialect != DIALECT_RAW || !ch->roster || !ch->roster->n)
+	if (sub->conn->dialect != DIALECT_RAW || !ch->roster || !ch->roster->n || sub->has_parked)
 		return false;
 	if (ch->roster->changes_at_ms <= clock_mono_ms()) {
 		send_changes(ch, clock_mono_ms());
 		return false;
 	}
 	sub->state = SUB_ENTERING;
+	sub->has_parked = true; /* what comes next is others': it must not wait for ever */
 	list_append(&ch->roster->parked, &sub->node);
 	chan_set_due(ch);
 	return true;

@@ -2,7 +2,8 @@
 /*
  * Guests by name: a bounded cache over the table of users. Equal names are the same guest.
  * Whoever is asked for in one turn of the loop is looked up by one statement: a crowd that comes
- * back costs few. Which names are acceptable was checked by the decoder.
+ * back costs few. The other workers are told, so that a guest whom the node knows is let in while
+ * the database is away. Which names are acceptable was checked by the decoder.
  */
 #include "worker/session.h"
 
@@ -12,13 +13,14 @@
 #include "sql/guests.h"
 #include "sql/users.h"
 #include "worker/dbio.h"
+#include "worker/fanout.h"
 #include "worker/revoke.h"
 
 #define CACHE_MAX 100000 /* guests remembered; the cache starts over when it is full */
 
 /*
  * How long a guest is remembered: other programs and other nodes make accounts as well, and tell
- * this one nothing.
+ * this one nothing. While the database is away nobody can, and whoever was known stays so.
  */
 #define CACHE_MS 10000
 
@@ -74,7 +76,9 @@ static const struct guest *cache_get(struct worker *wk, struct str name)
 		wk->guests_epoch = epoch;
 	}
 	g = strmap_get(&wk->guests, name);
-	return g && clock_mono_ms() < g->until_ms && !revoke_is_due(wk, &none, g->user) ? g : NULL;
+	if (!g || revoke_is_due(wk, &none, g->user))
+		return NULL;
+	return clock_mono_ms() < g->until_ms || dbio_is_away(wk) ? g : NULL;
 }
 
 /* EPOCH: what the database said belongs to it. */
@@ -96,6 +100,62 @@ static void cache_put(struct worker *wk, int64_t epoch, struct str key, const st
 	strmap_put(&wk->guests, key, g);
 }
 
+/* ---- The other workers ---- */
+
+#define NEWS_MARK "guestnew"
+#define NEWS_MAX (32 * 1024) /* bytes in one record of the ring, about */
+
+/* Before each guest's two names in a record, which begins with the mark. */
+struct news {
+	int64_t user, epoch;
+	uint16_t key_len, name_len;
+};
+
+static void news_send(struct worker *wk, struct buf *b)
+{
+	int r = b->len ? fanout_control(wk, b->p, b->len) : 0;
+
+	if (r < 0) /* they ask the database themselves */
+		log_debug("guests were not told to the other workers",
+			  LF_STR("error", err_text(r)));
+	buf_clear(b);
+}
+
+static void news_add(struct worker *wk, struct buf *b, int64_t epoch, struct str key,
+		     const struct user *user)
+{
+	const struct news n = {user->id, epoch, (uint16_t)key.len, (uint16_t)user->name.len};
+
+	if (b->len > NEWS_MAX)
+		news_send(wk, b);
+	if (!b->len)
+		buf_add_cstr(b, NEWS_MARK);
+	buf_add(b, &n, sizeof(n));
+	buf_add_str(b, key);
+	buf_add_str(b, user->name);
+}
+
+void session_control(struct worker *wk, struct str bytes)
+{
+	const size_t mark = strlen(NEWS_MARK);
+	struct news n;
+
+	if (bytes.len < mark || memcmp(bytes.p, NEWS_MARK, mark) != 0)
+		return;
+	for (size_t at = mark; bytes.len - at >= sizeof(n); at += (size_t)n.key_len + n.name_len) {
+		const char *names = bytes.p + at + sizeof(n);
+
+		memcpy(&n, bytes.p + at, sizeof(n));
+		at += sizeof(n);
+		if (bytes.len - at < (size_t)n.key_len + n.name_len)
+			return;
+		cache_put(wk, n.epoch, (struct str){names, n.key_len},
+			  &(struct user){.id = n.user, .name = {names + n.key_len, n.name_len}});
+	}
+}
+
+/* ---- The database ---- */
+
 static enum proto_error error_of(int err)
 {
 	switch (err) {
@@ -112,12 +172,17 @@ static enum proto_error error_of(int err)
 	}
 }
 
-static void answer(const struct asking *a, struct lookup *l, int err, const struct user *user)
+/* NEWS: of those who were not known before. */
+static void answer(const struct asking *a, struct lookup *l, int err, const struct user *user,
+		   struct buf *news)
 {
+	const struct str key = {l->key, l->key_len};
 	struct worker *wk = a->wk;
 
+	if (!err && !strmap_get(&wk->guests, key))
+		news_add(wk, news, a->epoch, key, user);
 	if (!err)
-		cache_put(wk, a->epoch, (struct str){l->key, l->key_len}, user);
+		cache_put(wk, a->epoch, key, user);
 	l->done(wk, l->arg, error_of(err), err ? 0 : user->id, err ? STR("") : user->name);
 	free(l);
 }
@@ -125,13 +190,16 @@ static void answer(const struct asking *a, struct lookup *l, int err, const stru
 static void on_guests(void *arg, int err, const struct db_result *res)
 {
 	struct asking *a = arg;
+	struct buf news = BUF_INIT;
 
 	for (size_t i = 0; i < a->n; i++) {
 		struct user user;
 		int r = err ? err : user_guests_row(res, (int)i, &user);
 
-		answer(a, a->lookups[i], r, r ? NULL : &user);
+		answer(a, a->lookups[i], r, r ? NULL : &user, &news);
 	}
+	news_send(a->wk, &news);
+	buf_done(&news);
 	free(a);
 }
 

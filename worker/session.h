@@ -42,6 +42,8 @@ void session_put_out(struct worker *wk, struct str name, int64_t user);
 
 /* The guest is asked for anew next time: it may not act any more. */
 void session_forget(struct worker *wk, int64_t user);
+/* A record of another worker: guests that it got to know, if it is one of those. */
+void session_control(struct worker *wk, struct str bytes);
 
 void session_open(struct worker *wk);
 

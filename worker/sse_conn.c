@@ -107,6 +107,13 @@ static struct str type_of(struct str json)
 	return op;
 }
 
+#define BLOCK_FIELDS 64 /* names of fields and the longest type */
+
+size_t sse_conn_cost(const struct conn *c, size_t len)
+{
+	return len + cursor_text_max(c->sse->n) + BLOCK_FIELDS;
+}
+
 void sse_conn_frame(struct conn *c, struct str json)
 {
 	add_block(c, type_of(json), false, json);
@@ -140,6 +147,18 @@ void sse_conn_gap(struct conn *c, int64_t conv, int64_t first)
 		pos->rev = first - 1;
 	add_block(c, STR("gap"), true, buf_str(&json));
 	buf_done(&json);
+}
+
+void sse_conn_refused(struct conn *c, enum proto_error error, int64_t conv)
+{
+	struct cursor_pos *pos = find(c->sse, conv), *end = c->sse->pos + c->sse->n;
+
+	if (pos && error == E_NO_SUCH_ROOM) {
+		memmove(pos, pos + 1, (size_t)(end - pos - 1) * sizeof(*pos));
+		c->sse->n--;
+	}
+	if (!c->subs)
+		conn_wait(c, WAIT_REFUSED); /* nothing can follow */
 }
 
 /* ---- Life ---- */
@@ -198,9 +217,10 @@ void sse_conn_start(struct call *call, const struct sse_position *positions, siz
 	add_opening(c);
 	conn_unblock(c);
 	call_done(call);
-	/* a refusal ends the stream: what it could not follow it would miss in silence */
 	for (size_t i = 0; i < n && c->state == CONN_SSE; i++)
 		follow(c, &positions[i]);
+	if (c->state == CONN_SSE && c->subs) /* the first ones may have been refused */
+		conn_wait(c, WAIT_PING);
 }
 
 void sse_conn_timeout(struct conn *c, enum conn_wait wait)

@@ -40,6 +40,9 @@ void sse_conn_start(struct call *call, const struct sse_position *positions, siz
  */
 void sse_conn_event(struct sub *sub, const struct event *ev, struct str json);
 
+/* The bytes that sse_conn_event takes at most for a durable event whose frame is LEN bytes long. */
+size_t sse_conn_cost(const struct conn *c, size_t len);
+
 /*
  * A frame that is no event: {"op":"live"|"err"|"behind"|…}; its op becomes the type. Queues bytes
  * only.
@@ -51,6 +54,12 @@ void sse_conn_frame(struct conn *c, struct str json);
  * with FIRST, so the subscription stays and its position becomes FIRST - 1.
  */
 void sse_conn_gap(struct conn *c, int64_t conv, int64_t first);
+
+/*
+ * CONV cannot be followed, and the reader was told ERROR: the stream goes on with the others. One
+ * that passes keeps its place in the id, for when the reader comes again.
+ */
+void sse_conn_refused(struct conn *c, enum proto_error error, int64_t conv);
 
 /* What to do when a deadline passes: a comment against silence, or the end. */
 void sse_conn_timeout(struct conn *c, enum conn_wait wait);

@@ -8,6 +8,7 @@
 
 #include "proto/dialect_raw.h"
 #include "shm/presence.h"
+#include "worker/deliver.h"
 #include "worker/names.h"
 #include "worker/ws_conn.h"
 
@@ -68,9 +69,11 @@ static bool send_some(struct chan *ch, struct wave *w)
 
 		if (e->sub->list_version == w->made || (e->flags & ENTRY_DEAD))
 			continue;
+		if (e->flags & ENTRY_QUEUED) { /* a full socket asks for it when it has drained */
+			deliver_owe(e->sub);
+			continue;
+		}
 		is_wanted = true;
-		if (e->flags & ENTRY_QUEUED)
-			continue; /* a full socket gets it when there is room */
 		if (!left) {
 			w->at = (w->at + i) % side->n;
 			break;

@@ -32,8 +32,9 @@
 #include "worker/http_conn.h"
 #include "worker/keyring.h"
 #include "worker/listen.h"
-#include "worker/peer.h"
 #include "worker/mail.h"
+#include "worker/on_cmd.h"
+#include "worker/peer.h"
 #include "worker/persist.h"
 #include "worker/readiness.h"
 #include "worker/presence.h"
@@ -44,6 +45,7 @@
 #include "worker/roles.h"
 #include "worker/roster.h"
 #include "worker/session.h"
+#include "worker/stale.h"
 #include "worker/touch.h"
 #include "worker/worker_priv.h"
 #include "worker/ws_conn.h"
@@ -68,6 +70,7 @@ static void worker_turn(struct worker *wk)
 	roles_flush(wk);
 	chan_settle(wk);
 	chan_run_due(wk);
+	on_mark_flush(wk);
 	presence_run(wk);
 	conn_flush_all(wk);
 	deliver_flush_all(wk);
@@ -216,6 +219,8 @@ static void init_lists(struct worker *wk)
 	list_init(&wk->entering);
 	list_init(&wk->subs_replaying);
 	list_init(&wk->subs_waiting);
+	list_init(&wk->subs_paging);
+	list_init(&wk->confirming);
 	list_init(&wk->subs_retrying);
 	list_init(&wk->replies);
 }
@@ -266,6 +271,7 @@ struct worker *worker_open(const struct worker_boot *boot)
 	session_open(wk);
 	roles_open(wk);
 	audit_open(wk);
+	stale_open(wk);
 	if (heir_take_over_own_slot(wk) < 0)
 		wk->exit_code = WORKER_EXIT_SHM;
 	ringpump_open(wk);
@@ -291,6 +297,7 @@ void worker_close(struct worker *wk)
 	pwhash_close(wk);
 	revoke_close(wk);
 	dbio_close_all(wk);
+	on_mark_close(wk);
 	roles_close(wk);
 	audit_close(wk);
 	persist_close(wk);
@@ -302,6 +309,7 @@ void worker_close(struct worker *wk)
 	session_close(wk);
 	touch_close(wk);
 	mail_close(wk);
+	stale_close(wk);
 	presence_close(wk);
 	ringpump_close(wk);
 	control_close(wk);

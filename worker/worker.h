@@ -39,6 +39,7 @@ struct roles;
 struct shm;
 struct site;
 struct slab;
+struct stale;
 struct timeouts;
 struct touches;
 
@@ -113,7 +114,11 @@ struct worker {
 	struct list subs_replaying; /* struct sub.node: catch up, can go on now */
 	/* struct sub.node: catch up, wait for the database or their socket */
 	struct list subs_waiting;
+	struct list subs_paging;    /* struct sub.node: catch up, wait for their turn to ask it */
 	struct list subs_retrying;  /* struct sub.node: catch up, the database refused */
+	uint32_t n_pages;	    /* that it is asked for: chan_replay.c's */
+	struct list confirming;	    /* on_mark.c's: wait for what their "live" says */
+	uint32_t n_confirming;	    /* questions under way for others of them */
 	uint64_t retry_at_ms;	    /* when it is asked again for those */
 	uint64_t next_serial;	 /* for channels and subscriptions */
 
@@ -133,6 +138,7 @@ struct worker {
 	struct touches *touches;      /* owned: touch.c; NULL: nothing to write yet */
 	struct keyring *keyring;      /* owned; immutable, replaced by a reload */
 	struct pwhash *pwhash;	      /* owned */
+	struct stale *stale;	      /* owned */
 	struct strmap guests;	      /* guest name -> struct guest, a bounded cache */
 	int64_t guests_epoch;	      /* of the names that were taken when it was begun */
 	/* struct lookup.node: guests to ask the database for (session.c) */

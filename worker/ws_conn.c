@@ -172,7 +172,7 @@ void ws_conn_close_code(struct conn *c, uint16_t code, const char *reason)
 	ws_add_close(conn_reply(c), code, str_of(reason));
 	chan_leave_all(c, CONN_END_CLEAN);
 	c->state = CONN_WS_CLOSING;
-	conn_unblock(c);
+	conn_unblock(c); /* the peer's close frame is to be seen */
 	conn_wait(c, WAIT_CLOSE);
 }
 
@@ -214,8 +214,10 @@ void ws_conn_fault(struct conn *c, const struct fault *f, const struct cmd_id *r
 	if (c->state != CONN_WS && c->state != CONN_SSE)
 		return;
 	say_fault(c, f, re, key, conv, retry_ms);
-	/* a native socket outlives the loss of one conversation */
-	if (info->ws_close && !(dialect_is_native(c->dialect) && c->is_helloed))
+	/* a native socket outlives the loss of one conversation, and so does a stream */
+	if (c->state == CONN_SSE && conv)
+		sse_conn_refused(c, f->error, conv);
+	else if (info->ws_close && !(dialect_is_native(c->dialect) && c->is_helloed))
 		ws_conn_close(c, f->error);
 }
 
@@ -344,7 +346,7 @@ size_t ws_conn_input(struct conn *c, uint8_t *data, size_t len)
 	};
 	size_t used = 0;
 
-	while (!c->is_blocked && (c->state == CONN_WS || c->state == CONN_WS_CLOSING)) {
+	while (conn_takes_more(c) && (c->state == CONN_WS || c->state == CONN_WS_CLOSING)) {
 		struct ws_msg m;
 		size_t n = 0;
 		int r = ws_next(&c->ws, &lim, data + used, len - used, &n, &m);
@@ -367,6 +369,10 @@ size_t ws_conn_input(struct conn *c, uint8_t *data, size_t len)
 
 void ws_conn_timeout(struct conn *c, enum conn_wait wait)
 {
+	if ((wait == WAIT_PING || wait == WAIT_PONG) && conn_is_stopped(c)) {
+		conn_wait(c, WAIT_PING); /* it is not heard: conn_check_slow looks after it */
+		return;
+	}
 	switch (wait) {
 	case WAIT_HELLO:
 		ws_conn_error(c, E_HELLO_TIMEOUT, NULL, NULL, 0);
@@ -410,11 +416,6 @@ void ws_conn_drain(struct conn *c)
 		return;
 	chan_leave_all(c, CONN_END_LOST); /* expected back: gone for a restart is not gone */
 	ws_conn_close_code(c, WS_CLOSE_RESTART, error_info(E_RESTARTING)->text);
-}
-
-void ws_conn_rest(struct conn *c)
-{
-	on_frame_rest(c);
 }
 
 void ws_conn_done(struct conn *c)

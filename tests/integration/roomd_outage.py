@@ -4,6 +4,7 @@
 Each way is a context manager of a server of the test's own; what the daemon has to do meanwhile is
 said in test_outage.py.
 """
+import asyncio
 import os
 import re
 import shutil
@@ -175,3 +176,50 @@ async def metric(daemon, name):
     found = re.findall(rf'^{name}(?:{{.*}})? (\S+)$', text, re.M)
     assert found, f'there is no metric {name}'
     return sum(float(value) for value in found)
+
+
+class Doorman:
+    """Stands before the server's socket: lets everybody through, or greets and shuts the door."""
+
+    def __init__(self, server):
+        self.inside = server.dir / '.s.PGSQL.5432'
+        self.dir = server.dir / 'door'
+        self.is_shutting, self.visits, self.writers = False, 0, set()
+
+    async def __aenter__(self):
+        self.dir.mkdir()
+        self.listener = await asyncio.start_unix_server(self.visit, self.dir / '.s.PGSQL.5432')
+        os.chmod(self.dir, 0o755)
+        return self
+
+    async def __aexit__(self, *_):
+        self.listener.close()
+        self.throw_out()
+
+    def url(self, database):
+        return f'host={self.dir} user=roomd dbname={database}'
+
+    def throw_out(self):
+        for writer in self.writers:
+            writer.close()
+        self.writers.clear()
+
+    async def visit(self, reader, writer):
+        self.visits += 1
+        self.writers.add(writer)
+        there, back = await asyncio.open_unix_connection(self.inside)
+        asyncio.create_task(self.carry(reader, back, b''))
+        await self.carry(there, writer, b'Z\0\0\0\5' if self.is_shutting else b'')
+
+    async def carry(self, reader, writer, until):
+        """Copies to the end, or to the server's word that it is ready for queries."""
+        seen = b''
+        try:
+            while data := await reader.read(65536):
+                writer.write(data)
+                seen += data if until else b''
+                if until and until in seen:
+                    break
+            writer.close()
+        except OSError:
+            pass

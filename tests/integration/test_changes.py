@@ -57,6 +57,24 @@ async def test_an_edit_is_committed_answered_and_seen_by_all(daemon, rows):
     await close(alice, bob)
 
 
+async def test_a_deleted_message_takes_no_change(daemon):
+    """410 message_deleted, not as if it had never been. Seen red: with the status of the function as it is."""
+    room, alice, bob = await pair(daemon)
+    message = await said(alice, room, 'secret')
+    assert (await alice.ask('delete', c=room, **target(message)))['op'] == 'ok'
+    for op, more in (('edit', {'content': 'other'}), ('react', {'emoji': '👍', 'on': True}),
+                     ('react', {'emoji': '👍', 'on': False})):
+        error = await alice.ask(op, c=room, **target(message), **more)
+        assert (error['op'], error['code']) == ('err', 'message_deleted'), op
+        error = await alice.ask(op, c=room, rev=message['rev'] + 7, **more)
+        assert (error['op'], error['code']) == ('err', 'not_found'), op
+    error = await bob.ask('edit', c=room, **target(message), content='not mine')
+    assert error['code'] == 'forbidden'
+    assert (await alice.ask('recover', c=room, **target(message)))['op'] == 'ok'
+    assert (await bob.ask('react', c=room, **target(message), emoji='👍', on=True))['op'] == 'ok'
+    await close(alice, bob)
+
+
 def target(message):
     """How a request names a message: by its rev."""
     return {'rev': message['rev']}
@@ -247,6 +265,21 @@ async def test_delivered_is_told(daemon):
     assert (answer['op'], answer['seq']) == ('ok', 1)
     mark = await alice.expect(op='eph', c=room, t='delivered')
     assert mark['d'] == {'user': bob.welcome['user']['id'], 'seq': 1}
+    await close(alice, bob)
+
+
+async def test_c5_nothing_is_unread_before_the_first_read(daemon):
+    """C5 counts above a watermark: whoever never read has none. Seen red: with all of the log for what is not known."""
+    room, alice, bob = await pair(daemon)
+    async with await NativeSocket.hello(daemon, 'Guest') as guest:
+        assert (await guest.sub(room))['unread'] == 0
+        for text in ('one', 'two', 'three'):
+            await said(alice, room, text)
+        async with await NativeSocket.hello(daemon, 'Guest') as again:
+            assert (await again.sub(room))['unread'] == 0
+        assert (await guest.ask('read', c=room, seq=1))['unread'] == 2
+        async with await NativeSocket.hello(daemon, 'Guest') as again:
+            assert (await again.sub(room))['unread'] == 2
     await close(alice, bob)
 
 

@@ -224,7 +224,7 @@ def without_database(name, settings):
     try:
         server.start()
         one = Daemon(server.url(server.new_database()), name=f'test_contract.{name}',
-                     settings={**SETTINGS, 'persist.wait_max': '100ms', **settings})
+                     settings={**SETTINGS, 'persist.wait_max': '100ms', 'stale.size': '0', **settings})
         one.expected_errors.append('database|connect')
         one.start()
         server.stop(signal.SIGQUIT)

@@ -40,6 +40,7 @@ async def test_limits_are_told_before_and_after_connecting(daemon):
     assert limits == alice.welcome['limits']
     assert (limits['message'], limits['name'], limits['frame']) == (16000, 100, 65536)
     assert limits['subscriptions'] == 500
+    assert (limits['history'], limits['hello']) == (200, 1), 'as the settings of this daemon say'
 
 
 @pytest.mark.parametrize('number', [1, 'a"b', 0, -5, 1.5, 9007199254740991])
@@ -81,6 +82,16 @@ async def test_an_unknown_op_is_answered_and_the_socket_stays(daemon):
         error = await alice.ask('dance')
         assert (error['op'], error['code']) == ('err', 'unknown_op')
         assert (await alice.ask('ping'))['op'] == 'pong'
+
+
+@pytest.mark.parametrize('text', ['{', 'hello', '', '5', '"x"', '{"op":"hello","name":"A"', '[[', 'nul'])
+async def test_a_first_frame_that_is_none_closes(daemon, text):
+    """Whether it is JSON or not. Seen red: with the code bad_json, which leaves the socket open."""
+    socket = await NativeSocket.open(daemon, '/ws', subprotocols=['roomd.v1'])
+    await socket.send(text)
+    error = await socket.expect(op='err')
+    assert error['code'] == 'bad_frame'
+    assert (await socket.closed())[0] == 4400
 
 
 @pytest.mark.parametrize('text, code', [

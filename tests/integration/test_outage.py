@@ -15,7 +15,7 @@ import pytest
 
 from roomd_clients import Http, NativeSocket, RoomSocket, eventually
 from roomd_harness import PATIENCE, Daemon
-from roomd_outage import OURS, WAYS, frozen, metric, server_for, stopped
+from roomd_outage import OURS, WAYS, Doorman, frozen, metric, server_for, stopped
 from roomd_postgres import wait_until
 from roomd_talkers import FAST, talk_and
 
@@ -369,6 +369,25 @@ async def test_c20_c21_connections_given_up_are_ended_by_the_server(plain_server
     await eventually(lambda: len(sender.answers(key)) == 2, 'the second answer')
     await check_all(plain_server, room, [sender])
     await sender.socket.close()
+
+
+async def test_c20_a_server_that_only_greets_is_not_besieged(plain_server, start_beside):
+    """The delay doubles until something is answered. Seen red: with n_failed 0 after every greeting, sixty
+    visits in three seconds."""
+    async with Doorman(plain_server) as door:
+        settings = dict(SETTINGS, **{'database.url': door.url('chat'), 'database.retry_max': '5s'})
+        one = await asyncio.to_thread(start_beside, plain_server, workers=1, settings=settings)
+        room = await new_room(one)
+        sender, = await people(one, room, 1)
+        door.is_shutting, door.visits = True, 0
+        begin = time.monotonic()
+        door.throw_out()
+        await eventually(lambda: time.monotonic() - begin > 3, 'three seconds have passed')
+        assert 2 <= door.visits <= 16
+        door.is_shutting = False
+        await eventually(lambda: works(sender), 'sends work again', 2 * PATIENCE)
+        await sender.socket.close()
+        assert await asyncio.to_thread(one.stop) == 0
 
 
 # ---------------------------------------------------------------- bounds

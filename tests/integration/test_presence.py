@@ -256,16 +256,20 @@ async def test_scope_auto_follows_the_number_of_connections(start_daemon):
     await watcher.expect(t='scope', d={'scope': 'shared'})
     late = await NativeSocket.hello(one, 'Late', 1)
     await late.expect(op='welcome')
-    await people[0].close()
-    await people[1].close()
-    await late.close()
     async with Http(one) as http:
+        room = (await http.new_room())['id']
+        for socket in (watcher, people[0], late):
+            await socket.sub(room)
+        await people[0].close()
+        await late.close()
+        await eventually(lambda: state(watcher, room) == {user_of(watcher)}, 'their grace has passed')
+        await people[1].close()
+        await watcher.expect(t='scope', d={'scope': 'all'})
         await alone(http, one, watcher, *people[2:])
-    seen = len(watcher.frames)
-    await watcher.expect(t='scope', d={'scope': 'all'})
-    roster = await watcher.expect(after=0, t='roster')
-    assert {user['id'] for user in roster['d']['users']} == {user_of(watcher), *map(user_of, people[2:])}
-    assert told(watcher, user_of(late)) == [] and seen
+    roster = next(frame for frame in watcher.frames if frame.get('t') == 'roster' and 'c' not in frame)
+    assert ({user['id'] for user in roster['d']['users']} - {user_of(people[1])} ==
+            {user_of(watcher), *map(user_of, people[2:])})
+    assert told(watcher, user_of(late)) == []
     bob = await NativeSocket.hello(one, 'Bob', 1)
     await until_told(watcher, user_of(bob), ['online'])
     for socket in [watcher, bob, *people[2:]]:
@@ -288,6 +292,30 @@ async def test_scope_shared_tells_those_who_share_a_room(start_daemon):
         assert not far.all(t='presence') and not told(near, user_of(bob))
         await near.close()
         await far.close()
+
+
+async def test_scope_shared_answers_about_those_who_share_a_room(start_daemon):
+    """Seen red with answers about anybody: Far was told to be online."""
+    one = start_daemon(settings=dict(QUICK, **{'presence.scope': 'shared'}))
+    async with Http(one) as http:
+        room, other = (await http.new_room())['id'], (await http.new_room())['id']
+        near, bob, far = [await NativeSocket.hello(one, name, n % 2) for n, name in enumerate(('Near', 'Bob', 'Far'))]
+        await near.sub(room)
+        await bob.sub(room)
+        await far.sub(other)
+        everybody = [user_of(bob), user_of(far), 999999999]
+        answer = await near.ask('presence', users=everybody)
+        assert answer['presence'] == [{'u': user_of(bob), 'name': 'Bob', 's': 'online'},
+                                      {'u': user_of(far), 's': 'offline'}, {'u': 999999999, 's': 'offline'}]
+        answer = await near.ask('presence')
+        assert [person['u'] for person in answer['presence']] == sorted([user_of(near), user_of(bob)])
+        assert (await http.ask('GET', f'/api/v1/presence?users={user_of(bob)}'))[0] == 403
+        assert (await http.ask('GET', '/api/v1/presence'))[0] == 403
+        await near.sub(other)
+        answer = await near.ask('presence', users=everybody)
+        assert [person['s'] for person in answer['presence']] == ['online', 'online', 'offline']
+        for socket in (near, bob, far):
+            await socket.close()
 
 
 async def test_scope_off_tells_and_answers_nobody(start_daemon):

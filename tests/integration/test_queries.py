@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """What entering and sending cost: counted in the log of a PostgreSQL server of its own. S0-51, S0-52."""
+import json
 import re
 
 import pytest
 
 from roomd_clients import Http, NativeSocket, RoomSocket
-from roomd_harness import Daemon
+from roomd_harness import Daemon, run_roomd
 from roomd_postgres import Postgres
 
 
@@ -105,3 +106,64 @@ async def test_s0_52_entering_costs_one_page_of_history(server, daemon):
     assert len(pages) == 1, pages
     await sender.close()
     await socket.close()
+
+
+TAIL = """insert into events (conversation_id, rev, seq, actor_id, at, client_msg_id, kind, target_rev, key)
+    select conversation_id, rev + n, seq, actor_id, at, gen_random_uuid(), 5, rev, 'e' || n
+    from events, generate_series(1, 2000) n where conversation_id = %s and rev = 5"""
+OTHERS = """insert into events (conversation_id, rev, seq, actor_id, at, client_msg_id, kind, content)
+    select %s, n, n, 0, now(), gen_random_uuid(), 1, 'among many' from generate_series(1, 30000) n"""
+PAGES = {'conversation_get': '{0}, null, 0', 'conversation_list': '0, 1, {0} - 1, 1',
+         'messages_page_raw': '{0}, 9999, 100', 'messages_page_native': '{0}, 9999, 50, 0, 0'}
+
+
+def thrown_away(plan):
+    """Rows that a plan read and did not want."""
+    return plan.get('Rows Removed by Filter', 0) * plan['Actual Loops'] + sum(map(thrown_away, plan.get('Plans', [])))
+
+
+async def test_s4_20_nobody_walks_through_what_was_done_to_messages(server, daemon):
+    """Pages and the last message of a room whose log ends in 2,000 reactions. Seen red: without NEWEST_MESSAGE
+    each statement throws 2,000 rows away."""
+    database = re.search(r'dbname=(\w+)', daemon.settings['database.url'])[1]
+    texts = {row['name']: row['sql'] for row in json.loads(run_roomd('--describe', 'statements').stdout)}
+    room, other = await new_room(daemon), await new_room(daemon)
+    async with await NativeSocket.hello(daemon, 'Alice') as alice, Http(daemon) as http:
+        await alice.sub(room)
+        for number in range(1, 6):
+            assert (await alice.say(room, f'text {number}'))['op'] == 'ok'
+        with server.connect(database) as sql:
+            sql.execute(TAIL, (room,))
+            sql.execute(OTHERS, (other,))
+            sql.execute("update events set deleted_at = now() where conversation_id = %s and rev = 5", (room,))
+            sql.execute('analyze events')
+            for name, values in PAGES.items():
+                sql.execute(f'prepare {name} as {texts[name]}')
+                explained = sql.execute(f'explain (analyze, format json) execute {name}({values.format(room)})')
+                assert thrown_away(explained.fetchone()[0][0]['Plan']) < 200, name
+        _, shown, _ = await http.ask('GET', f'/api/v1/conversations/{room}')
+        assert (shown['rev'], shown['seq'], shown['last_message']['preview']) == (2005, 5, 'text 4')
+        page = await alice.ask('history', c=room, limit=2)
+        assert [(one['seq'], one['content']) for one in page['messages']] == [(4, 'text 4'), (5, None)]
+        assert (page['has_before'], page['has_after'], page['rev'], page['seq']) == (True, False, 2005, 5)
+        page = await alice.ask('history', c=room, after=3, limit=9)
+        assert [one['seq'] for one in page['messages']] == [4, 5] and page['has_after'] is False
+        assert [one['content'] for one in await http.messages(room)] == [f'text {n}' for n in range(1, 5)]
+
+
+async def test_a_resumed_session_asks_for_its_conversations_together(server, daemon):
+    """What is unread and who has read how far, for thirty conversations. Seen red with a question for each."""
+    rooms = [await new_room(daemon) for _ in range(30)]
+    socket = await NativeSocket.hello(daemon, 'Nina')
+    for room in rooms:
+        await socket.sub(room)
+        assert (await socket.say(room, 'text'))['op'] == 'ok'
+    cursor = (await socket.ask('ping'))['cursor']
+    await socket.close()
+    statements = Statements(server)
+    back = await NativeSocket.hello(daemon, 'Nina', resume=cursor)
+    for room in rooms:
+        assert (await back.expect(op='live', c=room))['unread'] == 0
+    asked = [text for text in statements.take() if 'unread_of(' in text or 'm.marks_at >=' in text]
+    assert 2 <= len(asked) <= 8, asked
+    await back.close()

@@ -277,10 +277,11 @@ async def test_a_session_that_is_not_known_starts_afresh(daemon, rows):
 
 @pytest.mark.parametrize('text', ['x', 'AQ', '!!!!', 'A' * 40, 'AQGh_r3J33PvvxF3vnmmexEIASoKBlGeFQ' + 'A', ' '])
 async def test_garbage_for_a_cursor_is_refused(daemon, text):
+    """Seen red: with the code "invalid", which does not say what to do."""
     async with await Socket.open(daemon, '/ws', subprotocols=['roomd.v1']) as socket:
         await socket.send({'op': 'hello', 'id': 1, 'name': 'Alice', 'resume': text})
         error = await socket.expect(re=1)
-        assert (error['op'], error['code'], error['field']) == ('err', 'invalid', 'resume')
+        assert (error['op'], error['code'], error['field']) == ('err', 'bad_cursor', 'resume')
         await socket.send({'op': 'hello', 'id': 2, 'name': 'Alice'})
         assert (await socket.expect(re=2))['op'] == 'welcome'
 

@@ -262,3 +262,32 @@ async def test_c14_ephemeral_events_go_first(start_daemon):
         assert len(typing) < 50
         assert slow.revs() == list(range(1, sent + 1))
         await slow.close()
+
+
+async def test_c14_who_asks_and_does_not_read_waits(start_daemon):
+    """4,000 answers, 18 MB, to one who reads none at first: what it asks stays in its own socket, and others are served
+    meanwhile. Seen red without the look at conn_queued in conn_takes_more: it is closed."""
+    daemon = start_daemon(workers=1, settings=dict(DAEMON['settings'], **{'presence.scope': 'all'}))
+    room, pid = await new_room(daemon), daemon.worker_pids()[0]
+    asker = await Reader.native(daemon, room, 'Asker')
+    before, commands = private_bytes(pid), await metric(daemon, 'roomd_commands_total')
+
+    async def ask():
+        for first in range(1000, 5000, 10):
+            await asker.say([{'op': 'presence', 'id': number, 'users': list(range(9000, 9200))}
+                             for number in range(first, first + 10)])
+
+    asker.stop()
+    asking = asyncio.create_task(ask())
+    async with await NativeSocket.hello(daemon, 'Other', 0) as other:
+        await other.sub(room)
+        for number in range(20):
+            assert (await other.say(room, f'text {number}'))['op'] == 'ok'
+    assert HAS_SANITIZERS or private_bytes(pid) - before < 4 * KB * KB
+    assert await metric(daemon, 'roomd_commands_total') - commands < 3500
+    asker.go()
+    for number in range(1000, 5000):
+        await asker.read_until(lambda frame, number=number: frame.get('re') == number)
+    await asking
+    assert await metric(daemon, 'roomd_closed_slow_total') == 0
+    await asker.close()

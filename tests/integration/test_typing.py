@@ -103,6 +103,26 @@ async def test_s1_19_a_mark_that_is_not_renewed_expires(start_daemon):
     await bob.close()
 
 
+async def test_s1_19_the_end_is_seen_within_six_seconds(start_daemon):
+    """With the default, on another worker; and whoever renews every five keeps the mark. Seen red: with 6s."""
+    one = start_daemon()
+    room = await new_room(one)
+    alice = await RoomSocket.enter(one, room, 'Alice', 0)
+    bob = await RoomSocket.enter(one, room, 'Bob', 1)
+    clock = asyncio.get_running_loop().time
+    begin = clock()
+    await type_on(alice)
+    await until_shown(bob, ['Alice'])
+    await eventually(lambda: clock() - begin > 4.9, 'almost five seconds have passed')
+    await type_on(alice)
+    renewed = clock()
+    await until_shown(bob, [])
+    assert 5 < clock() - renewed <= 6
+    assert [users for users in sets(bob) if users] == [['Alice']], 'no end between'
+    await alice.close()
+    await bob.close()
+
+
 async def test_s1_19_a_mark_goes_with_its_socket(daemon):
     """The timeout is a minute: it is the end of the socket that takes the mark away."""
     room = await new_room(daemon)

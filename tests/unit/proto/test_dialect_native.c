@@ -250,8 +250,7 @@ static void test_answers(void **state)
 				   .user_name = STR("Alice"),
 				   .guest = true,
 				   .ping_ms = 25000,
-				   .limits = &limits,
-				   .frame_max = 65536};
+				   .limits = {limits, 65536, 200, 10000}};
 	struct native_live l = {.conv = 42, .rev = 131, .seq = 97, .unread = 3, .members = 12};
 	struct event e = message();
 	struct buf b = BUF_INIT;
@@ -264,10 +263,14 @@ static void test_answers(void **state)
 	    &b,
 	    "{\"op\":\"welcome\",\"re\":3,\"session\":\"s1\",\"user\":{\"id\":7,\"name\":\"Alice\","
 	    "\"kind\":\"guest\"},\"ping\":25,\"limits\":{\"message\":12,\"name\":10,"
-	    "\"frame\":65536,\"depth\":16,\"batch\":3,\"subscriptions\":500},\"resumed\":false}");
+	    "\"frame\":65536,\"depth\":16,\"batch\":3,\"subscriptions\":500,"
+	    "\"history\":200,\"hello\":10},\"resumed\":false}");
 	native_add_live(&b, &re3, &l);
 	assert_buf(&b, "{\"op\":\"live\",\"re\":3,\"c\":42,\"rev\":131,\"seq\":97,\"unread\":3,"
 		       "\"members\":12}");
+	l.unread = -1;
+	native_add_live(&b, NULL, &l);
+	assert_buf(&b, "{\"op\":\"live\",\"c\":42,\"rev\":131,\"seq\":97,\"members\":12}");
 	native_add_gap(&b, NULL, 42, 90);
 	assert_buf(&b, "{\"op\":\"gap\",\"c\":42,\"first\":90}");
 	native_add_ok(&b, &re3);
@@ -302,8 +305,7 @@ static void test_answers_of_sessions(void **state)
 				   .user = 7,
 				   .user_name = STR("Alice"),
 				   .ping_ms = 25000,
-				   .limits = &limits,
-				   .frame_max = 65536,
+				   .limits = {limits, 65536, 200, 10000},
 				   .cursor = STR("AQAA"),
 				   .scope = STR("shared"),
 				   .resumed = true};
@@ -316,7 +318,8 @@ static void test_answers_of_sessions(void **state)
 	    &b,
 	    "{\"op\":\"welcome\",\"re\":3,\"session\":\"s1\",\"user\":{\"id\":7,\"name\":\"Alice\","
 	    "\"kind\":\"account\"},\"ping\":25,\"limits\":{\"message\":12,\"name\":10,"
-	    "\"frame\":65536,\"depth\":16,\"batch\":3,\"subscriptions\":500},\"cursor\":\"AQAA\","
+	    "\"frame\":65536,\"depth\":16,\"batch\":3,\"subscriptions\":500,"
+	    "\"history\":200,\"hello\":10},\"cursor\":\"AQAA\","
 	    "\"scope\":\"shared\",\"resumed\":true}");
 	native_add_pong_cursor(&b, &re3, STR("AQAA"));
 	assert_buf(&b, "{\"op\":\"pong\",\"re\":3,\"cursor\":\"AQAA\"}");

@@ -296,7 +296,8 @@ static void test_refused(void **state)
 		"",			 /* nothing */
 		"c1",			 /* never used */
 		"c403616263",		 /* bin 8 */
-		"81 a161 c40161",	 /* bin as a value */
+		"81 a161 c40261",	 /* bin that is cut */
+		"81 a161 c7ffffff",	 /* ext that is cut */
 		"81 c40161 01",		 /* bin as a key */
 		"d40100",		 /* fixext 1 */
 		"c7010100",		 /* ext 8 */
@@ -330,6 +331,40 @@ static void test_refused(void **state)
 		assert_int_equal(f.error, E_BAD_MSGPACK);
 		assert_true(f.text[0]);
 		assert_null(doc);
+	}
+	buf_done(&b);
+}
+
+/* Types without a form in JSON are no reason to refuse what is ignored, and fit no member. */
+static void test_foreign_types(void **state)
+{
+	static const char *const foreign[] = {
+		"c400", "c40161", "c50001ff", "c600000001ff", "d40100", "d5010000", "d60100000000",
+		"d7010000000000000000", "d8 01 00000000000000000000000000000000", "c70001",
+		"c70301616263", "c80001 01ff", "c900000001 01ff",
+	};
+	const struct json_int_rule number = {.max = 99, .or_text = true};
+	const struct json_str_rule text = {.max = 9};
+	struct json_doc *doc;
+	struct buf b = BUF_INIT;
+	struct fault f;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(foreign); i++) {
+		struct str s;
+		int64_t n = 0;
+
+		buf_clear(&b);
+		add_hex(&b, "82 a178");
+		add_hex(&b, foreign[i]);
+		add_hex(&b, "a163 2a");
+		if (msgpack_to_json_doc(b.p, b.len, DEPTH, &doc, &f) < 0)
+			fail_msg("refused %s", foreign[i]);
+		assert_int_equal(json_get_i64(json_root(doc), "c", &number, &n, &f), 0);
+		assert_int_equal(n, 42);
+		assert_true(json_get_str(json_root(doc), "x", &text, &s, &f) < 0);
+		assert_true(json_get_i64(json_root(doc), "x", &number, &n, &f) < 0);
+		json_doc_free(&doc);
 	}
 	buf_done(&b);
 }
@@ -397,6 +432,7 @@ int main(void)
 		cmocka_unit_test(test_long_formats), cmocka_unit_test(test_escapes),
 		cmocka_unit_test(test_lengths),	     cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_from_no_json), cmocka_unit_test(test_depth),
+		cmocka_unit_test(test_foreign_types),
 		cmocka_unit_test(test_refused),	     cmocka_unit_test(test_reasons),
 		cmocka_unit_test(test_native_frame),
 	};

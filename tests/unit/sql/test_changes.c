@@ -182,7 +182,7 @@ static void test_delete_and_recover(void **state UNUSED)
 			    pg_valuef(pg, "SELECT '%" PRId64 "11'", anna));
 	assert_int_equal(strtoll(row(room, 1, "epoch_ms(deleted_at)"), NULL, 10), g.a.at_ms);
 	g = expect(del, CHANGE_UNCHANGED, 2, 1);
-	refuse(edit, CHANGE_NO_TARGET);
+	refuse(edit, CHANGE_DELETED);
 	back.actor = berta;
 	refuse(back, CHANGE_DENIED);
 	back.actor = anna;

@@ -16,10 +16,11 @@ static int64_t anna, berta;
 struct got {
 	int n, err;
 	struct mark_answer a;
-	struct unread unread;
+	struct unread unread; /* in all */
+	struct unread_row count[4];
 	int rows;
-	struct mark_row row[MARKS_PAGE_MAX];
-	char name[MARKS_PAGE_MAX][32];
+	struct mark_row row[2 * MARKS_PAGE_MAX];
+	char name[2 * MARKS_PAGE_MAX][32];
 };
 
 static struct got got;
@@ -38,12 +39,21 @@ static void on_marks(void *arg UNUSED, int err, const struct db_result *res)
 	got.n++;
 	got.err = err;
 	got.rows = err ? 0 : db_rows(res);
-	assert_true(got.rows <= MARKS_PAGE_MAX);
+	assert_true(got.rows <= 2 * MARKS_PAGE_MAX);
 	for (int i = 0; i < got.rows; i++) {
 		mark_row_get(res, i, &got.row[i]);
 		snprintf(got.name[i], sizeof(got.name[i]), "%.*s", (int)got.row[i].name.len,
 			 got.row[i].name.p);
 	}
+}
+
+static void on_counts(void *arg UNUSED, int err, const struct db_result *res)
+{
+	got.n++;
+	got.err = err;
+	got.rows = err ? 0 : db_rows(res);
+	for (int i = 0; i < got.rows; i++)
+		unread_row_get(res, i, &got.count[i]);
 }
 
 static void on_unread(void *arg UNUSED, int err, const struct unread *unread)
@@ -93,15 +103,16 @@ static void expect(int64_t seq, int64_t unread, bool is_changed)
 static void unread(int64_t conv, int64_t user)
 {
 	got = (struct got){0};
-	assert_int_equal(unread_get(l.db, conv, user, 0, on_unread, NULL, NULL), 0);
+	assert_int_equal(unread_get(l.db, &conv, &user, 1, 0, on_counts, NULL, NULL), 0);
 	link_until(&l, &got.n, 1);
 	assert_int_equal(got.err, 0);
+	got.unread.unread = got.rows ? got.count[0].unread : 0;
 }
 
 static void page(int64_t conv, int64_t after_rev)
 {
 	got = (struct got){0};
-	assert_int_equal(marks_page(l.db, conv, after_rev, 0, on_marks, NULL, NULL), 0);
+	assert_int_equal(marks_page(l.db, &conv, &after_rev, 1, 0, on_marks, NULL, NULL), 0);
 	link_until(&l, &got.n, 1);
 	assert_int_equal(got.err, 0);
 }
@@ -222,17 +233,15 @@ static void test_first_mark(void **state UNUSED)
 	pg_send(pg, room, anna, "2");
 	pg_send(pg, room, berta, "3");
 	unread(room, anna);
-	assert_false(got.unread.is_known);
-	assert_int_equal(got.unread.unread, 0);
+	assert_int_equal(got.rows, 0); /* no marks */
 	mark(room, anna, MARK_DELIVERED, 3);
 	expect(3, 1, true);
 	mark(room, anna, MARK_READ, 1); /* she wrote number 2 */
 	expect(2, 1, false);
 	unread(room, anna);
-	assert_true(got.unread.is_known);
+	assert_int_equal(got.rows, 1);
 	assert_int_equal(got.unread.unread, 1);
-	assert_int_equal(got.unread.conversations, 1);
-	assert_int_equal(got.unread.read_seq, 2);
+	assert_int_equal(got.count[0].read_seq, 2);
 
 	pg_valuef(pg,
 		  "INSERT INTO events (conversation_id, rev, seq, kind, actor_id, at, content)"
@@ -349,6 +358,44 @@ static void test_page(void **state UNUSED)
 }
 
 /* ---- Counters ---- */
+
+/* Several conversations in one question: each row says of which it is. */
+static void test_many_at_once(void **state UNUSED)
+{
+	const int64_t convs[] = {pg_room(pg, "one"), pg_room(pg, "two"), pg_room(pg, "three")};
+	const int64_t users[] = {anna, anna, berta}, revs[] = {0, 0, 0};
+
+	for (int i = 0; i < 2; i++) {
+		pg_send(pg, convs[i], berta, "x");
+		pg_send(pg, convs[i], berta, "y");
+		mark(convs[i], anna, MARK_READ, i + 1);
+	}
+	got = (struct got){0};
+	assert_int_equal(unread_get(l.db, convs, users, 3, 0, on_counts, NULL, NULL), 0);
+	link_until(&l, &got.n, 1);
+	assert_int_equal(got.rows, 2);
+	for (int i = 0; i < 2; i++) {
+		const struct unread_row *row = &got.count[got.count[0].at == (size_t)i ? 0 : 1];
+
+		assert_int_equal(row->at, i);
+		assert_int_equal(row->read_seq, i + 1);
+		assert_int_equal(row->unread, 1 - i);
+		assert_int_equal(row->seq, 2);
+	}
+	got = (struct got){0};
+	assert_int_equal(marks_page(l.db, convs, revs, 3, 0, on_marks, NULL, NULL), 0);
+	link_until(&l, &got.n, 1);
+	assert_int_equal(got.rows, 2);
+	for (int i = 0; i < 2; i++) { /* in the order of the question */
+		assert_int_equal(got.row[i].at, i);
+		assert_int_equal(got.row[i].user, anna);
+		assert_int_equal(got.row[i].read_seq, i + 1);
+	}
+	assert_int_equal(marks_page(l.db, convs, revs, 0, 0, on_marks, NULL, NULL), -ERR_INVAL);
+	assert_int_equal(unread_get(l.db, convs, users, MARKS_CONVS_MAX + 1, 0, on_counts, NULL,
+				    NULL),
+			 -ERR_INVAL);
+}
 
 static void test_deleted(void **state UNUSED)
 {
@@ -497,6 +544,7 @@ int main(void)
 		cmocka_unit_test(test_sending_reads),
 		cmocka_unit_test(test_members_are_noted),
 		cmocka_unit_test(test_page),
+		cmocka_unit_test(test_many_at_once),
 		cmocka_unit_test(test_deleted),
 		cmocka_unit_test(test_total),
 		cmocka_unit_test(test_any_mixture),

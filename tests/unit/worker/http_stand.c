@@ -9,6 +9,7 @@
 #include "worker/admission.h"
 #include "worker/dbio.h"
 #include "worker/routes.h"
+#include "worker/stale.h"
 #include "worker/ws_conn.h"
 
 struct worker *wk;
@@ -20,6 +21,7 @@ struct uuid seen_uuid;
 int flushes, waits;
 struct ws_started ws;
 struct room_query query;
+uint64_t away_ms;
 
 static struct buf out; /* sent and not yet looked at */
 
@@ -135,6 +137,17 @@ uint64_t dbio_deadline(const struct worker *w)
 {
 	(void)w;
 	return 1;
+}
+
+uint64_t dbio_away_ms(const struct worker *w)
+{
+	(void)w;
+	return away_ms;
+}
+
+bool dbio_is_away(const struct worker *w)
+{
+	return dbio_away_ms(w) > 0;
 }
 
 int room_info(struct db *db, int64_t id, const struct uuid *uid, uint64_t deadline_ms,
@@ -310,6 +323,8 @@ int stand_setup(void **state)
 	wk = xcalloc(1, sizeof(*wk));
 	wk->settings = settings_new();
 	wk->slot = STAND_SLOT;
+	stale_open(wk);
+	away_ms = 0;
 	snprintf(wk->date, sizeof(wk->date), "%s", STAND_DATE);
 	conn = xcalloc(1, sizeof(*conn));
 	conn->io.data = wk;
@@ -334,6 +349,7 @@ int stand_teardown(void **state)
 	buf_done(&pending);
 	http_conn_done(conn);
 	free(conn);
+	stale_close(wk);
 	settings_free(&wk->settings);
 	free(wk);
 	return 0;

@@ -40,6 +40,9 @@ extern struct room_query {
 	struct uuid uid;
 } query;
 
+/* How long the database has been away; 0 after each set-up. */
+extern uint64_t away_ms;
+
 /* cmocka's: a fresh worker and connection for each test. */
 int stand_setup(void **state);
 int stand_teardown(void **state);

@@ -100,7 +100,7 @@ static void test_catch_up_then_live(void **state)
 	told_until(&cl, "\"rev\":10,");
 	told_until(&cl, "\"rev\":11,");
 	told_until(&cl, "\"rev\":12,");
-	assert_contains(str_of(told(&cl)), "\"op\":\"live\"");
+	told_until(&cl, "\"op\":\"live\"");
 	publish(13);
 	assert_string_equal(told_revs(&cl), "13");
 }
@@ -294,6 +294,19 @@ static void test_no_such_room(void **state)
 	assert_contains(str_of(told(&cl)), "{\"op\":\"pong\",\"re\":9,");
 }
 
+/* Presence on the node is kept like a room's, under an id that is no conversation's. */
+static void test_the_node_is_no_room(void **state)
+{
+	char text[64];
+
+	(void)state;
+	snprintf(text, sizeof(text), "{\"op\":\"sub\",\"id\":2,\"c\":%d}", MEMBER_NODE);
+	say(&cl, text);
+	assert_contains(str_of(told(&cl)), "\"op\":\"err\",\"re\":2,\"code\":\"no_such_room\"");
+	assert_null(chan_find(wk, MEMBER_NODE));
+	assert_int_equal(asked_count(ASK_ROOM), 0);
+}
+
 static void test_closed_room(void **state)
 {
 	(void)state;
@@ -449,6 +462,7 @@ int main(void)
 		T(test_unsubscribe_while_events_wait),
 		T(test_leave_while_loading),
 		T(test_no_such_room),
+		T(test_the_node_is_no_room),
 		T(test_closed_room),
 		T(test_database_away),
 		T(test_two_wait_for_one_answer),

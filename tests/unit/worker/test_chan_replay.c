@@ -78,7 +78,7 @@ static void test_live_closes_the_catch_up(void **state)
 	turns(5);
 	assert_contains(str_of(told(&cl)), "\"rev\":11,");
 	assert_contains(str_of(told(&cl)), "\"rev\":12,");
-	assert_contains(str_of(told(&cl)), "\"op\":\"live\",\"re\":2,\"c\":42,\"rev\":12");
+	told_until(&cl, "\"op\":\"live\",\"re\":2,\"c\":42,\"rev\":12");
 	assert_string_equal(told_revs(&cl), "");
 }
 
@@ -263,6 +263,93 @@ static void test_pages_of_many_conversations(void **state)
 	assert_int_equal(next[1], 401);
 }
 
+/* Subscribes to N conversations from FIRST on, each with two events that only the log has. */
+static void sub_many(struct client *c, int first, int n)
+{
+	char sub[64];
+
+	for (int conv = first; conv < first + n; conv++) {
+		snprintf(sub, sizeof(sub), "{\"op\":\"sub\",\"c\":%d,\"rev\":398}", conv);
+		say(c, sub);
+		if (asked_count(ASK_ROOM))
+			db_room(400, 400);
+		turns(3);
+	}
+}
+
+/* How many of them are confirmed. */
+static int lives_of(struct client *c)
+{
+	int n = 0;
+
+	for (const char *text; *(text = told(c));)
+		n += strstr(text, "\"op\":\"live\"") != NULL;
+	return n;
+}
+
+/*
+ * C14: whoever resumes hundreds of conversations asks for a few pages at a time, and others come
+ * between. (Seen red with all pages asked for at once.)
+ */
+static void test_pages_are_shared_out(void **state)
+{
+	struct client second;
+	int lives = 0;
+
+	(void)state;
+	enter_native(&second, "Olga", 9);
+	sub_many(&cl, 100, 20);
+	assert_int_equal(asked_count(ASK_EVENTS), 4);
+	sub_many(&second, 100, 2);
+	assert_int_equal(asked_count(ASK_EVENTS), 6);
+	for (int i = 0; i < 4; i++)
+		db_events(399, 400);
+	turns(3);
+	assert_int_equal(asked_count(ASK_EVENTS), 6); /* two of the second's, four new ones */
+	db_events(399, 400);
+	db_events(399, 400);
+	turns(3);
+	assert_int_equal(lives_of(&second), 2);
+	for (int i = 0; i < 16; i++) {
+		assert_in_range(asked_count(ASK_EVENTS), 1, 4);
+		db_events(399, 400);
+		turns(2);
+	}
+	lives += lives_of(&cl);
+	assert_int_equal(lives, 20);
+	client_close(&second);
+}
+
+/* Whoever leaves with pages under way, or waiting for them, holds up nobody. */
+static void test_pages_of_those_who_left(void **state)
+{
+	struct client many[9];
+	char name[16];
+
+	(void)state;
+	for (int i = 0; i < 9; i++) {
+		snprintf(name, sizeof(name), "Nina%d", i);
+		enter_native(&many[i], name, 20 + i);
+		sub_many(&many[i], 100, 5);
+	}
+	assert_int_equal(asked_count(ASK_EVENTS), 32); /* for the whole worker */
+	assert_int_equal(wk->n_pages, 32);
+	for (int i = 0; i < 8; i++)
+		client_close(&many[i]);
+	turns(3);
+	for (int i = 0; i < 32; i++)
+		db_events(399, 400);
+	turns(3);
+	assert_int_equal(asked_count(ASK_EVENTS), 4);
+	for (int i = 0; i < 5; i++) {
+		db_events(399, 400);
+		turns(2);
+	}
+	assert_int_equal(lives_of(&many[8]), 5);
+	assert_int_equal(wk->n_pages, 0);
+	client_close(&many[8]);
+}
+
 /* ---- Gaps ---- */
 
 static void test_gap_at_the_beginning(void **state)
@@ -359,6 +446,8 @@ int main(void)
 		T(test_seam),
 		T(test_long_way),
 		T(test_pages_of_many_conversations),
+		T(test_pages_are_shared_out),
+		T(test_pages_of_those_who_left),
 		T(test_gap_at_the_beginning),
 		T(test_gap_of_everything),
 		T(test_gap_behind_a_short_page),

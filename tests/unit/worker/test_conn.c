@@ -233,6 +233,148 @@ static void test_replies_wait_for_a_slow_reader(void **state)
 	assert_null(client_conn(&cl)->out);
 }
 
+/* ---- A client that asks and does not read ---- */
+
+#define MAX_BYTES (64 * 1024)
+
+static size_t held(void)
+{
+	const struct conn *c = client_conn(&cl);
+
+	assert_non_null(c);
+	return conn_queued(c) + (c->reply ? c->reply->len : 0);
+}
+
+static void small_socket(void)
+{
+	int small = 4096;
+
+	stand_set("deliver.queue_max=65536");
+	setsockopt(client_conn(&cl)->io.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+}
+
+/* Pings FIRST to LAST in one frame, an array. */
+static void ping_many(int first, int last)
+{
+	struct buf text = BUF_INIT;
+
+	for (int i = first; i <= last; i++)
+		buf_printf(&text, "%c" PING, i == first ? '[' : ',', i);
+	buf_add_char(&text, ']');
+	client_write(&cl, 1, (char *)text.p, text.len);
+	buf_done(&text);
+}
+
+static void expect_pongs(int first, int last)
+{
+	char text[64];
+
+	for (int i = first; i <= last; i++) {
+		const char *got;
+
+		snprintf(text, sizeof(text), "{\"op\":\"pong\",\"re\":%d,", i);
+		while (!strstr(got = told(&cl), "\"op\":\"pong\"")) {
+			assert_true(held() <= MAX_BYTES);
+			turn();
+		}
+		assert_contains(str_of(got), text);
+	}
+}
+
+/*
+ * 20,000 answers are 2 MB. The queue was empty when the requests came, and its limit holds all the
+ * same: the others wait in the client's socket. Afterwards all are answered, in order.
+ */
+static void test_many_requests_and_no_reader(void **state)
+{
+	int n = 0;
+
+	(void)state;
+	hello();
+	small_socket();
+	while (n < 20000) {
+		int sent = n;
+
+		while (n < sent + 500) { /* several frames in one read */
+			ping_many(n + 1, n + 50);
+			n += 50;
+		}
+		turn();
+		assert_true(held() <= MAX_BYTES);
+		if (client_conn(&cl)->is_full)
+			break;
+	}
+	assert_true(client_conn(&cl)->is_full);
+	for (int i = 0; i < 10; i++) {
+		turn();
+		assert_true(held() <= MAX_BYTES);
+	}
+	expect_pongs(1, n);
+	turns(2);
+	assert_false(client_conn(&cl)->is_full);
+	assert_int_equal(counted(M_CLOSED_SLOW), 0);
+	ping_many(n + 1, n + 1);
+	expect_pongs(n + 1, n + 1);
+}
+
+/* It is not heard, so it is not taken for lost; it is cut off when it has read nothing for long. */
+static void test_silence_of_a_stopped_connection(void **state)
+{
+	int n = 0;
+
+	(void)state;
+	hello();
+	stand_set("deliver.behind_timeout=60s");
+	small_socket();
+	while (!client_conn(&cl)->is_full) {
+		ping_many(n + 1, n + 50);
+		n += 50;
+		turn();
+	}
+	for (int i = 0; i < 2; i++) {
+		now_ms += 25001; /* websocket.ping_interval, websocket.ping_timeout */
+		conn_check_waits(wk);
+		turns(2);
+	}
+	assert_non_null(client_conn(&cl));
+	expect_pongs(1, n);
+}
+
+/*
+ * Pages are read one by one, and only with half a queue free: three of them together are more
+ * than a queue, and nobody is cut off for asking.
+ */
+static void test_pages_one_by_one(void **state)
+{
+	char *page = xmalloc(40001);
+	const char *got;
+
+	(void)state;
+	hello();
+	small_socket();
+	memset(page, ' ', 40000);
+	memcpy(page, "{\"messages\":[]", 14);
+	page[39999] = '}';
+	page[40000] = 0;
+	say(&cl, "[{\"op\":\"history\",\"id\":1,\"c\":42},{\"op\":\"history\",\"id\":2,\"c\":42},"
+		 "{\"op\":\"history\",\"id\":3,\"c\":42},{\"op\":\"ping\",\"id\":4}]");
+	for (int i = 0; i < 3; i++) {
+		while (!asked_count(ASK_PAGE)) { /* the client reads what it has asked for */
+			told(&cl);
+			turn();
+		}
+		assert_int_equal(asked_count(ASK_PAGE), 1);
+		assert_true(held() <= MAX_BYTES / 2);
+		db_page(0, page);
+		turn();
+		assert_true(held() <= MAX_BYTES / 2 + 41000);
+	}
+	while (!strstr(got = told(&cl), "\"op\":\"pong\",\"re\":4"))
+		turn();
+	assert_int_equal(counted(M_CLOSED_SLOW), 0);
+	free(page);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -249,6 +391,9 @@ int main(void)
 		T(test_limit),
 		T(test_each_living_one),
 		T(test_replies_wait_for_a_slow_reader),
+		T(test_many_requests_and_no_reader),
+		T(test_silence_of_a_stopped_connection),
+		T(test_pages_one_by_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

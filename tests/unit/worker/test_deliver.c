@@ -400,7 +400,7 @@ static void test_replies_leave_with_the_rooms_frames(void **state)
 static void test_no_frames_from_before(void **state)
 {
 	struct client late;
-	const char *sub = "{\"op\":\"sub\",\"id\":2,\"c\":42}";
+	const char *sub = "{\"op\":\"sub\",\"id\":2,\"c\":42}", *text;
 
 	(void)state;
 	enter_native(&late, "Lena", 9);
@@ -409,7 +409,10 @@ static void test_no_frames_from_before(void **state)
 	assert_int_equal(sub_find(client_conn(&late), ROOM)->state, SUB_ENTERING);
 	publish_quietly(11);
 	turns(3);
-	assert_contains(str_of(told(&late)), "\"op\":\"live\",\"re\":2,\"c\":42,\"rev\":11");
+	while (!strstr(text = told(&late), "\"op\":\"live\",\"re\":2,\"c\":42,\"rev\":11")) {
+		assert_string_not_equal(text, "");
+		assert_null(strstr(text, "\"op\":\"ev\""));
+	}
 	assert_string_equal(told_revs(&late), "");
 	publish(12);
 	assert_string_equal(told_revs(&late), "12");
@@ -448,11 +451,23 @@ static void test_broken_link_at_a_rewind(void **state)
 	assert_string_equal(told_revs(&a), "11");
 }
 
+/* Answers to many requests come together, more than fit, while the connection joins again. */
+static void join_with_many_answers(bool has_rev, int64_t rev)
+{
+	struct conn *c = client_conn(&native);
+	const struct cmd_id none = {0};
+
+	chan_leave(sub_find(c, ROOM), CONN_END_BYE);
+	for (int i = 0; i < 150; i++)
+		ws_add_frame(conn_reply(c), WS_OP_PONG, STR("an answer that fills some space: ...."
+							    "................................"));
+	chan_join(c, ROOM, has_rev, rev, &none);
+	turns(3);
+}
+
 /* Whoever is cut off for its replies as it would go live is in no array afterwards. */
 static void test_cut_off_at_going_live(void **state)
 {
-	const char again[] = "[{\"op\":\"unsub\",\"c\":42},{\"op\":\"sub\",\"c\":42}]";
-	static const char ping[125];
 	struct client other;
 	int small = 4096;
 	int64_t rev = 10;
@@ -474,10 +489,7 @@ static void test_cut_off_at_going_live(void **state)
 		assert_true(rev < 2000);
 	}
 	assert_int_equal(chan_find(wk, ROOM)->sides[DIALECT_NATIVE].n, 1);
-	for (int i = 0; i < 150; i++)
-		client_write(&native, 9, ping, sizeof(ping));
-	client_write(&native, 1, again, strlen(again));
-	turns(3);
+	join_with_many_answers(false, 0);
 	assert_int_equal(counted(M_CLOSED_SLOW), 1);
 	assert_int_equal(chan_find(wk, ROOM)->sides[DIALECT_NATIVE].n, 1);
 	publish(++rev);
@@ -488,8 +500,6 @@ static void test_cut_off_at_going_live(void **state)
 /* The same in the middle of a catch-up: nothing is left of the subscription. */
 static void test_cut_off_at_catching_up(void **state)
 {
-	const char again[] = "[{\"op\":\"unsub\",\"c\":42},{\"op\":\"sub\",\"c\":42,\"rev\":5}]";
-	static const char ping[125];
 	struct client other;
 	int small = 4096;
 	int64_t rev = 10;
@@ -510,10 +520,7 @@ static void test_cut_off_at_catching_up(void **state)
 		told_all(&other);
 		assert_true(rev < 2000);
 	}
-	for (int i = 0; i < 150; i++)
-		client_write(&native, 9, ping, sizeof(ping));
-	client_write(&native, 1, again, strlen(again));
-	turns(3);
+	join_with_many_answers(true, 5);
 	assert_int_equal(counted(M_CLOSED_SLOW), 1);
 	assert_true(list_empty(&wk->subs_waiting));
 	client_close(&other);

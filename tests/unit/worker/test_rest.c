@@ -147,12 +147,129 @@ static void test_room(void **state)
 	assert_int_equal(shown, 0);
 }
 
+/* ---- While the database is away ---- */
+
+static void on_read(struct call *call, const struct room *room)
+{
+	struct buf body = BUF_INIT;
+
+	shown++;
+	buf_printf(&body, "%.*s/%.*s/%.*s", (int)room->kind.len, room->kind.p, (int)room->name.len,
+		   room->name.p, (int)room->description.len, room->description.p);
+	call_json(call, 200, buf_str(&body));
+	buf_done(&body);
+}
+
+static struct str ask_room(int err, const struct room *room)
+{
+	struct call *call;
+
+	stand_reset();
+	shown = 0;
+	call = call_new(conn, NULL);
+	call->path_id[0] = 5;
+	call->stale.what = STALE_PAGE_RAW;
+	rest_room(call, on_read);
+	query.done(query.arg, err, room);
+	stand_flush();
+	return stand_sent();
+}
+
+/* What was known of a room is good enough for reading, and says what it is. */
+static void test_known_room(void **state)
+{
+	struct room room = {
+		.id = 5, .kind = STR("room"), .name = STR("Tea"), .description = STR("hot")};
+	struct str s;
+
+	(void)state;
+	assert_int_equal(answer_count(ask_room(0, &room), "X-Roomd-Stale"), 0);
+	assert_int_equal(answer_status(ask_room(-ERR_UNAVAILABLE, NULL)), 503); /* not away */
+	away_ms = 1;
+	s = ask_room(-ERR_UNAVAILABLE, NULL);
+	assert_int_equal(answer_status(s), 200);
+	assert_int_equal(answer_count(s, "\r\nAge: 0\r\nX-Roomd-Stale: database\r\n"), 1);
+	assert_text(answer_body(s), "room/Tea/hot");
+	assert_int_equal(answer_status(ask_room(-ERR_NOENT, NULL)), 404);
+	stand_set("stale.size=0");
+	assert_int_equal(answer_status(ask_room(0, &room)), 200); /* the rest is given up */
+	assert_int_equal(answer_status(ask_room(-ERR_UNAVAILABLE, NULL)), 503);
+	stand_set("stale.size=64k");
+	ask_room(0, &room);
+	room.is_closed = true;
+	assert_int_equal(answer_status(ask_room(0, &room)), 404);
+	assert_int_equal(answer_status(ask_room(-ERR_UNAVAILABLE, NULL)), 503);
+}
+
+static struct str ask_page(int conv, int err, const char *json)
+{
+	struct call *call;
+
+	stand_reset();
+	call = call_new(conn, NULL);
+	call->stale = (struct stale_key){STALE_PAGE_RAW, 0, 100, conv, 0};
+	rest_page(call, err, str_of(json));
+	stand_flush();
+	return stand_sent();
+}
+
+/* Each question has its own answer; what changed is not served; the room for all is bounded. */
+static void test_kept_pages(void **state)
+{
+	char big[600];
+
+	(void)state;
+	memset(big, 'x', sizeof(big) - 1);
+	big[sizeof(big) - 1] = '\0';
+	stand_set("stale.size=2k");
+	ask_page(5, 0, "[1]");
+	ask_page(5, 0, "[1,2]");
+	ask_page(6, 0, "[6]");
+	away_ms = 1;
+	assert_text(answer_body(ask_page(5, -ERR_UNAVAILABLE, "")), "[1,2]");
+	assert_text(answer_body(ask_page(6, -ERR_TIMEOUT, "")), "[6]");
+	assert_int_equal(answer_status(ask_page(7, -ERR_UNAVAILABLE, "")), 503);
+	assert_int_equal(answer_status(ask_page(5, -ERR_DB, "")), 500);
+	stale_forget(wk, 6);
+	assert_int_equal(answer_status(ask_page(6, -ERR_UNAVAILABLE, "")), 503);
+	ask_page(8, 0, big);
+	ask_page(9, 0, big);
+	assert_text(answer_body(ask_page(5, -ERR_UNAVAILABLE, "")), "[1,2]");
+	ask_page(10, 0, big);
+	assert_int_equal(answer_status(ask_page(5, -ERR_UNAVAILABLE, "")), 503);
+	assert_text(answer_body(ask_page(10, -ERR_UNAVAILABLE, "")), big);
+}
+
+/* Reading on and on in one conversation leaves the others' answers where they are. */
+static void test_pages_of_one_conversation(void **state)
+{
+	(void)state;
+	ask_page(6, 0, "[6]");
+	for (int i = 0; i < 20; i++) {
+		const struct stale_key key = {STALE_PAGE_RAW, 0, 100, 5, i};
+
+		stale_keep(wk, &key, STR("[]"));
+	}
+	away_ms = 1;
+	assert_text(answer_body(ask_page(6, -ERR_UNAVAILABLE, "")), "[6]");
+	for (int i = 0; i < 20; i++) {
+		const struct stale_key key = {STALE_PAGE_RAW, 0, 100, 5, i};
+		struct str s;
+		uint64_t age_ms;
+
+		assert_int_equal(stale_find(wk, &key, &s, &age_ms), i >= 12);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_markers),
 		cmocka_unit_test(test_numbers),
 		STAND_TEST(test_room),
+		STAND_TEST(test_known_room),
+		STAND_TEST(test_kept_pages),
+		STAND_TEST(test_pages_of_one_conversation),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -153,6 +153,36 @@ static void test_a_change_undone_behind_a_newcomers_list(void **state)
 }
 
 /* PROTOCOL.md 9.13: S1 gets the whole set, the typer too. */
+/*
+ * Somebody else comes in every turn: a newcomer waits for one batch, not for a quiet moment. (Seen
+ * red: it was never connected.)
+ */
+static void test_newcomer_among_many(void **state)
+{
+	struct event ev = {
+		.type = EVT_PRESENCE, .conv = ROOM, .at_ms = STAND_AT_MS, .on = true, .actor = 100};
+	struct client b;
+	bool is_in = false;
+
+	(void)state;
+	ev.actor_name = STR("Carl");
+	publish_as(1, &ev);
+	turns(2); /* told; the next batch has to wait */
+	client_open(&b, DIALECT_RAW, ROOM);
+	say(&b, "{\"username\":\"Bob\"}");
+	for (int i = 0; i < 20 && !is_in; i++) {
+		ev.actor++;
+		publish_as(1, &ev);
+		if (asked_count(ASK_GUEST))
+			db_guest(6, "Bob");
+		now_ms += (uint64_t)wk->settings->presence_batch_interval / 2;
+		turn();
+		is_in = strstr(told(&b), "\"type\":\"connected\"") != NULL;
+	}
+	assert_true(is_in);
+	client_close(&b);
+}
+
 static void test_typing_starts_and_stops(void **state)
 {
 	struct client b, n;
@@ -223,7 +253,7 @@ static void test_typing_expires(void **state)
 	say(&b, "{\"type\":\"typing\",\"is_typing\":true}");
 	turns(2);
 	told_all(&a);
-	now_ms += 5999; /* chat.typing_timeout is 6 s */
+	now_ms += 5499; /* chat.typing_timeout is 5.5 s */
 	assert_true(roster_expire(wk));
 	turns(2);
 	assert_string_equal(told(&a), "");
@@ -244,6 +274,7 @@ int main(void)
 		T(test_once_per_pause),
 		T(test_newcomer_gets_the_list),
 		T(test_a_change_undone_behind_a_newcomers_list),
+		T(test_newcomer_among_many),
 		T(test_typing_starts_and_stops),
 		T(test_message_ends_typing),
 		T(test_leaving_ends_typing),

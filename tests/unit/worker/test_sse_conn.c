@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "proto/cursor.h"
+#include "shm/rooms.h"
 #include "worker/sse_conn.h"
+#include "worker/ws_conn.h"
 
 static int fd;
 static struct buf got;
@@ -171,6 +173,41 @@ static void test_much_in_one_turn(void **state)
 	buf_done(&all);
 }
 
+#define MANY 50
+
+/* The id of a stream of many conversations is longer than its events: it is in the bound, too. */
+static void test_long_ids_are_bounded(void **state)
+{
+	const int64_t apart = 20000000;
+	struct conn *c = conn_find(wk, wk->next_conn_id);
+	struct buf target = BUF_INIT;
+	int small = 4096;
+
+	(void)state;
+	buf_add_cstr(&target, "/api/v1/events?c=1");
+	for (int i = 1; i < MANY; i++)
+		buf_printf(&target, "&c=%" PRId64, 1 + i * apart);
+	buf_add_char(&target, '\0');
+	stand_set("deliver.queue_max=16000");
+	ask((char *)target.p, "");
+	for (int i = 0; i < 2 * MANY; i++) { /* each is looked at, then loaded */
+		int64_t head = 2000000000 - asked(ASK_ROOM)->conv; /* numbers of many digits */
+
+		db_room(head, head);
+	}
+	come();
+	setsockopt(c->io.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	while (c->subs && sub_find(c, 1)->state == SUB_LIVE) {
+		struct event ev = message(1, chan_find(wk, 1)->rev + 1);
+
+		publish_as(1, &ev);
+		turns(2);
+		assert_true(conn_queued(c) <= 16000 - 16000 / 8); /* the rest is for replies */
+	}
+	assert_int_equal(sub_find(c, 1)->state, SUB_BEHIND);
+	buf_done(&target);
+}
+
 static void test_silence(void **state)
 {
 	(void)state;
@@ -218,6 +255,65 @@ static void test_come_again(void **state)
 	assert_lacks(s, "data:");
 }
 
+/*
+ * A conversation that was deleted after it was looked up: the stream goes on with the other, and
+ * its id has no place for it any more. (Seen red with a stream that ended there.)
+ */
+static void test_one_is_refused(void **state)
+{
+	const struct cursor both = {.pos = (struct cursor_pos[]){{41, 3}, {ROOM, 5}}, .n = 2};
+	struct client other;
+	struct buf id = BUF_INIT;
+	char target[300];
+	struct str s;
+
+	(void)state;
+	cursor_encode(&id, &both);
+	snprintf(target, sizeof(target), "/api/v1/events?cursor=%.*s", (int)id.len, (char *)id.p);
+	enter_native(&other, "Nina", 8); /* the node knows the conversation */
+	say(&other, "{\"op\":\"sub\",\"id\":2,\"c\":41}");
+	db_room(3, 3);
+	ask(target, "");
+	assert_int_equal(room_mark_closed(wk->shm, 1, 41), 0);
+	db_room(3, 3);
+	db_room(5, 5);
+	turns(2);
+	if (asked_count(ASK_ROOM))
+		db_room(5, 5);
+	s = come();
+	assert_contains(s, "event: err\n");
+	assert_contains(s, "\"code\":\"no_such_room\"");
+	assert_contains(s, "\"c\":41}");
+	assert_contains(s, "event: live\n");
+	now_ms += WS_REFUSED_MS;
+	conn_check_waits(wk);
+	publish(6);
+	s = come();
+	assert_contains(s, "event: message.new\n");
+	assert_contains(s, id_line(6));
+	buf_done(&id);
+	client_close(&other);
+}
+
+/* All were deleted meanwhile: nothing can follow. */
+static void test_all_are_refused(void **state)
+{
+	struct client other;
+	char byte;
+
+	(void)state;
+	enter_raw(&other, "Rita", 9, 5);
+	ask("/api/v1/events?c=42", "");
+	assert_int_equal(room_mark_closed(wk->shm, 1, ROOM), 0);
+	db_room(5, 5);
+	assert_contains(come(), "\"code\":\"no_such_room\"");
+	now_ms += WS_REFUSED_MS;
+	conn_check_waits(wk);
+	turns(2);
+	assert_int_equal(read(fd, &byte, 1), 0);
+	client_close(&other);
+}
+
 /* The drain knows only the streams that were there when it began. */
 static void test_drain_begins_meanwhile(void **state)
 {
@@ -252,8 +348,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_ahead_of_the_log, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_silence, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_much_in_one_turn, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_long_ids_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_come_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_one_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_all_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drain_begins_meanwhile, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_goaway, setup, teardown),
 	};

@@ -5,6 +5,8 @@
  */
 #include "worker_fixture.h"
 
+#include <sys/socket.h>
+
 #include "worker/roster.h"
 
 #define N 8
@@ -106,6 +108,40 @@ static void test_changed_half_way(void **state)
 	}
 }
 
+/*
+ * A socket that takes nothing is not waited for, and gets the last list when it has drained. (Seen
+ * red with a wave that went on every 100 ms.)
+ */
+static void test_a_full_socket(void **state)
+{
+	struct conn *c = client_conn(&clients[1]);
+	char last[1024] = "";
+	const char *text;
+	int small = 4096;
+
+	(void)state;
+	setsockopt(c->io.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	for (int64_t rev = 11; !c->out; rev++) {
+		publish(rev);
+		for (int i = 2; i < N; i++)
+			told_all(&clients[i]);
+	}
+	client_close(&clients[0]);
+	end_grace();
+	for (int i = 0; i < 60; i++)
+		pass_ms(100);
+	assert_true(c->out != NULL);
+	assert_true(wk->chans_later_ms > now_ms + 100); /* nobody is waited for */
+	for (int i = 0; i < 60; i++) {
+		while (*(text = told(&clients[1])))
+			if (strstr(text, "users_list"))
+				snprintf(last, sizeof(last), "%s", text);
+		pass_ms(100);
+	}
+	assert_string_equal(last, "{\"type\":\"users_list\",\"users\":[\"P1\",\"P2\",\"P3\",\"P4\","
+				  "\"P5\",\"P6\",\"P7\"]}");
+}
+
 /* Lines of comings and goings are for small rooms. */
 static void test_no_lines(void **state)
 {
@@ -126,6 +162,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_one_after_the_other),
 		T(test_changed_half_way),
+		T(test_a_full_socket),
 		T(test_no_lines),
 	};
 

@@ -19,6 +19,7 @@
 #include "sql/resume.h"
 #include "sql/rooms.h"
 #include "sql/users.h"
+#include "worker/dbio.h"
 #include "worker/worker_priv.h"
 #include "worker/ws_conn.h"
 
@@ -59,10 +60,11 @@ int __wrap_batch_submit(struct db *db, const struct batch_row *rows, size_t n, u
 int __wrap_user_guests_get(struct db *db, const struct str *names, size_t n, uint64_t deadline_ms,
 			   user_guests_done_fn *done, void *arg, uint64_t *ret_token);
 int __wrap_user_guests_row(const struct db_result *res, int i, struct user *ret);
-int __wrap_unread_get(struct db *db, int64_t conv, int64_t user, uint64_t deadline_ms,
-		      unread_done_fn *done, void *arg, uint64_t *ret_token);
-int __wrap_marks_page(struct db *db, int64_t conv, int64_t after_rev, uint64_t deadline_ms,
-		      marks_done_fn *done, void *arg, uint64_t *ret_token);
+int __wrap_unread_get(struct db *db, const int64_t *convs, const int64_t *users, size_t n,
+		      uint64_t deadline_ms, marks_done_fn *done, void *arg, uint64_t *ret_token);
+void __wrap_unread_row_get(const struct db_result *res, int i, struct unread_row *ret);
+int __wrap_marks_page(struct db *db, const int64_t *convs, const int64_t *after_revs, size_t n,
+		      uint64_t deadline_ms, marks_done_fn *done, void *arg, uint64_t *ret_token);
 void __wrap_mark_row_get(const struct db_result *res, int i, struct mark_row *ret);
 int __wrap_mark_set(struct db *db, int64_t conv, int64_t user, enum mark_kind kind, int64_t seq,
 		    uint64_t deadline_ms, mark_done_fn *done, void *arg, uint64_t *ret_token);
@@ -267,33 +269,39 @@ int __wrap_user_guests_row(const struct db_result *res, int i, struct user *ret)
 
 struct stand_marks stand_marks = {.unread = -1};
 
-int __wrap_unread_get(struct db *db, int64_t conv, int64_t user, uint64_t deadline_ms,
-		      unread_done_fn *done, void *arg, uint64_t *ret_token)
+static void answer_unread(marks_done_fn *done, void *arg, int err, size_t n)
 {
-	const struct unread u = {.unread = stand_marks.unread,
-				 .seq = stand_marks.seq,
-				 .is_known = stand_marks.unread >= 0};
+	present = (struct rows){.n = stand_marks.unread >= 0 ? (int)n : 0};
+	done(arg, err, err ? NULL : (const struct db_result *)&present);
+}
 
-	(void)db;
-	(void)user;
-	(void)ret_token;
+int __wrap_unread_get(struct db *db UNUSED, const int64_t *convs, const int64_t *users UNUSED,
+		      size_t n, uint64_t deadline_ms, marks_done_fn *done, void *arg,
+		      uint64_t *ret_token UNUSED)
+{
+	stand_marks.questions++;
 	if (stand_marks.is_held)
-		ask(ASK_UNREAD, conv, deadline_ms, (void *)done, arg);
+		ask(ASK_UNREAD, convs[0], deadline_ms, (void *)done, arg)->n = n;
 	else
-		done(arg, 0, &u);
+		answer_unread(done, arg, 0, n);
 	return 0;
 }
 
-int __wrap_marks_page(struct db *db, int64_t conv, int64_t after_rev, uint64_t deadline_ms,
-		      marks_done_fn *done, void *arg, uint64_t *ret_token)
+void __wrap_unread_row_get(const struct db_result *res, int i, struct unread_row *ret)
 {
-	(void)db;
-	(void)conv;
-	(void)deadline_ms;
-	(void)ret_token;
-	stand_marks.after = after_rev;
+	assert_ptr_equal(res, &present);
+	*ret = (struct unread_row){
+		.at = (size_t)i, .unread = stand_marks.unread, .seq = stand_marks.seq};
+}
+
+int __wrap_marks_page(struct db *db UNUSED, const int64_t *convs UNUSED, const int64_t *after_revs,
+		      size_t n UNUSED, uint64_t deadline_ms UNUSED, marks_done_fn *done, void *arg,
+		      uint64_t *ret_token UNUSED)
+{
+	stand_marks.questions++;
+	stand_marks.after = after_revs[0];
 	present = (struct rows){.n = stand_marks.n};
-	done(arg, 0, (const struct db_result *)&present);
+	done(arg, stand_marks.err, stand_marks.err ? NULL : (const struct db_result *)&present);
 	return 0;
 }
 
@@ -569,10 +577,8 @@ void db_guest_error(int err)
 void db_unread(int err)
 {
 	struct asked a = take(ASK_UNREAD);
-	const struct unread u = {
-		.unread = stand_marks.unread, .seq = stand_marks.seq, .is_known = true};
 
-	((unread_done_fn *)a.done)(a.arg, err, err ? NULL : &u);
+	answer_unread((marks_done_fn *)a.done, a.arg, err, a.n);
 	turn();
 }
 
@@ -766,6 +772,7 @@ int stand_teardown(void **state)
 void turn(void)
 {
 	ev_run(wk->loop, EVRUN_NOWAIT);
+	(void)dbio_is_away(wk); /* no connection tells of its states here: dbio has to look */
 }
 
 void turns(int n)

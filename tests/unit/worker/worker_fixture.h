@@ -149,6 +149,8 @@ extern struct stand_marks {
 	int64_t after;	/* the rev that the last page was asked for */
 	int n;
 	const struct mark_row *rows;
+	int err; /* of the page */
+	int questions; /* statements so far */
 } stand_marks;
 
 /* The content filters, and what was noted because of them. */
