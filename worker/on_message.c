@@ -127,7 +127,11 @@ void on_history(struct conn *c, const struct cmd *cmd)
 	int64_t rev = cmd->after ? cmd->after : cmd->before;
 
 	conn_block(c); /* a page may be large: one is under way at a time */
-	p->page = (struct stale_key){STALE_PAGE_NATIVE, (int)from, limit, cmd->conv, rev};
+	p->page = (struct stale_key){.what = STALE_PAGE_NATIVE,
+				     .from = (int)from,
+				     .limit = limit,
+				     .conv = cmd->conv,
+				     .rev = rev};
 	if (messages_page_native(dbio_reader(wk), cmd->conv, from, rev, limit,
 				 stale_deadline(wk, &p->page), on_page, p, NULL) < 0)
 		on_page(p, -ERR_UNAVAILABLE, STR(""));
