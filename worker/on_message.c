@@ -149,6 +149,10 @@ void on_history(struct conn *c, const struct cmd *cmd)
 	int64_t rev = cmd->after ? cmd->after : cmd->before;
 
 	conn_block(c); /* a page may be large: one is under way at a time */
-	p->page = (struct stale_key){STALE_PAGE_NATIVE, (int)from, limit, cmd->conv, rev};
+	p->page = (struct stale_key){.what = STALE_PAGE_NATIVE,
+				     .from = (int)from,
+				     .limit = limit,
+				     .conv = cmd->conv,
+				     .rev = rev};
 	roles_get(conn_worker(c), cmd->conv, c->user, c->is_admin, on_rights, p);
 }

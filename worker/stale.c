@@ -37,7 +37,7 @@ static uint64_t index_of(int64_t conv)
 static bool is_same(const struct stale_key *a, const struct stale_key *b)
 {
 	return a->what == b->what && a->conv == b->conv && a->rev == b->rev && a->from == b->from &&
-	       a->limit == b->limit;
+	       a->limit == b->limit && a->user == b->user;
 }
 
 static void drop(struct stale *s, struct answer *a)

@@ -19,11 +19,14 @@ enum stale_what {
 	STALE_PAGE_NATIVE,
 };
 
-/* What an answer is to. Conversation 0: to something about many. */
+/*
+ * What an answer is to. Conversation 0: to something about many. User 0: the answer is the same for
+ * everybody who may ask.
+ */
 struct stale_key {
 	enum stale_what what;
 	int from, limit;
-	int64_t conv, rev;
+	int64_t conv, rev, user;
 };
 
 void stale_open(struct worker *wk);

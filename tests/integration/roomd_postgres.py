@@ -85,7 +85,7 @@ class Postgres:
         """SIGINT disconnects everybody and stops, SIGQUIT stops at once."""
         if self.process:
             self.process.send_signal(how)
-            self.process.wait(30)
+            self.process.wait(120)  # its last checkpoint waits for the disk
             self.process = None
 
     def remove(self):

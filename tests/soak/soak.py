@@ -59,8 +59,9 @@ class Run:
         self.people, self.rooms = [], []
         self.daemon = self.postgres = self.database = self.chaos = None
         self.memory = []  # (label, resident bytes, own bytes)
-        # the last quarter of a long run kills no process of the daemon: what grows there grows for ever
-        self.deaths_until = seconds * 3 / 4 if seconds >= LONG else None
+        # the second half of a long run kills no process of the daemon; what grows in its second half,
+        # when buffers and caches have got their sizes, grows for ever
+        self.deaths_until, self.steady_from = (seconds / 2, seconds * 3 / 4) if seconds >= LONG else (None, None)
         self.steady = []  # own bytes at the rests of that quarter
         self.log_at = 0
         self.shown_kinds, self.histories = Counter(), Counter()
@@ -182,7 +183,7 @@ class Run:
             if self.seconds - done < 20:
                 done = self.seconds
             await self._rest(is_last=done >= self.seconds)
-            if self.deaths_until and done > self.deaths_until:
+            if self.steady_from and done >= self.steady_from:
                 self.steady.append(self.memory[-1][2])
         self.stats['seconds'] = int(time.monotonic() - begin)
 

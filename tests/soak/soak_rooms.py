@@ -120,7 +120,8 @@ class RoomPerson(Person):
         self.run.stats[f'error {code}'] += 1
         if code not in TRY_AGAIN:
             self.checker.refused(self.name, self.room, 'S1', frame)
-        elif say:
+        elif say:  # an answer too: the database may be away for longer than anybody waits for one
+            self.waits_since = time.monotonic() if len(self.pending) > 1 else None
             link = self.link
             asyncio.get_running_loop().call_later(min(frame.get('retry_after', 0.3), 2), self._again, link, say)
 

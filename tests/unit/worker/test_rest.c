@@ -207,7 +207,7 @@ static struct str ask_page(int conv, int err, const char *json)
 
 	stand_reset();
 	call = call_new(conn, NULL);
-	call->stale = (struct stale_key){STALE_PAGE_RAW, 0, 100, conv, 0};
+	call->stale = (struct stale_key){.what = STALE_PAGE_RAW, .conv = conv};
 	rest_page(call, err, str_of(json));
 	stand_flush();
 	return stand_sent();
@@ -246,14 +246,14 @@ static void test_pages_of_one_conversation(void **state)
 	(void)state;
 	ask_page(6, 0, "[6]");
 	for (int i = 0; i < 20; i++) {
-		const struct stale_key key = {STALE_PAGE_RAW, 0, 100, 5, i};
+		const struct stale_key key = {.what = STALE_PAGE_RAW, .conv = 5, .rev = i};
 
 		stale_keep(wk, &key, STR("[]"));
 	}
 	away_ms = 1;
 	assert_text(answer_body(ask_page(6, -ERR_UNAVAILABLE, "")), "[6]");
 	for (int i = 0; i < 20; i++) {
-		const struct stale_key key = {STALE_PAGE_RAW, 0, 100, 5, i};
+		const struct stale_key key = {.what = STALE_PAGE_RAW, .conv = 5, .rev = i};
 		struct str s;
 		uint64_t age_ms;
 
