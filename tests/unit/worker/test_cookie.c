@@ -5,7 +5,7 @@
  */
 #include "worker_test.h"
 
-#include "worker/cookie.h"
+#include "worker/cookie_priv.h"
 #include "worker/keyring.h"
 
 #define SECRET "Zp3qVt9xKc7LmW2nRb8dYf4hJs6gTu1e"
@@ -212,6 +212,40 @@ static void test_no_cookies(void **state)
 	assert_int_equal(open_text((struct str){large, sizeof(large)}), -ERR_DENIED);
 }
 
+/* What no server of ours seals, well sealed. */
+static void test_content(void **state)
+{
+	static const char *const good[] = {"{\"exp\":1800000001}",
+					   "{\"exp\":1800000001,\"new\":[1]}"};
+	static const char *const bad[] = {"",
+					  "[]",
+					  "{}",
+					  "{\"exp\":1800000000}",
+					  "{\"exp\":\"1800000001\"}",
+					  "{\"exp\":-1}",
+					  "{\"exp\":9223372036854775807}",
+					  "{\"exp\":1800000001,\"sid\":\"x\"}",
+					  "{\"exp\":1800000001,\"uid\":7}",
+					  "{\"exp\":1800000001,\"user\":0}",
+					  "{\"exp\":1800000001,\"user\":\"1\"}",
+					  "{\"exp\":1800000001,\"room\":-1}",
+					  "{\"exp\":1800000001,\"guest\":1}",
+					  "{\"exp\":1800000001,\"adm\":\"yes\"}",
+					  "{\"exp\":1800000001,\"name\":1}",
+					  "{\"exp\":1800000001,\"exp\":1900000000}"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(good) + ARRAY_LEN(bad); i++) {
+		const char *plain = i < ARRAY_LEN(good) ? good[i] : bad[i - ARRAY_LEN(good)];
+
+		buf_clear(&text);
+		assert_true(cookie_seal_text(keyring_current(ring, KEY_COOKIE), str_of(plain),
+					     &text));
+		if ((open_text(buf_str(&text)) == 0) != (i < ARRAY_LEN(good)))
+			fail_msg("%s", plain);
+	}
+}
+
 static void test_field(void **state)
 {
 	struct buf b = BUF_INIT;
@@ -237,6 +271,7 @@ int main(void)
 		CASE(test_rotation),
 		CASE(test_kid_of_another_key),
 		CASE(test_no_cookies),
+		CASE(test_content),
 		CASE(test_field),
 	};
 
