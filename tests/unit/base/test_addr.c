@@ -33,9 +33,10 @@ static void assert_shown(const char *text, const char *want)
 
 static void test_text(void **state)
 {
-	static const char *const bad[] = {"", "1.2.3", "1.2.3.4.5", "256.1.1.1", "01.2.3.4",
-					  " 1.2.3.4", "1.2.3.4 ", "::1%lo", "[::1]", ":::", "1::2::3", "g::",
-					  "localhost", "1.2.3.4/32", "unknown"};
+	static const char *const bad[] = {
+		"",	    "1.2.3",	"1.2.3.4.5", "256.1.1.1", "01.2.3.4",  " 1.2.3.4",
+		"1.2.3.4 ", "::1%lo",	"[::1]",     ":::",	  "1::2::3",   "g::",
+		"localhost", "1.2.3.4/32", "unknown"};
 	struct addr a, zero = {{0}};
 	char text[ADDR_TEXT_MAX];
 
