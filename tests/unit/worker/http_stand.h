@@ -40,6 +40,9 @@ extern struct room_query {
 	struct uuid uid;
 } query;
 
+/* What the caller is in every room: ROLE_VISITOR unless a test says otherwise. */
+extern enum authz_role stand_role;
+
 /* cmocka's: a fresh worker and connection for each test. */
 int stand_setup(void **state);
 int stand_teardown(void **state);
