@@ -168,6 +168,21 @@ static void metrics(struct worker *wk, struct str arg, struct buf *b)
 	metric_print(wk->shm, b);
 }
 
+static void user_unlock(struct worker *wk, struct str arg, struct buf *b)
+{
+	int64_t user;
+
+	if (str_to_i64(arg, &user) < 0 || user <= 0) {
+		add_error(b, "user unlock needs the number of a user");
+		return;
+	}
+	credentials_forgive(wk, user);
+	buf_add_char(b, '{');
+	json_add_key_bool(b, "ok", true);
+	json_add_key_i64(b, "user", user);
+	buf_add_char(b, '}');
+}
+
 static const struct {
 	struct str words;
 	void (*answer)(struct worker *wk, struct str arg, struct buf *b);
@@ -176,6 +191,7 @@ static const struct {
 	{{"room list", 9}, room_list_all},
 	{{"client list", 11}, client_list},
 	{{"metrics", 7}, metrics},
+	{{"user unlock", 11}, user_unlock},
 };
 
 /* The rest of COMMAND behind WORDS and a blank; false when it is another command. */

@@ -344,6 +344,19 @@ async def test_who_is_no_longer_administrator_holds_no_token_that_says_so(daemon
         assert not claims_of(await signed_in(http, 'mia')).get('adm')
 
 
+async def test_failed_logins_are_forgotten(start_daemon, ctl, postgres, database, tmp_path):
+    one = start_daemon(database=database, settings={**DAEMON['settings'], 'limits.logins_account': '2/15m'})
+    await operator(ctl, 'user', 'add', 'olaf', stdin=PASSWORD)
+    async with People(one) as http:
+        assert [(await http.login('olaf', 'wrong'))[0] for _ in range(3)] == [401, 401, 429]
+        assert (await http.login('olaf', PASSWORD))[0] == 429
+        assert await operator(ctl, '-s', str(one.control), 'user', 'unlock', 'olaf') == \
+            'olaf: failed logins forgotten\n'
+        await signed_in(http, 'olaf')
+    done = await asyncio.to_thread(ctl, '-s', str(tmp_path / 'nobody.sock'), 'user', 'unlock', 'olaf')
+    assert done.returncode == EX_UNAVAILABLE and 'nobody.sock' in done.stderr, done
+
+
 async def test_a_removed_factor_is_not_asked_for(daemon, ctl):
     await operator(ctl, 'user', 'add', 'nat', stdin=PASSWORD)
     async with People(daemon) as http:
