@@ -22,11 +22,11 @@ _roomctl()
 		return ;;
 	user)
 		mapfile -t COMPREPLY < <(compgen -W \
-			'add passwd list show disable enable admin sessions totp-off' -- "$cur")
+			'add passwd list show disable enable admin unlock sessions totp-off' -- "$cur")
 		return ;;
 	--email|--full-name|add)
 		commands='' ;;
-	passwd|disable|enable|sessions|totp-off|admin)
+	passwd|disable|enable|unlock|sessions|totp-off|admin)
 		commands=$(_roomctl_users) ;;
 	log-level)
 		mapfile -t COMPREPLY < <(compgen -W 'error warn notice info debug' -- "$cur")

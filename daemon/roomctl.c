@@ -125,6 +125,7 @@ static int (*const actions[ROOMCTL_COMMANDS])(const struct roomctl_options *o) =
 	[ROOMCTL_USER_DISABLE] = roomctl_user_run,
 	[ROOMCTL_USER_ENABLE] = roomctl_user_run,
 	[ROOMCTL_USER_ADMIN] = roomctl_user_run,
+	[ROOMCTL_USER_UNLOCK] = roomctl_user_run,
 	[ROOMCTL_USER_SESSIONS] = roomctl_user_run,
 	[ROOMCTL_USER_TOTP_OFF] = roomctl_user_run,
 	[ROOMCTL_CHECK] = run_check,

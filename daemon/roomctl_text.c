@@ -377,6 +377,7 @@ static void (*const printers[ROOMCTL_COMMANDS])(const struct json_value *v, stru
 	[ROOMCTL_USER_DISABLE] = print_user_done,
 	[ROOMCTL_USER_ENABLE] = print_user_done,
 	[ROOMCTL_USER_ADMIN] = print_user_done,
+	[ROOMCTL_USER_UNLOCK] = print_user_done,
 	[ROOMCTL_USER_SESSIONS] = print_user_sessions,
 	[ROOMCTL_USER_TOTP_OFF] = print_user_done,
 };
