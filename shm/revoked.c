@@ -78,7 +78,6 @@ static void store(struct shm_revoked *e, struct key k, int64_t until_ms)
 {
 	if (!is_key(e, k)) {
 		atomic_store_explicit(&e->until_ms, 0, memory_order_release);
-		FAULT_POINT("revoked.claimed");
 		atomic_store_explicit(&e->hi, k.hi, memory_order_relaxed);
 		atomic_store_explicit(&e->lo, k.lo, memory_order_relaxed);
 	}
