@@ -9,7 +9,7 @@ _roomctl_users()
 _roomctl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-	local commands='status room user metrics reload log-level stop init-db migrate verify audit cookie check version help'
+	local commands='status room client user metrics reload log-level stop init-db migrate verify audit cookie check version help'
 
 	case $prev in
 	-c|-s)
@@ -19,6 +19,9 @@ _roomctl()
 		return ;;
 	room)
 		mapfile -t COMPREPLY < <(compgen -W 'list show' -- "$cur")
+		return ;;
+	client)
+		mapfile -t COMPREPLY < <(compgen -W 'list' -- "$cur")
 		return ;;
 	user)
 		mapfile -t COMPREPLY < <(compgen -W \
