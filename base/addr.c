@@ -54,8 +54,8 @@ void addr_format(const struct addr *a, char ret[ADDR_TEXT_MAX])
 {
 	bool is_v4 = addr_is_v4(a);
 
-	if (addr_is_zero(a) || !inet_ntop(is_v4 ? AF_INET : AF_INET6, a->b + (is_v4 ? 12 : 0), ret,
-					  ADDR_TEXT_MAX))
+	if (addr_is_zero(a) || !inet_ntop(is_v4 ? AF_INET : AF_INET6, a->b + (is_v4 ? 12 : 0),
+					  ret, ADDR_TEXT_MAX))
 		memcpy(ret, "-", 2);
 }
 
@@ -114,7 +114,7 @@ int addr_net_parse(struct str text, struct addr_net *ret)
 	if (addr_parse(head, &net.addr) < 0)
 		return -ERR_INVAL;
 	if (slash) {
-		/* the mapped form has a dotted notation too, but its prefix counts from the front */
+		/* in the mapped form the prefix counts from the front of all 16 bytes */
 		skipped = memchr(head.p, ':', head.len) ? 0 : 96;
 		if (slash[1] == '-' || text.len - head.len > 4 ||
 		    str_to_i64((struct str){slash + 1, text.len - head.len - 1}, &bits) < 0 ||

@@ -152,7 +152,7 @@ static void check_proxies(const char *list, struct buf *ret)
 	while (settings_list_next(list, &pos, &item))
 		if (addr_net_parse(item, &net) < 0)
 			buf_printf(ret,
-				   "http.trusted_proxies: \"%.*s\" is not an address or a network\n",
+				   "http.trusted_proxies: \"%.*s\" is no address or network\n",
 				   (int)item.len, item.p);
 }
 

@@ -239,10 +239,29 @@ static bool is_fresh(const struct master *m, unsigned slot)
 	       clock_mono_ms() < info.heartbeat_ms + FRESH_MS;
 }
 
-/* A ready worker that takes the order; those that seem to stand still only if they MAY_BE_STALE. */
-static bool hand_over(struct master *m, const char *order, int fd, bool may_be_stale)
+/* The worker that a command must go to; -1 when any will do. */
+static int wanted_slot(struct str line)
+{
+	const struct str list = STR("client list ");
+	int64_t slot;
+
+	if (line.len < list.len || memcmp(line.p, list.p, list.len) != 0)
+		return -1;
+	if (str_to_i64((struct str){line.p + list.len, line.len - list.len}, &slot) < 0 ||
+	    slot < 0 || slot > SLOT_MAX)
+		return SLOT_MAX; /* there is none */
+	return (int)slot;
+}
+
+/*
+ * A ready worker, the one in slot ONLY unless that is -1, that takes the order; those that seem to
+ * stand still only if they MAY_BE_STALE.
+ */
+static bool hand_over(struct master *m, const char *order, int fd, int only, bool may_be_stale)
 {
 	for (unsigned slot = 0; slot < m->n_slots; slot++) {
+		if (only >= 0 && slot != (unsigned)only)
+			continue;
 		if (m->children[slot].state != CHILD_READY || (!may_be_stale && !is_fresh(m, slot)))
 			continue;
 		if (spawn_order(&m->children[slot], order, fd) == 0)
@@ -254,15 +273,17 @@ static bool hand_over(struct master *m, const char *order, int fd, bool may_be_s
 static bool ask_worker(struct master *m, struct str line, int fd, struct buf *ret_answer)
 {
 	struct buf order = BUF_INIT;
+	int only = wanted_slot(line);
 	bool is_taken;
 
 	buf_printf(&order, "ctl %.*s", (int)line.len, line.p);
 	buf_add_char(&order, '\0');
-	is_taken = hand_over(m, (char *)order.p, fd, false) ||
-		   hand_over(m, (char *)order.p, fd, true);
+	is_taken = hand_over(m, (char *)order.p, fd, only, false) ||
+		   hand_over(m, (char *)order.p, fd, only, true);
 	buf_done(&order);
 	if (!is_taken)
-		ctl_command_fail(ret_answer, "no worker is ready");
+		ctl_command_fail(ret_answer,
+				 only < 0 ? "no worker is ready" : "this worker is not ready");
 	return is_taken;
 }
 

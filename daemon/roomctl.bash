@@ -9,7 +9,7 @@ _roomctl_users()
 _roomctl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-	local commands='status room user metrics reload log-level stop init-db migrate verify audit check version help'
+	local commands='status room client user metrics reload log-level stop init-db migrate verify audit cookie check version help'
 
 	case $prev in
 	-c|-s)
@@ -20,13 +20,16 @@ _roomctl()
 	room)
 		mapfile -t COMPREPLY < <(compgen -W 'list show' -- "$cur")
 		return ;;
+	client)
+		mapfile -t COMPREPLY < <(compgen -W 'list' -- "$cur")
+		return ;;
 	user)
 		mapfile -t COMPREPLY < <(compgen -W \
-			'add passwd list show disable enable admin sessions totp-off' -- "$cur")
+			'add passwd list show disable enable admin unlock sessions totp-off' -- "$cur")
 		return ;;
 	--email|--full-name|add)
 		commands='' ;;
-	passwd|disable|enable|sessions|totp-off|admin)
+	passwd|disable|enable|unlock|sessions|totp-off|admin)
 		commands=$(_roomctl_users) ;;
 	log-level)
 		mapfile -t COMPREPLY < <(compgen -W 'error warn notice info debug' -- "$cur")
@@ -44,7 +47,7 @@ _roomctl()
 			commands=$(roomctl --json room list 2>/dev/null |
 				grep -o '"conversation":[0-9]*' | cut -d: -f2)
 		fi ;;
-	status|list|metrics|reload|stop|init-db|check|version|help)
+	status|list|metrics|reload|stop|init-db|cookie|check|version|help)
 		commands='' ;;
 	esac
 	if [[ $cur == -* ]]; then

@@ -9,6 +9,7 @@
 
 #include "daemon/check.h"
 #include "daemon/roomctl_client.h"
+#include "daemon/roomctl_cookie.h"
 #include "daemon/roomctl_database.h"
 #include "daemon/roomctl_options.h"
 #include "daemon/roomctl_text.h"
@@ -125,8 +126,10 @@ static int (*const actions[ROOMCTL_COMMANDS])(const struct roomctl_options *o) =
 	[ROOMCTL_USER_DISABLE] = roomctl_user_run,
 	[ROOMCTL_USER_ENABLE] = roomctl_user_run,
 	[ROOMCTL_USER_ADMIN] = roomctl_user_run,
+	[ROOMCTL_USER_UNLOCK] = roomctl_user_run,
 	[ROOMCTL_USER_SESSIONS] = roomctl_user_run,
 	[ROOMCTL_USER_TOTP_OFF] = roomctl_user_run,
+	[ROOMCTL_COOKIE] = roomctl_cookie_run,
 	[ROOMCTL_CHECK] = run_check,
 	[ROOMCTL_VERSION] = run_version,
 	[ROOMCTL_HELP] = run_help,

@@ -345,10 +345,31 @@ static void print_user_sessions(const struct json_value *v, struct buf *b)
 	}
 }
 
+static void print_client_list(const struct json_value *v, struct buf *b)
+{
+	static const char *const texts[] = {"client", "link", "dialect"};
+	const struct json_value *clients = json_get(v, "clients");
+
+	buf_add_cstr(b, "CLIENT\tLINK\tDIALECT\tTLS\tUSER\tNAME\tROOMS\n");
+	for (size_t i = 0; i < json_count(clients); i++) {
+		const struct json_value *c = json_at(clients, i);
+
+		for (size_t k = 0; k < ARRAY_LEN(texts); k++) {
+			add_text(b, c, texts[k]);
+			buf_add_char(b, '\t');
+		}
+		buf_printf(b, "%s\t%" PRId64 "\t", truth(c, "tls") ? "yes" : "no",
+			   number(c, "user"));
+		add_text(b, c, "name");
+		buf_printf(b, "\t%" PRId64 "\n", number(c, "subscriptions"));
+	}
+}
+
 static void (*const printers[ROOMCTL_COMMANDS])(const struct json_value *v, struct buf *b) = {
 	[ROOMCTL_STATUS] = print_status,   [ROOMCTL_ROOM_LIST] = print_room_list,
 	[ROOMCTL_STOP] = print_stop,	   [ROOMCTL_ROOM_SHOW] = print_room_show,
 	[ROOMCTL_RELOAD] = print_reload,   [ROOMCTL_LOG_LEVEL] = print_log_level,
+	[ROOMCTL_CLIENT_LIST] = print_client_list,
 	[ROOMCTL_USER_ADD] = print_user_done,
 	[ROOMCTL_USER_PASSWD] = print_user_done,
 	[ROOMCTL_USER_LIST] = print_user_list,
@@ -356,6 +377,7 @@ static void (*const printers[ROOMCTL_COMMANDS])(const struct json_value *v, stru
 	[ROOMCTL_USER_DISABLE] = print_user_done,
 	[ROOMCTL_USER_ENABLE] = print_user_done,
 	[ROOMCTL_USER_ADMIN] = print_user_done,
+	[ROOMCTL_USER_UNLOCK] = print_user_done,
 	[ROOMCTL_USER_SESSIONS] = print_user_sessions,
 	[ROOMCTL_USER_TOTP_OFF] = print_user_done,
 };

@@ -7,6 +7,7 @@
 
 #include <sysexits.h>
 
+#include "daemon/roomctl_client.h"
 #include "daemon/roomctl_password.h"
 #include "daemon/roomctl_text.h"
 #include "proto/json.h"
@@ -361,12 +362,35 @@ static int run_totp_off(struct run *run)
 	return r;
 }
 
+/* The attempts are counted in the memory of the node, so the daemon is asked. */
+static int run_unlock(struct run *run)
+{
+	struct buf path = BUF_INIT, line = BUF_INIT, answer = BUF_INIT;
+	int r = find(run);
+
+	if (r == 0) {
+		roomctl_options_socket(run->o, &path);
+		buf_printf(&line, "user unlock %" PRId64, run->user);
+		r = roomctl_client_ask((char *)path.p, buf_str(&line), &answer, &run->why);
+		if (r == 0)
+			r = roomctl_text_judge(buf_str(&answer), &run->why);
+		if (r < 0 && r != -ERR_UNAVAILABLE)
+			r = -ERR_AGAIN;
+	}
+	if (r == 0)
+		answer_ended(run, "failed logins forgotten");
+	buf_done(&path);
+	buf_done(&line);
+	buf_done(&answer);
+	return r;
+}
+
 static int (*const commands[ROOMCTL_COMMANDS])(struct run *run) = {
 	[ROOMCTL_USER_ADD] = run_add,	      [ROOMCTL_USER_PASSWD] = run_passwd,
 	[ROOMCTL_USER_LIST] = run_list,	      [ROOMCTL_USER_SHOW] = run_show,
 	[ROOMCTL_USER_DISABLE] = run_flag,    [ROOMCTL_USER_ENABLE] = run_flag,
 	[ROOMCTL_USER_ADMIN] = run_flag,      [ROOMCTL_USER_SESSIONS] = run_sessions,
-	[ROOMCTL_USER_TOTP_OFF] = run_totp_off,
+	[ROOMCTL_USER_TOTP_OFF] = run_totp_off, [ROOMCTL_USER_UNLOCK] = run_unlock,
 };
 
 /* ---- The end ---- */
@@ -387,6 +411,8 @@ static int exit_code(int r)
 		return EX_IOERR;
 	case ERR_UNAVAILABLE:
 		return EX_UNAVAILABLE;
+	case ERR_AGAIN:
+		return EX_TEMPFAIL;
 	default:
 		return EX_SOFTWARE;
 	}
@@ -397,7 +423,9 @@ static void print_failure(struct run *run, int r)
 	struct buf b = BUF_INIT;
 
 	if (run->why.len == 0)
-		buf_printf(&run->why, "%s\n", err_text(r));
+		buf_add_cstr(&run->why, err_text(r));
+	if (run->why.p[run->why.len - 1] != '\n')
+		buf_add_char(&run->why, '\n');
 	if (!run->o->is_json) {
 		fprintf(stderr, "roomctl: %.*s", (int)run->why.len, (char *)run->why.p);
 		return;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The PROXY protocol, versions 1 and 2 (the specification that HAProxy publishes), and the hops that
- * X-Forwarded-For and Forwarded (RFC 7239) list: pure decoding. Whose word is taken is worker/peer's.
+ * The PROXY protocol, versions 1 and 2 (the specification that HAProxy publishes), and the hops
+ * that X-Forwarded-For and Forwarded (RFC 7239) list: pure decoding. Whose word is taken is
+ * worker/peer's.
  */
 #ifndef PROTO_PROXY_H
 #define PROTO_PROXY_H

@@ -78,7 +78,6 @@ static void store(struct shm_revoked *e, struct key k, int64_t until_ms)
 {
 	if (!is_key(e, k)) {
 		atomic_store_explicit(&e->until_ms, 0, memory_order_release);
-		FAULT_POINT("revoked.claimed");
 		atomic_store_explicit(&e->hi, k.hi, memory_order_relaxed);
 		atomic_store_explicit(&e->lo, k.lo, memory_order_relaxed);
 	}
@@ -98,16 +97,18 @@ static int take(struct shm *shm, unsigned me)
 static int set(struct shm *shm, unsigned me, struct key k, int64_t until_ms, bool *ret_lost)
 {
 	struct shm_revoked *e;
+	int64_t present_ms;
 	bool lost = false;
 	int r = take(shm, me);
 
 	if (r < 0)
 		return r;
 	e = find(shm, k);
+	present_ms = e ? end_of(e) : 0;
 	if (e && until_ms == 0)
 		atomic_store_explicit(&e->until_ms, 0, memory_order_release);
 	else if (e)
-		store(e, k, MAX(until_ms, end_of(e)));
+		store(e, k, MAX(until_ms, present_ms));
 	else if (until_ms)
 		store(place(shm, k, &lost), k, until_ms);
 	lock_drop(shm, LOCK_REVOKED, 0, me);

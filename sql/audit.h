@@ -35,9 +35,9 @@ struct audit_filter {
 };
 
 /*
- * {"entries":[{"id","at","actor":{"id","name"}|null,"action","conversation_id","target":{"id",
- * "name"}|null,"detail","n","hash"}…],"next":id or null}: ascending by id. "n" and "hash" (hex) are
- * null until it is chained.
+ * {"entries":[{"id","at","actor":{"id","name"} or null,"action","conversation_id",
+ * "target":{"id","name"} or null,"detail","n","hash"}…],"next":id or null}: ascending by id. "n"
+ * and "hash" (hex) are null until it is chained.
  */
 int audit_page(struct db *db, const struct audit_filter *filter, uint64_t deadline_ms,
 	       page_done_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;

@@ -332,7 +332,9 @@ int logins_revoked_since(struct db *db, int64_t since_ms, uint64_t deadline_ms,
 
 int logins_revoked_rows(const struct db_result *res)
 {
-	return MAX(db_rows(res) - 1, 0);
+	int rows = db_rows(res);
+
+	return MAX(rows - 1, 0);
 }
 
 void logins_revoked_row(const struct db_result *res, int i, struct login_revoked *ret)

@@ -83,7 +83,9 @@ int members_changed_since(struct db *db, int64_t since_ms, uint64_t deadline_ms,
 
 int members_changed_rows(const struct db_result *res)
 {
-	return MAX(db_rows(res) - 1, 0);
+	int n = db_rows(res);
+
+	return n ? n - 1 : 0;
 }
 
 void members_changed_row(const struct db_result *res, int i, struct member_change *ret)

@@ -129,8 +129,8 @@ void authz_describe_mdoc(struct buf *b)
 		buf_printf(b, ".It %s Ta %s", rule->action, role_names[rule->least]);
 		if (rule->unowned != rule->least)
 			buf_printf(b, " (%s)", role_names[rule->unowned]);
-		buf_printf(b, " Ta %s Ta %s Ta %s\n", rule->server ? "yes" : "",
-			   rule->muted ? "yes" : "", rule->outrank ? "yes" : "");
+		buf_printf(b, " Ta %s Ta %s Ta %s\n", rule->server ? "yes" : "no",
+			   rule->muted ? "yes" : "no", rule->outrank ? "yes" : "no");
 	}
 	buf_add_cstr(b, ".El\n");
 }

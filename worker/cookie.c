@@ -3,7 +3,7 @@
  * The sealed cookie: kid "." base64url of nonce, AES-256-GCM cipher text and tag.
  * The kid is under the seal as well, so that a text belongs to one key only.
  */
-#include "worker/cookie.h"
+#include "worker/cookie_priv.h"
 
 #include <openssl/evp.h>
 #include <openssl/rand.h>
@@ -53,7 +53,7 @@ static bool gcm(const struct gcm *g, bool is_sealing)
 	return is_done;
 }
 
-static bool seal(const struct key *key, struct str plain, struct buf *out)
+bool cookie_seal_text(const struct key *key, struct str plain, struct buf *out)
 {
 	struct buf raw = BUF_INIT;
 	uint8_t *p = buf_reserve(&raw, NONCE_LEN + plain.len + TAG_LEN);
@@ -180,7 +180,7 @@ int cookie_seal(const struct keyring *ring, const struct cookie *c, struct buf *
 
 	assert(c->expires_ms > 0);
 	add_content(c, &json);
-	is_done = seal(keyring_current(ring, KEY_COOKIE), buf_str(&json), out);
+	is_done = cookie_seal_text(keyring_current(ring, KEY_COOKIE), buf_str(&json), out);
 	buf_done(&json);
 	return is_done ? 0 : -ERR_IO;
 }

@@ -77,4 +77,7 @@ typedef void proof_done_fn(struct call *call, void *arg, enum proto_error error,
 void credentials_prove(struct call *call, const struct proof *proof, proof_done_fn *done,
 		       void *arg);
 
+/* The operator's word: failed attempts at the account USER no longer count. */
+void credentials_forgive(struct worker *wk, int64_t user);
+
 #endif

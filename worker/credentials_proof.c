@@ -62,6 +62,22 @@ static void finish(struct proving *p, enum proto_error error)
 
 /* ---- Attempts ---- */
 
+#define ACCOUNT_KEY_SIZE 24 /* '#', 19 digits and a NUL */
+
+/* Whose attempts these are, however the account was called. */
+static void account_key_of(int64_t user, char ret[ACCOUNT_KEY_SIZE])
+{
+	snprintf(ret, ACCOUNT_KEY_SIZE, "#%" PRId64, user);
+}
+
+void credentials_forgive(struct worker *wk, int64_t user)
+{
+	char key[ACCOUNT_KEY_SIZE];
+
+	account_key_of(user, key);
+	limits_forget(wk, LIMIT_LOGINS_ACCOUNT, limit_by_text(str_of(key)));
+}
+
 static bool take_attempt(struct proving *p)
 {
 	return limits_take(p->wk, LIMIT_LOGINS_ADDRESS, limit_by_addr(&p->address), NULL) &&
@@ -220,7 +236,7 @@ static void verify(struct proving *p)
 static void on_found(void *arg, int err, const struct account_login *login)
 {
 	struct proving *p = arg;
-	char text[32];
+	char text[ACCOUNT_KEY_SIZE];
 
 	if (err && err != -ERR_NOENT && err != -ERR_INVAL) {
 		finish(p, error_of(err));
@@ -235,7 +251,7 @@ static void on_found(void *arg, int err, const struct account_login *login)
 		p->name = copy(login->name);
 		p->hash = copy(login->hash);
 		buf_add_str(&p->totp, login->totp);
-		snprintf(text, sizeof(text), "#%" PRId64, login->id);
+		account_key_of(login->id, text);
 		free(p->account);
 		p->account = xstrndup(text, strlen(text));
 	}

@@ -17,6 +17,9 @@
 #include "shm/presence.h"
 #include "shm/rooms.h"
 #include "shm/typing.h"
+#include "worker/conn.h"
+#include "worker/peer.h"
+#include "worker/credentials.h"
 
 /* Answers that wait for their askers at once; the next one is cut. */
 #define REPLIES_MAX 32
@@ -120,10 +123,64 @@ static void room_list_all(struct worker *wk, struct str arg, struct buf *b)
 	buf_add_cstr(b, "]}");
 }
 
+static const char *const dialect_names[DIALECT_COUNT] = {
+	[DIALECT_NONE] = "http",       [DIALECT_RAW] = "raw", [DIALECT_NATIVE] = "native",
+	[DIALECT_MSGPACK] = "msgpack", [DIALECT_SSE] = "sse",
+};
+
+static void add_client(struct conn *c, void *arg)
+{
+	char client[ADDR_TEXT_MAX], link[ADDR_TEXT_MAX];
+	struct buf *b = arg;
+
+	if (c->is_ops)
+		return;
+	peer_format(c, client);
+	addr_format(&c->link, link);
+	json_add_sep(b);
+	buf_add_char(b, '{');
+	json_add_key_i64(b, "connection", (int64_t)c->id);
+	json_add_key_cstr(b, "client", client);
+	json_add_key_cstr(b, "link", link);
+	json_add_key_bool(b, "tls", c->is_tls);
+	json_add_key_cstr(b, "dialect", dialect_names[c->dialect]);
+	json_add_key_i64(b, "user", c->user);
+	json_add_key_str(b, "name", str_of(c->name));
+	json_add_key_i64(b, "subscriptions", c->n_subs);
+	buf_add_char(b, '}');
+}
+
+/* The master has chosen this worker by ARG. */
+static void client_list(struct worker *wk, struct str arg, struct buf *b)
+{
+	(void)arg;
+	buf_add_char(b, '{');
+	json_add_key_i64(b, "worker", wk->slot);
+	json_add_key(b, "clients");
+	buf_add_char(b, '[');
+	conn_each(wk, add_client, b);
+	buf_add_cstr(b, "]}");
+}
+
 static void metrics(struct worker *wk, struct str arg, struct buf *b)
 {
 	(void)arg;
 	metric_print(wk->shm, b);
+}
+
+static void user_unlock(struct worker *wk, struct str arg, struct buf *b)
+{
+	int64_t user;
+
+	if (str_to_i64(arg, &user) < 0 || user <= 0) {
+		add_error(b, "user unlock needs the number of a user");
+		return;
+	}
+	credentials_forgive(wk, user);
+	buf_add_char(b, '{');
+	json_add_key_bool(b, "ok", true);
+	json_add_key_i64(b, "user", user);
+	buf_add_char(b, '}');
 }
 
 static const struct {
@@ -132,7 +189,9 @@ static const struct {
 } commands[] = {
 	{{"room show", 9}, room_show},
 	{{"room list", 9}, room_list_all},
+	{{"client list", 11}, client_list},
 	{{"metrics", 7}, metrics},
+	{{"user unlock", 11}, user_unlock},
 };
 
 /* The rest of COMMAND behind WORDS and a blank; false when it is another command. */

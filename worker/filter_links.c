@@ -183,8 +183,8 @@ static size_t tail_end(struct str text, size_t at)
 	size_t pos = at, most = at + TAIL_MAX;
 	uint32_t cp;
 
-	while (at < most && utf8_next(text, &pos, &cp) && !utf8_is_space(cp) && cp != '<' && cp != '>' &&
-	       cp != '"')
+	while (at < most && utf8_next(text, &pos, &cp) && !utf8_is_space(cp) && cp != '<' &&
+	       cp != '>' && cp != '"')
 		at = pos;
 	return at;
 }

@@ -103,7 +103,7 @@ enum limit_verdict {
  */
 enum limit_verdict limits_frame(struct conn *c, enum limit_class class, int64_t *ret_retry_ms);
 
-/* One message or change by USER in CONV: both allowances, or none of them. Returns as limits_take. */
+/* One message or change by USER in CONV: both allowances, or neither. Returns as limits_take. */
 bool limits_send(struct worker *wk, int64_t user, int64_t conv, int64_t *ret_retry_ms);
 
 #endif

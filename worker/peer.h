@@ -29,8 +29,8 @@ void peer_accepted(struct conn *c, const struct sockaddr *sa);
 
 /*
  * The connection must begin with a header of the PROXY protocol, which has not come yet:
- * conn.awaits_proxy. Takes it from the front of DATA and returns the bytes that it had; 0 while more
- * are needed. What is no such header ends the connection.
+ * conn.awaits_proxy. Takes it from the front of DATA and returns the bytes that it had; 0 while
+ * more are needed. What is no such header ends the connection.
  */
 size_t peer_input(struct conn *c, const uint8_t *data, size_t len);
 

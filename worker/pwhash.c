@@ -208,14 +208,21 @@ static struct job *next_job(struct pwhash *pool, bool ret_permits[PERMITS_MAX])
 	return NULL;
 }
 
+/* Of this thread alone; refused in some sandboxes, and then it has the loop's priority. */
+static void give_way(void)
+{
+	int nice_now = getpriority(PRIO_PROCESS, (id_t)gettid());
+
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), nice_now + NICE_STEP);
+}
+
 static void *thread_main(void *arg)
 {
 	struct pwhash *pool = arg;
 	bool permits[PERMITS_MAX];
 	struct job *j;
 
-	/* of this thread alone; refused in some sandboxes, and then it has the loop's priority */
-	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICE_STEP);
+	give_way();
 	pthread_mutex_lock(&pool->lock);
 	while ((j = next_job(pool, permits))) {
 		pool->n_busy++;

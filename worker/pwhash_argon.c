@@ -68,7 +68,7 @@ static struct str cut(struct str *text, char mark)
 	struct str head = *text;
 
 	if (!at) {
-		*text = (struct str){text->p + text->len, 0};
+		*text = (struct str){NULL, 0};
 		return head;
 	}
 	head.len = (size_t)(at - text->p);

@@ -27,9 +27,10 @@ void rest_conversations_list(struct call *call)
 		call_fault(call, &fault, NULL);
 		return;
 	}
-	if (!call->who.user) /* everybody else has a list of their own */
-		call->stale = (struct stale_key){
-			.what = STALE_CONVERSATIONS, .limit = (int)limit, .rev = cursor};
+	call->stale = (struct stale_key){.what = STALE_CONVERSATIONS,
+					 .limit = (int)limit,
+					 .rev = cursor,
+					 .user = call->who.user};
 	r = conversation_list(dbio_reader(call->wk), call->who.user, true, cursor, (int)limit,
 			      rest_deadline(call), rest_page, call, NULL);
 	if (r < 0)
@@ -41,7 +42,7 @@ static void show(struct call *call, const struct room *room)
 	int r;
 
 	call->stale = (struct stale_key){
-		.what = call->who.user ? STALE_NOTHING : STALE_CONVERSATION, .conv = room->id};
+		.what = STALE_CONVERSATION, .conv = room->id, .user = call->who.user};
 	r = conversation_get(dbio_reader(call->wk), room->id, NULL, call->who.user,
 			     rest_deadline(call), rest_page, call, NULL);
 	if (r < 0)

@@ -127,7 +127,8 @@ static void on_changed(struct worker *wk, void *arg, const struct persist_result
 	struct call *call = arg;
 	const struct act *a = call->state;
 
-	if (!res->error && a->is_kick && res->event->rev == 0) /* a visitor: the log has no word of it */
+	/* a visitor: the log has no word of it */
+	if (!res->error && a->is_kick && res->event->rev == 0)
 		audit_act(wk, call->who.user, "member.kick", a->conv, a->target,
 			  str_of(call->address));
 	if (!res->error)

@@ -121,12 +121,8 @@ bool revoke_is_due(const struct worker *wk, const struct uuid *session, int64_t 
 
 static void close_unauthorized(struct conn *c)
 {
-	if (c->state == CONN_WS) {
-		ws_conn_error(c, E_UNAUTHORIZED, NULL, NULL, 0);
-		ws_conn_close(c, E_UNAUTHORIZED);
-	} else if (c->state == CONN_SSE) {
-		conn_finish(c, CONN_END_BYE);
-	}
+	ws_conn_error(c, E_UNAUTHORIZED, NULL, NULL, 0); /* ends streams and room sockets */
+	ws_conn_close(c, E_UNAUTHORIZED);
 }
 
 static void on_session_gone(struct conn *c, void *arg)

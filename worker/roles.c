@@ -480,13 +480,13 @@ void roles_doubt(struct worker *wk)
 bool roles_pace(struct worker *wk, int64_t conv, const struct rights *r, int64_t *ret_retry_ms)
 {
 	const int64_t who[2] = {conv, r->actor.user};
+	uint64_t key = limit_key(wk->shm, SLOW_CLASS, who, sizeof(who));
 	const struct limit_rule rule = {.interval_ns = (uint64_t)r->slow_ms * 1000000, .burst = 1};
 	struct limit_state state;
 
 	if (r->slow_ms <= 0 || authz_allows(&r->actor, MAY_NO_SLOW))
 		return true;
-	if (limit_take(wk->shm, (unsigned)wk->slot, limit_key(wk->shm, SLOW_CLASS, who, sizeof(who)),
-		       &rule, 1, clock_mono_ns(), &state) < 0) {
+	if (limit_take(wk->shm, (unsigned)wk->slot, key, &rule, 1, clock_mono_ns(), &state) < 0) {
 		log_error("the table of limits cannot be used: this worker ends");
 		worker_stop(wk, WORKER_EXIT_SHM);
 		return true;

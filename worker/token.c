@@ -90,10 +90,11 @@ struct parts {
 
 static bool split(struct str text, struct parts *ret)
 {
-	const char *end = text.p + text.len, *dot1, *dot2;
+	const char *end, *dot1, *dot2;
 
 	if (text.len == 0 || text.len > TOKEN_TEXT_MAX)
 		return false;
+	end = text.p + text.len;
 	dot1 = memchr(text.p, '.', text.len);
 	dot2 = dot1 ? memchr(dot1 + 1, '.', (size_t)(end - dot1 - 1)) : NULL;
 	if (!dot2)

@@ -16,6 +16,7 @@ import jsonschema
 import pytest
 
 import roomd_contract_accounts
+import roomd_contract_moderation
 from roomd_clients import Http, NativeSocket, RoomSocket
 from roomd_contract_accounts import Scene
 from roomd_harness import PATIENCE, WEB, Daemon, unique
@@ -403,6 +404,7 @@ CASES = [
     Case('POST', MESSAGES, 503, body=SAY, state='no_database'),
 ]
 CASES += roomd_contract_accounts.cases(Case)
+CASES += roomd_contract_moderation.cases(Case)
 # refused before the route is known, see test_process.py: a worker without room for a connection
 ELSEWHERE = {('GET', ROOM_SOCKET, 503), ('GET', SOCKET, 503)}
 

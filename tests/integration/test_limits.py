@@ -15,6 +15,7 @@ import websockets
 
 from roomd_clients import Http, NativeSocket, RoomSocket, eventually
 from roomd_harness import LIMITS, PATIENCE, unique
+from roomd_people import People
 
 BAD = {'Authorization': 'Bearer not-a-token'}
 ANONYMOUS = {'limits.anonymous': '100/15m'}
@@ -155,6 +156,62 @@ async def test_refusals_are_logged_with_the_client_and_counted(start_daemon):
     line = daemon.wait_log(request)
     assert line['client'] == '127.0.0.1' and line['route'] == '/api/v1/conversations'
     assert line['method'] == 'GET' and line['status'] in (401, 429)
+
+
+# ---------------------------------------------------------------- accounts
+
+# cheap hashes: nothing here depends on their cost
+CHEAP = {'auth.hash_memory': '64k', 'auth.hash_passes': 1}
+
+
+async def test_whoever_signs_in_did_not_ask_unauthenticated(start_daemon):
+    """Seen red without giving back: the fourth login was refused."""
+    daemon = start_daemon(workers=2, settings={**CHEAP, 'limits.anonymous': '3/h'})
+    async with People(daemon) as http:
+        made = await http.new_person()
+        name = made['user']['username']
+        for _ in range(6):
+            status, body, _ = await http.login(name)
+            assert status == 200, body
+            status, body, _ = await http.refresh(body['refresh_token'])
+            assert status == 200, body
+        assert [(await http.login(name, 'wrong password'))[0] for _ in range(4)] == [401] * 3 + [429]
+        # the limit is the address's: whoever signs in must wait as well, whoever has signed in need not
+        assert (await http.login(name))[0] == 429
+        assert [(await http.me(made['token']))[0] for _ in range(6)] == [200] * 6
+        assert (await http.ask('GET', '/api/chat/rooms'))[0] == 200
+
+
+async def test_failed_logins_count_by_address_and_by_account(start_daemon):
+    daemon = start_daemon(workers=2, settings={**CHEAP, 'limits.logins_address': '8/h', 'limits.logins_account': '3/h'})
+    async with People(daemon) as http:
+        names = [(await http.new_person())['user']['username'] for _ in range(3)]
+        assert [(await http.login(names[0]))[0] for _ in range(10)] == [200] * 10
+        tried = [(await http.login(names[0].swapcase() if i % 2 else names[0], 'wrong password'))[0] for i in range(4)]
+        assert tried == [401] * 3 + [429]
+        assert [(await http.login(names[1], 'wrong password'))[0] for _ in range(3)] == [401] * 3
+        # one account is no other, but from here no more than eight may fail
+        tried = [(await http.login(names[2], 'wrong password'))[0] for _ in range(3)]
+        assert tried[0] == 401 and tried[2] == 429
+        assert (await http.login(names[2]))[0] == 429
+
+
+async def test_requests_of_an_account_count_for_it_wherever_it_asks(start_daemon):
+    daemon = start_daemon(workers=2, settings={**CHEAP, 'limits.users': '10/h', 'limits.anonymous': '100/15m'})
+    async with People(daemon) as http:
+        one, other = await http.new_person(), await http.new_person()
+        again = (await http.login(one['user']['username']))[1]
+        tokens = [one['token'], again['token']]
+        got = [await http.me(tokens[i % 2]) for i in range(12)]
+        assert [status for status, _, _ in got] == [200] * 10 + [429] * 2
+        assert got[0][2]['RateLimit-Limit'] == '10' and got[0][2]['RateLimit-Remaining'] == '9'
+        assert (await http.me(other['token']))[0] == 200
+
+
+async def test_registrations_count_by_address(start_daemon):
+    daemon = start_daemon(workers=2, settings={**CHEAP, 'limits.registrations': '2/h'})
+    async with People(daemon) as http:
+        assert [(await http.register())[0] for _ in range(3)] == [201, 201, 429]
 
 
 # ---------------------------------------------------------------- sockets

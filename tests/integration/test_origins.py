@@ -9,6 +9,7 @@ import pytest
 
 from roomd_clients import Http
 from roomd_harness import run_roomd
+from roomd_people import People
 from roomd_raw import Link
 
 LISTED, OTHER = 'https://app.example.org', 'https://evil.example'
@@ -57,6 +58,25 @@ async def test_upgrades_of_other_origins_are_refused(daemon, origin, status):
     for path in ('/ws', f'/ws/chat/{room["id"]}'):
         async with await Link.open(daemon) as link:
             assert (await link.upgrade(path, *fields)).status == status, path
+
+
+async def test_a_cookie_opens_nothing_for_other_sites_even_if_all_may_call(start_daemon):
+    """S1-44. Any page may call and connect as a guest then, but not as whoever looks at it. Seen red with
+    the check of the origin alone: the socket of the other site was opened."""
+    daemon = start_daemon(settings={'http.origins': f'*, {LISTED}', 'auth.hash_memory': '64k', 'auth.hash_passes': 1})
+    async with People(daemon) as http:
+        name = (await http.new_person())['user']['username']
+        cookie = f'Cookie: session={(await http.page_login(name)).value}'
+    for site, is_ours in (([f'Origin: {OTHER}'], False), (['Sec-Fetch-Site: cross-site', f'Origin: {OTHER}'], False),
+                          (['Sec-Fetch-Site: same-site', 'Origin: http://localhost:1'], False),
+                          ([f'Origin: {LISTED}'], True), (['Sec-Fetch-Site: same-origin'], True)):
+        for fields in (site, [*site, cookie]):
+            is_refused = cookie in fields and not is_ours
+            async with await Link.open(daemon) as link:
+                assert (await link.upgrade('/ws', *fields)).status == (403 if is_refused else 101), fields
+            async with await Link.open(daemon) as link:
+                answer = await link.ask('POST', '/api/chat/rooms', fields, b'{}')
+                assert answer.status == (403 if is_refused else 422), fields
 
 
 # ---------------------------------------------------------------- modes

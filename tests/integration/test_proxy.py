@@ -5,12 +5,14 @@
 RFC 3849, which nobody has.
 """
 import asyncio
+import json
 import struct
+import subprocess
 
 import pytest
 
 from roomd_clients import Http
-from roomd_harness import PATIENCE, run_roomd
+from roomd_harness import CTL, PATIENCE, clean_environment, run_roomd
 from roomd_raw import TEXT, Link
 
 PROXY, STRANGER = '127.0.0.2', '127.0.0.9'
@@ -138,6 +140,26 @@ async def test_the_list_changes_without_a_restart(start_daemon):
     daemon.reload(**TRUSTED)
     daemon.wait_log('settings switched', mark)
     assert await client_of(daemon, fields) == '192.0.2.1'
+
+
+async def test_roomctl_lists_clients_with_their_addresses(daemon):
+    async with await connect(daemon, PROXY) as link:
+        assert (await link.upgrade('/ws', 'X-Forwarded-For: 192.0.2.77', 'X-Forwarded-Proto: https')).status == 101
+        await link.frame(TEXT, '{"op":"hello","id":1,"name":"Seen"}')
+        await link.next_frame()
+        lists = [json.loads(roomctl(daemon, '--json', 'client', 'list', slot).stdout) for slot in (0, 1)]
+        assert [one['worker'] for one in lists] == [0, 1]
+        found = [c for one in lists for c in one['clients'] if c['client'] == '192.0.2.77']
+        assert len(found) == 1 and found[0]['link'] == PROXY and found[0]['tls'] is True
+        assert found[0]['dialect'] == 'native' and found[0]['name'] == 'Seen'
+        assert any('192.0.2.77' in roomctl(daemon, 'client', 'list', slot).stdout for slot in (0, 1))
+    for slot in ('2', '-1', 'x'):
+        assert roomctl(daemon, '--json', 'client', 'list', '--', slot).returncode != 0, slot
+
+
+def roomctl(daemon, *args):
+    return subprocess.run([CTL, '-s', daemon.control, *map(str, args)], capture_output=True, text=True,
+                          timeout=PATIENCE, env=clean_environment(), check=False)
 
 
 # ---------------------------------------------------------------- PROXY protocol

@@ -4,6 +4,7 @@
 Seen red: with a command that takes the password's line end along, one that leaves sessions alone when
 it disables, one that shows all of the row, and one that leaves the terminal's echo on.
 """
+import asyncio
 import ctypes
 import json
 import os
@@ -16,8 +17,12 @@ import time
 
 import pytest
 
+from roomd_clients import Socket
 from roomd_harness import CTL, PATIENCE, TOP, clean_environment
+from roomd_people import People, bearer, claims_of, totp
 
+DAEMON = {'settings': {'auth.hash_memory': '8K'}, 'workers': 2}
+SECOND = 1.0
 EX_USAGE, EX_DATAERR, EX_NOUSER, EX_UNAVAILABLE, EX_CANTCREAT, EX_CONFIG = 64, 65, 67, 69, 73, 78
 ARGON2_VERIFY_MISMATCH = -35
 PASSWORD = 'correct horse \u2713 battery'
@@ -270,6 +275,99 @@ def test_two_different_passwords_set_none(ctl, rows):
     code, shown = at_terminal(ctl, ['user', 'passwd', 'joe'], ['hidden secret', 'hidden secrets'])
     assert code == EX_DATAERR and 'different' in shown and 'hidden' not in shown
     assert hash_of(rows, 'joe') == old
+
+
+# ---------------------------------------------------------------- beside a daemon
+
+
+async def operator(ctl, *words, stdin=''):
+    return ok(await asyncio.to_thread(ctl, *words, stdin=stdin))
+
+
+async def signed_in(http, name, password=PASSWORD):
+    status, body, _ = await http.login(name, password)
+    assert status == 200, body
+    return body['token']
+
+
+async def sockets_of(daemon, token):
+    """One on each worker."""
+    sockets = [await Socket.open(daemon, '/ws', worker, subprotocols=['roomd.v1']) for worker in range(2)]
+    for socket in sockets:
+        await socket.send({'op': 'hello', 'id': 1, 'token': token})
+        await socket.expect(op='welcome')
+    return sockets
+
+
+async def closed_within_a_second(sockets, since):
+    for socket in sockets:
+        assert (await socket.closed())[0] == 4401
+    assert time.monotonic() - since < SECOND
+
+
+async def test_s2_03_a_password_of_the_operator_signs_in(daemon, ctl):
+    await operator(ctl, 'user', 'add', '--email', 'ken@example.org', 'ken', stdin=PASSWORD)
+    async with People(daemon) as http:
+        token = await signed_in(http, 'KEN')
+        sockets = await sockets_of(daemon, token)
+        await operator(ctl, 'user', 'passwd', 'ken@example.org', stdin='another password')
+        await closed_within_a_second(sockets, time.monotonic())
+        assert (await http.me(token))[0] == 401
+        assert (await http.login('ken', PASSWORD))[0] == 401
+        await signed_in(http, 'ken', 'another password')
+
+
+async def test_c13_who_is_disabled_is_out_within_a_second(daemon, ctl):
+    await operator(ctl, 'user', 'add', 'lea', stdin=PASSWORD)
+    async with People(daemon) as http:
+        sockets = await sockets_of(daemon, await signed_in(http, 'lea'))
+        await operator(ctl, 'user', 'disable', 'lea')
+        await closed_within_a_second(sockets, time.monotonic())
+        assert (await http.login('lea', PASSWORD))[0] in (401, 403)
+        await operator(ctl, 'user', 'enable', 'lea')
+        token = await signed_in(http, 'lea')
+        assert (await http.me(token))[0] == 200
+        sockets = await sockets_of(daemon, token)
+        await operator(ctl, 'user', 'sessions', '--end', 'lea')
+        await closed_within_a_second(sockets, time.monotonic())
+
+
+async def test_who_is_no_longer_administrator_holds_no_token_that_says_so(daemon, ctl):
+    await operator(ctl, 'user', 'add', '--admin', 'mia', stdin=PASSWORD)
+    async with People(daemon) as http:
+        token = await signed_in(http, 'mia')
+        assert claims_of(token)['adm'] is True
+        sockets = await sockets_of(daemon, token)
+        await operator(ctl, 'user', 'admin', '--off', 'mia')
+        await closed_within_a_second(sockets, time.monotonic())
+        assert (await http.me(token))[0] == 401
+        assert not claims_of(await signed_in(http, 'mia')).get('adm')
+
+
+async def test_failed_logins_are_forgotten(start_daemon, ctl, postgres, database, tmp_path):
+    one = start_daemon(database=database, settings={**DAEMON['settings'], 'limits.logins_account': '2/15m'})
+    await operator(ctl, 'user', 'add', 'olaf', stdin=PASSWORD)
+    async with People(one) as http:
+        assert [(await http.login('olaf', 'wrong'))[0] for _ in range(3)] == [401, 401, 429]
+        assert (await http.login('olaf', PASSWORD))[0] == 429
+        assert await operator(ctl, '-s', str(one.control), 'user', 'unlock', 'olaf') == \
+            'olaf: failed logins forgotten\n'
+        await signed_in(http, 'olaf')
+    done = await asyncio.to_thread(ctl, '-s', str(tmp_path / 'nobody.sock'), 'user', 'unlock', 'olaf')
+    assert done.returncode == EX_UNAVAILABLE and 'nobody.sock' in done.stderr, done
+
+
+async def test_a_removed_factor_is_not_asked_for(daemon, ctl):
+    await operator(ctl, 'user', 'add', 'nat', stdin=PASSWORD)
+    async with People(daemon) as http:
+        auth = bearer(await signed_in(http, 'nat'))
+        drawn = (await http.ask('POST', '/api/v1/auth/totp/enroll', headers=auth))[1]
+        status, body, _ = await http.ask('POST', '/api/v1/auth/totp/confirm', {'code': totp(drawn['secret'])},
+                                         headers=auth)
+        assert status in (200, 201), body
+        assert (await http.login('nat', PASSWORD))[0] == 401
+        await operator(ctl, 'user', 'totp-off', 'nat')
+        await signed_in(http, 'nat')
 
 
 # ---------------------------------------------------------------- what goes wrong

@@ -316,6 +316,35 @@ async def test_the_algorithm_changes_by_reload(start_daemon):
     assert await refused_by(one, await new_token(one)) == 0
 
 
+# ---------------------------------------------------------------- the server's own tool
+
+def open_cookie(text, *options, env=None):
+    return subprocess.run([CTL, '-c', '/dev/null', *options, 'cookie'], input=text, env=clean_environment(**(env or {})),
+                          capture_output=True, text=True, check=False)
+
+
+async def test_s0_26_s0_37_a_cookie_is_read_by_the_server_s_own_tool(start_daemon):
+    """By its keys, former ones too, and by no others; one bit changed, and there is nothing to read."""
+    key, later = new_key(), new_key()
+    one = start_daemon(workers=1, settings={**CHEAP, 'auth.secret_key': key})
+    async with People(one) as http:
+        made = await http.new_person()
+        cookie = (await http.page_login(made['user']['username'])).value
+    done = open_cookie(cookie + '\n', env={'SECRET_KEY': key})
+    assert done.returncode == 0, done.stderr
+    inside = json.loads(done.stdout)
+    assert inside['name'] == made['user']['username'] and inside['guest'] is False
+    assert inside['session_id'] and inside['user_id'] > 0 and inside['expires_at'].endswith('Z')
+    assert made['user']['username'] not in cookie and str(inside['session_id']) not in cookie
+    rotated = open_cookie(f'session={cookie}', '-o', f'auth.previous_keys={key}', env={'SECRET_KEY': later})
+    assert json.loads(rotated.stdout) == inside
+    changed = cookie[:-10] + ('A' if cookie[-10] != 'A' else 'B') + cookie[-9:]
+    for text, secret in ((cookie, later), (changed, key), ('', key), ('x', key), ('y' * 5000, key)):
+        done = open_cookie(text, env={'SECRET_KEY': secret})
+        assert done.returncode == 65 and done.stdout == '' and done.stderr.startswith('roomctl: ')
+    assert open_cookie(cookie).returncode == REFUSED
+
+
 def test_the_files_of_secrets_need_no_environment():
     """What the program says of itself names every source."""
     rows = {f'{row["section"]}.{row["name"]}': row for row in

@@ -421,3 +421,46 @@ async def test_a_cookie_acts_for_pages_of_this_origin_only(daemon):
             status, _, _ = await http.ask('POST', '/api/v1/auth/logout', headers={'Cookie': f'session={cookie}', **foreign})
             assert status == 403
         assert (await http.by_cookie('PATCH', '/api/v1/users/me', cookie, {'full_name': 'x'}))[0] == 200
+
+
+# ---- Event streams -----------------------------------------------------------------------------------
+
+async def next_event(stream, kind):
+    """The data of the next event of this type."""
+    found = None
+    async for line in stream.content:
+        text = line.decode().rstrip('\n')
+        if text.startswith('event: '):
+            found = text[7:]
+        elif text.startswith('data: ') and found == kind:
+            return json.loads(text[6:])
+    return None
+
+
+async def test_a_stream_opened_with_a_token_follows_and_ends_with_its_session(daemon):
+    async with People(daemon) as http:
+        made = await http.new_person()
+        _, second, _ = await http.login(made['user']['username'])
+        room = (await http.new_room())['id']
+        async with http.session.get(f'{daemon.http}/api/v1/events?c={room}',
+                                    headers=bearer(second['token'])) as stream:
+            assert stream.status == 200
+            assert (await next_event(stream, 'live'))['c'] == room
+            status, sent, _ = await http.ask('POST', f'/api/v1/conversations/{room}/messages', {'content': 'hi'},
+                                             headers=bearer(made['token']))
+            assert status == 201 and sent['sender']['id'] == made['user']['id']
+            assert (await next_event(stream, 'message.new'))['d']['id'] == sent['id']
+            begin = time.monotonic()
+            assert (await http.ask('DELETE', '/api/v1/sessions', headers=bearer(made['token'])))[0] == 204
+            assert (await next_event(stream, 'err'))['code'] == 'unauthorized'
+            assert await next_event(stream, 'nothing more') is None
+            assert time.monotonic() - begin < 1.5
+
+
+async def test_the_name_in_a_body_is_not_an_accounts_to_choose(daemon):
+    async with People(daemon) as http:
+        made = await http.new_person()
+        room = (await http.new_room())['id']
+        status, sent, _ = await http.ask('POST', f'/api/v1/conversations/{room}/messages',
+                                         {'name': 'Somebody Else', 'content': 'hi'}, headers=bearer(made['token']))
+        assert status == 201 and sent['sender'] == {'id': made['user']['id'], 'name': made['user']['username']}

@@ -218,6 +218,9 @@ def test_every_metric_is_moved():
     Seen red: with CONNECTIONS_HTTP only read, as it was.
     """
     ids = [row.split(',')[0] for row in rows_of('shm/metrics.def')]
+    # worker/limits.c counts one for each row of its own table
+    for row in rows_of('worker/limits.def'):
+        ids.remove('LIMITED_' + row.split(',')[0])
     assert unused_rows(ids, 'M_', METRIC_READERS, sources_without('shm/metrics.c')) <= COMING['metrics']
 
 

@@ -33,9 +33,10 @@ static void assert_shown(const char *text, const char *want)
 
 static void test_text(void **state)
 {
-	static const char *const bad[] = {"", "1.2.3", "1.2.3.4.5", "256.1.1.1", "01.2.3.4", " 1.2.3.4",
-					  "1.2.3.4 ", "::1%lo", "[::1]", ":::", "1::2::3", "g::",
-					  "localhost", "1.2.3.4/32", "unknown"};
+	static const char *const bad[] = {
+		"",	    "1.2.3",	"1.2.3.4.5", "256.1.1.1", "01.2.3.4",  " 1.2.3.4",
+		"1.2.3.4 ", "::1%lo",	"[::1]",     ":::",	  "1::2::3",   "g::",
+		"localhost", "1.2.3.4/32", "unknown"};
 	struct addr a, zero = {{0}};
 	char text[ADDR_TEXT_MAX];
 
@@ -116,10 +117,13 @@ static void test_networks(void **state)
 	assert_true(has("10.0.0.0/8", "10.255.0.1") && !has("10.0.0.0/8", "11.0.0.0"));
 	assert_true(has("10.0.0.7", "10.0.0.7") && !has("10.0.0.7", "10.0.0.8"));
 	assert_true(has("10.0.0.0/8", "::ffff:10.1.1.1"));
-	assert_true(has("192.168.4.0/22", "192.168.7.255") && !has("192.168.4.0/22", "192.168.8.0"));
+	assert_true(has("192.168.4.0/22", "192.168.7.255"));
+	assert_false(has("192.168.4.0/22", "192.168.8.0"));
 	assert_true(has("0.0.0.0/0", "203.0.113.9") && !has("0.0.0.0/0", "2001:db8::1"));
-	assert_true(has("2001:db8::/32", "2001:db8:ffff::1") && !has("2001:db8::/32", "2001:db9::"));
-	assert_true(has("2001:db8::/33", "2001:db8:7fff::") && !has("2001:db8::/33", "2001:db8:8000::"));
+	assert_true(has("2001:db8::/32", "2001:db8:ffff::1"));
+	assert_false(has("2001:db8::/32", "2001:db9::"));
+	assert_true(has("2001:db8::/33", "2001:db8:7fff::"));
+	assert_false(has("2001:db8::/33", "2001:db8:8000::"));
 	assert_true(has("::1", "::1") && has("::/0", "2001:db8::1"));
 	assert_true(has("::ffff:10.0.0.0/104", "10.2.3.4"));
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)

@@ -25,6 +25,7 @@ static int set_up(void **state)
 	unsetenv("PORT");
 	unsetenv("DATABASE_URL");
 	unsetenv("SECRET_KEY");
+	unsetenv("CREDENTIALS_DIRECTORY");
 	return 0;
 }
 
@@ -127,6 +128,63 @@ static void test_rank(void **state)
 	settings_free(&s);
 }
 
+static char dir[] = "/tmp/roomd-test-keys-XXXXXX";
+
+static char *key_file(const char *name, const char *text)
+{
+	char *path;
+	FILE *f;
+
+	assert_true(asprintf(&path, "%s/%s", dir, name) > 0);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+	return path;
+}
+
+static void assert_key(const char *expected)
+{
+	struct settings *s;
+
+	assert_int_equal(options_load(&opt, &s, &why), 0);
+	assert_string_equal(s->auth_secret_key, expected);
+	settings_free(&s);
+}
+
+#define KEY(c) "Zp3qVt9xKc7LmW2nRb8dYf4hJs6gTu1" c
+
+/* The key has more sources than other settings; a file named on the command line wins, too. */
+static void test_rank_of_the_key(void **state)
+{
+	char *conf, *key, *other, *credential, option[200];
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	key = key_file("key", KEY("f") "\n");
+	other = key_file("other", KEY("o"));
+	credential = key_file("secret_key", KEY("c"));
+	snprintf(option, sizeof(option), "[auth]\nsecret_key_file=%s\n", key);
+	conf = key_file("conf", option);
+	assert_int_equal(parse("-c", conf, NULL), 0);
+	assert_key(KEY("f"));
+	setenv("CREDENTIALS_DIRECTORY", dir, 1);
+	assert_key(KEY("c"));
+	setenv("SECRET_KEY", KEY("e"), 1);
+	assert_key(KEY("e"));
+	snprintf(option, sizeof(option), "auth.secret_key_file=%s", other);
+	assert_int_equal(parse("-c", conf, "-o", option, NULL), 0);
+	assert_key(KEY("o"));
+	assert_int_equal(parse("-c", conf, "-o", "auth.secret_key=" KEY("l"), NULL), 0);
+	assert_key(KEY("l"));
+	unsetenv("CREDENTIALS_DIRECTORY");
+	for (char **p = (char *[]){conf, key, other, credential, NULL}; *p; p++) {
+		unlink(*p);
+		free(*p);
+	}
+	rmdir(dir);
+}
+
 static void test_missing_file(void **state)
 {
 	struct settings *s = NULL;
@@ -169,7 +227,8 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_actions), TEST(test_refuses),	     TEST(test_too_many_assignments),
-		TEST(test_rank),    TEST(test_missing_file), TEST(test_all_faults_at_once),
+		TEST(test_rank),
+		TEST(test_rank_of_the_key),    TEST(test_missing_file), TEST(test_all_faults_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "daemon/master.h"
 #include "daemon/reload.h"
+#include "daemon/secret.h"
 #include "shm/metrics.h"
 #include "shm/segment.h"
 
@@ -67,6 +68,7 @@ static int set_up(void **state)
 	opt = (struct options){.file = file};
 	m = (struct master){.opt = &opt, .n_slots = WORKERS, .state = MASTER_RUNNING};
 	assert_int_equal(options_load(&opt, &m.settings, &faults), 0);
+	assert_int_equal(secret_fill(m.settings), 0); /* as main does */
 	assert_int_equal(shm_create(&geo, &m.shm), 0);
 	for (unsigned i = 0; i < WORKERS; i++) {
 		int pair[2];

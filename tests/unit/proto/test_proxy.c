@@ -175,17 +175,18 @@ static const char *node(const char *text)
 
 static void test_nodes(void **state)
 {
+	static const char *const bad[] = {"unknown", "_hidden", "_SEVKISEK", "", "::", "0:", "[",
+					  "[]", "[::1", "[::1]x", ":80", "192.0.2",
+					  "\"192.0.2.1\""};
+
 	(void)state;
 	assert_string_equal(node("192.0.2.43"), "192.0.2.43");
 	assert_string_equal(node("192.0.2.43:47011"), "192.0.2.43");
 	assert_string_equal(node("[2001:db8:cafe::17]"), "2001:db8:cafe::17");
 	assert_string_equal(node("[2001:db8:cafe::17]:47011"), "2001:db8:cafe::17");
 	assert_string_equal(node("2001:db8:cafe::17"), "2001:db8:cafe::17");
-	for (const char *const *p = (const char *const[]){"unknown", "_hidden", "_SEVKISEK", "", "::",
-							  "0:", "[", "[]", "[::1", "[::1]x", ":80",
-							  "192.0.2", "\"192.0.2.1\"", NULL};
-	     *p; p++)
-		assert_string_equal(node(*p), "none");
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_string_equal(node(bad[i]), "none");
 }
 
 static void assert_hops(const char *value, const char *want)

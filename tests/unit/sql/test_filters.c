@@ -180,7 +180,8 @@ static void test_vanished_rows_are_told(void **state UNUSED)
 	read_after(version);
 	assert_int_not_equal(got.removed, removed);
 	assert_true(got.version > version);
-	pg_value(pg, "INSERT INTO filters (kind, action, pattern) VALUES ('link', 'block', 'x.test')");
+	pg_value(pg, "INSERT INTO filters (kind, action, pattern)"
+		     " VALUES ('link', 'block', 'x.test')");
 	read_after(got.version);
 	assert_int_equal(got.rows, 1);
 	assert_string_equal(got.row[0].pattern, "x.test");
@@ -201,7 +202,8 @@ static void test_versions_come_in_order(void **state UNUSED)
 	read_after(0);
 	version = got.version;
 	pg_value(pg, "BEGIN");
-	pg_value(pg, "INSERT INTO filters (kind, action, pattern) VALUES ('word', 'flag', 'first')");
+	pg_value(pg, "INSERT INTO filters (kind, action, pattern)"
+		     " VALUES ('word', 'flag', 'first')");
 	got.n = 0;
 	assert_int_equal(filter_add(l.db,
 				    &(struct filter_form){.kind = STR("word"),
@@ -242,7 +244,8 @@ static void test_hits(void **state UNUSED)
 	assert_int_equal(filter_hits_report(l.db), 0);
 	assert_int_equal(filter_hits_report(l.db), 0); /* each once */
 	list(room); /* behind them */
-	snprintf(report, sizeof(report), "%" PRId64 ",0,%" PRId64 ",%" PRId64 ",odd", room, rev, user);
+	snprintf(report, sizeof(report), "%" PRId64 ",0,%" PRId64 ",%" PRId64 ",odd", room, rev,
+		 user);
 	assert_string_equal(pg_value(pg, "SELECT concat_ws(',', conversation_id, reporter_id,"
 					 " target_rev, target_user_id, reason) FROM reports"),
 			    report);

@@ -43,6 +43,9 @@ extern struct room_query {
 /* How long the database has been away; 0 after each set-up. */
 extern uint64_t away_ms;
 
+/* What the caller is in every room: ROLE_VISITOR unless a test says otherwise. */
+extern enum authz_role stand_role;
+
 /* cmocka's: a fresh worker and connection for each test. */
 int stand_setup(void **state);
 int stand_teardown(void **state);

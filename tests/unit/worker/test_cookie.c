@@ -5,7 +5,8 @@
  */
 #include "worker_test.h"
 
-#include "worker/cookie.h"
+#include "base/base64.h"
+#include "worker/cookie_priv.h"
 #include "worker/keyring.h"
 
 #define SECRET "Zp3qVt9xKc7LmW2nRb8dYf4hJs6gTu1e"
@@ -117,8 +118,14 @@ static void test_no_plain_text(void **state)
 		if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.",
 			    text.p[i]))
 			fail_msg("character 0x%02x", text.p[i]);
-	assert_lacks(buf_str(&text), "Zo");
-	assert_lacks(buf_str(&text), "0190a6e2");
+	assert_int_equal(base64_take(&other, BASE64_URL,
+				     (struct str){(char *)text.p + KEY_ID_LEN + 1,
+						  text.len - KEY_ID_LEN - 1}),
+			 0);
+	assert_lacks(buf_str(&other), "Zoë");
+	assert_lacks(buf_str(&other), "name");
+	assert_lacks(buf_str(&other), "0190a6e2");
+	buf_clear(&other);
 	assert_int_equal(cookie_seal(ring, &c, &other), 0);
 	assert_int_equal(other.len, text.len);
 	assert_memory_equal(other.p, text.p, KEY_ID_LEN + 1);
@@ -212,6 +219,40 @@ static void test_no_cookies(void **state)
 	assert_int_equal(open_text((struct str){large, sizeof(large)}), -ERR_DENIED);
 }
 
+/* What no server of ours seals, well sealed. */
+static void test_content(void **state)
+{
+	static const char *const good[] = {"{\"exp\":1800000001}",
+					   "{\"exp\":1800000001,\"new\":[1]}"};
+	static const char *const bad[] = {"",
+					  "[]",
+					  "{}",
+					  "{\"exp\":1800000000}",
+					  "{\"exp\":\"1800000001\"}",
+					  "{\"exp\":-1}",
+					  "{\"exp\":9223372036854775807}",
+					  "{\"exp\":1800000001,\"sid\":\"x\"}",
+					  "{\"exp\":1800000001,\"uid\":7}",
+					  "{\"exp\":1800000001,\"user\":0}",
+					  "{\"exp\":1800000001,\"user\":\"1\"}",
+					  "{\"exp\":1800000001,\"room\":-1}",
+					  "{\"exp\":1800000001,\"guest\":1}",
+					  "{\"exp\":1800000001,\"adm\":\"yes\"}",
+					  "{\"exp\":1800000001,\"name\":1}",
+					  "{\"exp\":1800000001,\"exp\":1900000000}"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(good) + ARRAY_LEN(bad); i++) {
+		const char *plain = i < ARRAY_LEN(good) ? good[i] : bad[i - ARRAY_LEN(good)];
+
+		buf_clear(&text);
+		assert_true(cookie_seal_text(keyring_current(ring, KEY_COOKIE), str_of(plain),
+					     &text));
+		if ((open_text(buf_str(&text)) == 0) != (i < ARRAY_LEN(good)))
+			fail_msg("%s", plain);
+	}
+}
+
 static void test_field(void **state)
 {
 	struct buf b = BUF_INIT;
@@ -237,6 +278,7 @@ int main(void)
 		CASE(test_rotation),
 		CASE(test_kid_of_another_key),
 		CASE(test_no_cookies),
+		CASE(test_content),
 		CASE(test_field),
 	};
 

@@ -114,9 +114,11 @@ static void test_expressions(void **state)
 static void test_links(void **state)
 {
 	(void)state;
-	check(FILTER_LINK, "evil.test", "see https://evil.test/a?b#c ok", "see *********************** ok");
+	check(FILTER_LINK, "evil.test", "see https://evil.test/a?b#c ok",
+	      "see *********************** ok");
 	check(FILTER_LINK, "evil.test", "evil.test", "*********");
-	check(FILTER_LINK, "*.evil.test", "http://a.b.EVIL.test:80/ x", "************************ x");
+	check(FILTER_LINK, "*.evil.test", "http://a.b.EVIL.test:80/ x",
+	      "************************ x");
 	check(FILTER_LINK, "evil.test", "notevil.test evil.test.org evil.tests a-evil.test",
 	      "notevil.test evil.test.org evil.tests a-evil.test");
 	check(FILTER_LINK, "evil.test", "http://user@evil.test. End", "*********************. End");
@@ -221,7 +223,8 @@ static void test_limits(void **state)
 		assert_null(f.block);
 		assert_non_null(f.undecided);
 		assert_int_equal(f.undecided->id, 7);
-		print_message("%s: %.3f ms\n", slow[i / 2], (double)(clock_mono_ns() - begin) / 1e6);
+		print_message("%s: %.3f ms\n", slow[i / 2],
+			      (double)(clock_mono_ns() - begin) / 1e6);
 		assert_true(clock_mono_ns() - begin < UINT64_C(1000000000));
 		filter_set_free(&set);
 	}

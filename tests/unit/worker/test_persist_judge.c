@@ -301,8 +301,9 @@ static void test_the_hook_is_asked(void **state)
 	put_text(1, ROOM, "bad");
 	turn();
 	assert_int_equal(sents[1].error, E_BLOCKED); /* that is decided already */
-	assert_string_equal(hear(1), "{\"id\":1,\"event\":\"send\",\"conversation\":\"42\",\"user\":"
-				     "\"7\",\"name\":\"Dora\",\"text\":\"an *** \\\"one\\\"\"}\n");
+	assert_string_equal(hear(1),
+			    "{\"id\":1,\"event\":\"send\",\"conversation\":\"42\",\"user\":\"7\","
+			    "\"name\":\"Dora\",\"text\":\"an *** \\\"one\\\"\"}\n");
 	reply("{\"id\":1,\"action\":\"block\",\"reason\":\"not today\"}");
 	until_answered(0);
 	assert_int_equal(sents[0].error, E_BLOCKED);

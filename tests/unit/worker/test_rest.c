@@ -143,8 +143,16 @@ static void test_room(void **state)
 	assert_int_equal(shown, 0);
 	room.is_closed = false;
 	room.kind = STR("direct");
+	stand_role = ROLE_NONE;
 	assert_int_equal(look_up(5, false, 0, &room), 404);
 	assert_int_equal(shown, 0);
+	stand_role = ROLE_BANNED;
+	assert_int_equal(look_up(5, false, 0, &room), 403);
+	assert_int_equal(shown, 0);
+	stand_role = ROLE_READ_ONLY;
+	assert_int_equal(look_up(5, false, 0, &room), 200);
+	assert_int_equal(shown, 1);
+	stand_role = ROLE_VISITOR;
 }
 
 /* ---- While the database is away ---- */

@@ -79,11 +79,6 @@ int __wrap_messages_page_native(struct db *db, int64_t conv, enum page_from from
 
 int __wrap_log_change_submit(struct db *db, const struct log_change *change, uint64_t deadline_ms,
 			     log_change_done_fn *done, void *arg, uint64_t *ret_token);
-int __wrap_filters_read(struct db *db, int64_t after, uint64_t deadline_ms, filters_read_fn *done,
-			void *arg);
-void __wrap_filters_row(const struct db_result *res, int i, struct filter_row *ret);
-int __wrap_filter_hit_add(struct db *db, const struct filter_hit *hit);
-int __wrap_filter_hits_report(struct db *db);
 
 int __wrap_backends_alive(struct db *db, const int32_t *pids, size_t n, uint64_t deadline_ms,
 			  backends_done_fn *done, void *arg);
@@ -182,46 +177,6 @@ int __wrap_batch_submit(struct db *db, const struct batch_row *rows, size_t n, u
 		a->rows[i].content = (struct str){xstrndup(rows[i].content.p, rows[i].content.len),
 						  rows[i].content.len};
 	}
-	return 0;
-}
-
-struct stand_filters stand_filters;
-
-/* Rules as the test has set them, each time all at once. */
-int __wrap_filters_read(struct db *db, int64_t after, uint64_t deadline_ms, filters_read_fn *done,
-			void *arg)
-{
-	struct filters_page page = {.version = stand_filters.version,
-				    .removed = stand_filters.removed};
-
-	(void)db;
-	(void)deadline_ms;
-	if (stand_filters.is_held)
-		return 0;
-	page.n = after < stand_filters.version ? stand_filters.n : 0;
-	done(arg, 0, &page);
-	return 0;
-}
-
-void __wrap_filters_row(const struct db_result *res, int i, struct filter_row *ret)
-{
-	(void)res;
-	assert_in_range(i, 0, stand_filters.n - 1);
-	*ret = stand_filters.rows[i];
-}
-
-int __wrap_filter_hits_report(struct db *db)
-{
-	(void)db;
-	stand_filters.reports++;
-	return 0;
-}
-
-int __wrap_filter_hit_add(struct db *db, const struct filter_hit *hit)
-{
-	(void)db;
-	stand_filters.hits++;
-	stand_filters.hit_rule = hit->filter;
 	return 0;
 }
 
@@ -755,6 +710,7 @@ int stand_teardown(void **state)
 	(void)state;
 	stand_marks = (struct stand_marks){.unread = -1};
 	stand_saved = (struct stand_saved){0};
+	stand_filters = (struct stand_filters){0};
 	answer_all();
 	worker_close(wk);
 	wk = NULL;

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: MIT
+"""The pool that hashes passwords, from outside: its memory, its queue, and that nobody else waits for it.
+
+Hashes cost here what they cost in production.
+"""
+import asyncio
+import re
+import time
+
+import aiohttp
+
+from roomd_clients import NativeSocket, eventually
+from roomd_people import PASSWORD, People, unique_login
+
+MIB = 1 << 20
+
+
+def memory_of(pid):
+    with open(f'/proc/{pid}/status') as file:
+        return int(re.search(r'^VmRSS:\s+(\d+) kB', file.read(), re.M)[1]) * 1024
+
+
+async def peak_of(pids, is_over):
+    """The most that these processes have in memory together until IS_OVER, looked at all the time."""
+    peak = 0
+    while not is_over():
+        peak = max(peak, sum(memory_of(pid) for pid in pids))
+        await asyncio.sleep(0.002)
+    return peak
+
+
+def quantile(values, share):
+    return sorted(values)[int(share * (len(values) - 1))]
+
+
+async def login_statuses(daemon, username, count, passwords=(PASSWORD,)):
+    """COUNT logins at once, each on a connection of its own, which the workers share."""
+    async def once(number):
+        async with People(daemon) as http:
+            return await http.ask('POST', '/api/v1/auth/login', {
+                'username': username, 'password': passwords[number % len(passwords)]},
+                timeout=aiohttp.ClientTimeout(total=120))
+    return await asyncio.gather(*(once(number) for number in range(count)))
+
+
+async def delays_until(socket, room, is_over):
+    """How long sends take that come every ten milliseconds, until IS_OVER and a hundred at least."""
+    delays = []
+    while not is_over() or len(delays) < 100:
+        began = time.monotonic()
+        answer = await socket.say(room, 'ordinary')
+        assert answer['op'] == 'ok', answer
+        delays.append(time.monotonic() - began)
+        await asyncio.sleep(max(0, 0.01 - delays[-1]))
+    return delays
+
+
+async def test_a_hundred_logins_at_once_disturb_nobody(start_daemon):
+    """Sends stay quick, and the memory is that of auth.hash_parallel hashes.
+
+    On a machine that is too slow to send in 50 ms without any login, sends may take three times as long as then.
+    Red when the loop hashes by itself; the memory when permits_take always grants.
+    """
+    memory, parallel = 19 * MIB, 2
+    one = start_daemon(workers=2, settings={'auth.hash_memory': '19M', 'auth.hash_parallel': parallel})
+    name = unique_login()
+    async with People(one) as http:
+        assert (await http.register(name))[0] == 201
+        room = (await http.new_room())['id']
+    socket = await NativeSocket.hello(one, 'sender')
+    await socket.sub(room)
+    before = quantile(await delays_until(socket, room, lambda: True), 0.99)
+    pids = list(one.worker_pids().values())
+    rest = sum(memory_of(pid) for pid in pids)
+
+    logins = asyncio.create_task(login_statuses(one, name, 100, (PASSWORD, 'wrong password')))
+    delays, peak = await asyncio.gather(delays_until(socket, room, logins.done), peak_of(pids, logins.done))
+    statuses = [status for status, _, _ in await logins]
+    assert statuses.count(200) == statuses.count(401) == 50
+    # what else grows: connections and their buffers
+    assert memory < peak - rest < parallel * memory + 12 * MIB
+    assert sum(memory_of(pid) for pid in pids) - rest < 12 * MIB
+    assert quantile(delays, 0.99) < max(0.05, 3 * before), (before, sorted(delays)[-5:])
+    assert list(one.worker_pids().values()) == pids
+    await socket.close()
+
+
+async def test_a_full_queue_is_told_and_empties(start_daemon):
+    """503 with Retry-After for those that do not fit; the others get their answer."""
+    one = start_daemon(workers=1, settings={'auth.hash_parallel': 1, 'auth.hash_queue': 4})
+    name = unique_login()
+    async with People(one) as http:
+        assert (await http.register(name))[0] == 201
+        answers = await login_statuses(one, name, 40)
+        statuses = [status for status, _, _ in answers]
+        assert set(statuses) == {200, 503}
+        for status, body, headers in answers:
+            if status == 503:
+                assert int(headers['Retry-After']) > 0
+                assert body['code'] == 'overloaded'
+
+        async def is_let_in():
+            return (await http.login(name))[0] == 200
+        await eventually(is_let_in, 'the queue is empty again')
+    one.wait_log('too many passwords wait')
+
+
+async def test_a_killed_worker_takes_no_permit_along(start_daemon):
+    """Kills the worker that hashes: the other one goes on with all permits. Red with a counter in shared memory."""
+    one = start_daemon(workers=2, settings={'auth.hash_parallel': 1, 'auth.hash_memory': '64M', 'auth.hash_passes': 8})
+    name = unique_login()
+    async with People(one) as http:
+        assert (await http.register(name))[0] == 201
+    for slot in (0, 1):
+        async def log_in():
+            try:
+                return (await login_statuses(one, name, 1))[0][0]
+            except OSError:
+                return None
+        busy = [asyncio.create_task(log_in()) for _ in range(6)]
+        await eventually(lambda: max(memory_of(pid) for pid in one.worker_pids().values()) > 64 * MIB,
+                         'a worker hashes')
+        pid = one.kill_worker(slot)
+        one.wait_replaced(slot, pid)
+        await asyncio.gather(*busy, return_exceptions=True)
+        async with People(one) as http:
+            assert (await http.login(name))[0] == 200
