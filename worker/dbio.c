@@ -16,7 +16,7 @@ struct dbio {
 	struct db *db;	  /* owned */
 	ev_io io;
 	ev_timer timer;
-	struct log_rate rate, schema_rate;
+	struct log_rate silent_rate, lost_rate, schema_rate;
 	bool is_usable;
 	bool is_up;    /* connected, perhaps stalled */
 	bool was_lost; /* a connection that worked was lost, and none has worked since */
@@ -112,12 +112,12 @@ static void on_state(void *arg, enum db_state state, const char *text)
 		on_connected(d, text);
 		break;
 	case DB_STATE_STALLED:
-		if (log_rate_pass(&d->rate, 10000, &suppressed))
+		if (log_rate_pass(&d->silent_rate, 10000, &suppressed))
 			log_warn("database silent", LF_STR("connection", d->role),
 				 LF_INT("suppressed", suppressed));
 		break;
 	case DB_STATE_LOST:
-		if (log_rate_pass(&d->rate, 10000, &suppressed))
+		if (log_rate_pass(&d->lost_rate, 10000, &suppressed))
 			log_warn("database connection lost", LF_STR("connection", d->role),
 				 LF_STR("reason", text), LF_INT("suppressed", suppressed));
 		break;
