@@ -13,6 +13,7 @@
 #include "daemon/ops.h"
 #include "daemon/priv.h"
 #include "daemon/sockets.h"
+#include "sql/addresses.h"
 #include "sql/migrate.h"
 
 static void check_user(const struct settings *s, struct priv *ret, struct buf *ret_report)
@@ -68,6 +69,19 @@ static void check_limits(struct settings *s, struct buf *ret_report)
 			   wanted, s->server_max_connections);
 }
 
+/* Everybody at one address behind no listed proxy: then limits and the log see the proxy alone. */
+static void check_addresses(const struct settings *s, struct buf *ret_report)
+{
+	struct addresses_seen seen;
+
+	if (addresses_look(s->database_url, &seen) < 0 || seen.users < 2 || !seen.only[0])
+		return;
+	buf_printf(ret_report,
+		   "warning: http.trusted_proxies: all %" PRId64
+		   " logins of the last day came from %s; if that is a proxy, list it\n",
+		   seen.logins, seen.only);
+}
+
 /*
  * Last, since it may become the workers' user for good: the database may know them by their user.
  */
@@ -85,6 +99,8 @@ static void check_database(const struct settings *s, const struct priv *p, struc
 		for (rest = (char *)report.p; (line = strsep(&rest, "\n"));)
 			if (*line)
 				buf_printf(ret_report, "warning: database: %s\n", line);
+	} else {
+		check_addresses(s, ret_report);
 	}
 	buf_done(&report);
 }

@@ -294,8 +294,8 @@ static void on_payload(struct conn *c, struct str payload, enum ws_opcode op)
 		on_native_frame(c, payload);
 }
 
-/* A ping is a frame like others, only that no error can answer it. */
-static bool takes_ping(struct conn *c)
+/* Pings and pongs are frames like others, only that no error can answer them. */
+static bool takes_control(struct conn *c)
 {
 	int64_t retry_ms;
 	enum limit_verdict verdict = limits_frame(
@@ -314,10 +314,12 @@ static void on_message(struct conn *c, const struct ws_msg *m)
 		on_payload(c, m->payload, m->op);
 		break;
 	case WS_OP_PING:
-		if (c->state == CONN_WS && takes_ping(c))
+		if (c->state == CONN_WS && takes_control(c))
 			ws_add_frame(conn_reply(c), WS_OP_PONG, m->payload);
 		break;
 	case WS_OP_PONG:
+		if (c->state == CONN_WS)
+			(void)takes_control(c);
 		break;
 	case WS_OP_CLOSE:
 		on_close_frame(c, m);

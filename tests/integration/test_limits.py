@@ -272,14 +272,16 @@ async def test_pings_and_unreadable_frames_count_too(start_daemon):
     daemon = start_daemon(settings={'limits.frames': '1/s burst 10', 'limits.abuse': '20/m'})
     async with Http(daemon) as http:
         room = await http.new_room()
-    for junk in (True, False):
+    for kind in ('text', 'ping', 'pong'):
         socket = await RoomSocket.enter(daemon, room['id'], unique('Junk'))
         try:
             for _ in range(100):
-                if junk:
+                if kind == 'text':
                     await socket.send('{"type":')
-                else:
+                elif kind == 'ping':
                     await socket.link.ping()
+                else:
+                    await socket.link.pong()
                 await asyncio.sleep(0)
         except websockets.ConnectionClosed:
             pass

@@ -5,8 +5,7 @@ Fields are not listed here. Those of REST are read from the document that the da
 the decoders' sources, so a new field is tried by being there. What is taken comes back byte for byte, as JSON that no
 browser takes for a page; nothing is answered 5xx, and the database is as it was.
 
-Seen red: with buf_add_char instead of the escape for '<' nothing changes (JSON needs none), without nosniff in call.c
-every answer fails, and with a statement made by buf_printf the quotes end in 500.
+Seen red: with the field X-Content-Type-Options under another name, and with a filter left in force that blocks "x".
 """
 import json
 import re
@@ -300,7 +299,7 @@ async def test_s0_45_every_text_of_the_native_socket(daemon, op, counts):
     for field in socket_fields():
         if field in ('op', 'type'):
             continue
-        for payload in PAYLOADS:
+        for payload in PAYLOADS if field in base else PAYLOADS[::4]:
             if op == 'hello':
                 await one.close()
                 one = await NativeSocket.open(daemon, '/ws', subprotocols=['roomd.v1'])

@@ -13,6 +13,7 @@ import pytest
 
 from roomd_clients import Http
 from roomd_harness import CTL, PATIENCE, clean_environment, run_roomd
+from roomd_people import PASSWORD, People, unique_login
 from roomd_raw import TEXT, Link
 
 PROXY, STRANGER = '127.0.0.2', '127.0.0.9'
@@ -260,6 +261,25 @@ async def test_a_room_socket_works_behind_the_header(proxied):
         await link.frame(TEXT, '{"username":"Ada"}')
         opcode, payload, _ = await link.next_frame()
         assert opcode == TEXT and b'"connected"' in payload
+
+
+async def test_the_check_asks_about_a_proxy_that_everybody_comes_through(start_daemon, postgres):
+    """C22. Seen red without the question to the database."""
+    daemon = start_daemon(settings={**TRUSTED, 'auth.hash_memory': '64k', 'auth.hash_passes': 1})
+
+    def warns():
+        url = postgres.url(daemon.database)
+        return 'http.trusted_proxies' in run_roomd('-t', '-o', f'database.url={url}').stderr
+    async with People(daemon) as http:
+        await http.new_person()
+        assert not warns()  # one person at one address is nothing to ask about
+        await http.new_person()
+        assert warns()
+    async with await connect(daemon, PROXY) as link:
+        body = json.dumps({'username': unique_login(), 'password': PASSWORD}).encode()
+        answer = await link.ask('POST', '/api/v1/auth/register', ['X-Forwarded-For: 192.0.2.1'], body)
+        assert answer.status == 201
+    assert not warns()
 
 
 # ---------------------------------------------------------------- settings

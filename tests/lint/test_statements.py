@@ -12,6 +12,7 @@ from test_lint import TOP, files, relative
 
 # (file, argument): a text that is no literal
 JUDGED_CALLS = {
+    ('sql/addresses.c', 's->sql'): 'a row of statements.def',
     ('sql/audit.c', 's->sql'): 'a row of statements.def',
     ('sql/db.c', 's->sql'): 'a row of statements.def',
     ('sql/verify.c', 's->sql'): 'a row of statements.def',

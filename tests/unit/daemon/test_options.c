@@ -228,7 +228,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_actions), TEST(test_refuses),	     TEST(test_too_many_assignments),
 		TEST(test_rank),
-		TEST(test_rank_of_the_key),    TEST(test_missing_file), TEST(test_all_faults_at_once),
+		TEST(test_rank_of_the_key),
+		TEST(test_missing_file),
+		TEST(test_all_faults_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

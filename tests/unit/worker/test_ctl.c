@@ -91,7 +91,9 @@ static void test_errors(void **state)
 					  "room show x",  "room show 0",
 					  "room show -1", "room shown 4",
 					  "rooms",	  "",
-					  "metricsx",	  "room show 99999999999999999999"};
+					  "metricsx",	  "room show 99999999999999999999",
+					  "user unlock",  "user unlock x",
+					  "user unlock 0"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)

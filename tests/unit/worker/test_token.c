@@ -374,8 +374,8 @@ static void test_a_strange_token(void **state)
 {
 	(void)state;
 	assert_int_equal(check(STR("eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9."
-				   "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFt"
-				   "cGxlLmNvbS9pc19yb290Ijp0cnVlfQ."
+				   "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly"
+				   "9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ."
 				   "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")),
 			 -ERR_DENIED);
 }
