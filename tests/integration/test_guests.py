@@ -224,6 +224,8 @@ async def test_an_account_keeps_what_its_guest_wrote(daemon):
             [(sent['id'], made['user']['id'], login)]
         status, me, _ = await http.by_cookie('GET', '/api/v1/users/me', cookie_of(headers).value)
         assert (status, me['username']) == (200, login)
+        status, _, _ = await http.by_cookie('PATCH', '/api/v1/users/me', cookie, {'full_name': 'x'})
+        assert status == 401, "the guest's cookie is not the account's"
         assert (await http.login(login))[0] == 200
 
 
