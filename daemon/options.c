@@ -140,8 +140,8 @@ static bool read_options(const struct options *opt, struct settings *s, struct b
 }
 
 /*
- * systemd lets only the service itself see its credentials, not a check before a reload, to which it
- * names them all the same: a check goes on without.
+ * systemd lets only the service itself see its credentials, not a check before a reload, to which
+ * it names them all the same: a check goes on without.
  */
 static bool read_credentials(const struct options *opt, struct settings *s, struct buf *ret_faults)
 {
