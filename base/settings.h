@@ -96,7 +96,8 @@ int settings_read_secrets(struct settings *s, const struct settings *base,
 
 /*
  * The credentials secret_key, previous_keys and database_url of the service manager, those that
- * there are in $CREDENTIALS_DIRECTORY, over S. Faults as above.
+ * there are in $CREDENTIALS_DIRECTORY, over S. Faults as above. Returns 0, -ERR_INVAL, or
+ * -ERR_DENIED when this process may not enter that directory.
  */
 int settings_read_credentials(struct settings *s, struct buf *ret_faults) MUST_CHECK;
 

@@ -143,14 +143,15 @@ int settings_read_credentials(struct settings *s, struct buf *ret_faults)
 	const char *dir = getenv("CREDENTIALS_DIRECTORY");
 	size_t before = ret_faults->len;
 	struct buf place = BUF_INIT;
-	int fd;
+	int fd, r;
 
 	if (!dir || !*dir)
 		return 0;
 	fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0) {
+		r = errno == EACCES ? -ERR_DENIED : -ERR_INVAL;
 		buf_printf(ret_faults, "CREDENTIALS_DIRECTORY: %s: %m\n", dir);
-		return -ERR_INVAL;
+		return r;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(secrets); i++) {
 		if (faccessat(fd, secrets[i].credential, F_OK, 0) < 0 && errno == ENOENT)

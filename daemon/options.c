@@ -139,6 +139,23 @@ static bool read_options(const struct options *opt, struct settings *s, struct b
 	return is_good;
 }
 
+/*
+ * systemd lets only the service itself see its credentials, not a check before a reload, to which
+ * it names them all the same: a check goes on without.
+ */
+static bool read_credentials(const struct options *opt, struct settings *s, struct buf *ret_faults)
+{
+	struct buf faults = BUF_INIT;
+	int r = settings_read_credentials(s, &faults);
+
+	if (r == -ERR_DENIED && opt->action != ACTION_RUN)
+		r = 0;
+	else
+		buf_add_str(ret_faults, buf_str(&faults));
+	buf_done(&faults);
+	return r == 0;
+}
+
 int options_load(const struct options *opt, struct settings **ret, struct buf *ret_faults)
 {
 	struct settings *s = settings_new();
@@ -146,7 +163,7 @@ int options_load(const struct options *opt, struct settings **ret, struct buf *r
 	bool is_good = read_file(opt, s, ret_faults) == 0;
 
 	is_good &= read_secrets(s, settings_new(), ret_faults);
-	is_good &= settings_read_credentials(s, ret_faults) == 0;
+	is_good &= read_credentials(opt, s, ret_faults);
 	is_good &= settings_read_env(s, ret_faults) == 0;
 	is_good &= read_options(opt, s, ret_faults);
 	/* values that could not be read would only be blamed twice */

@@ -223,6 +223,24 @@ void login_ended(struct worker *wk, const struct uuid *sessions, size_t n)
 		revoke_session(wk, &sessions[i]);
 }
 
+static void on_guest_ended(void *arg, int err, const struct uuid *sessions, size_t n)
+{
+	login_ended(arg, sessions, err ? 0 : n);
+}
+
+void login_end_guest(struct call *call)
+{
+	const struct identity *who = &call->who;
+	int r;
+
+	if (!who->user || who->is_account)
+		return;
+	revoke_session(call->wk, &who->session);
+	r = login_revoke(dbio_writer(call->wk), who->user, &who->session, call_address(call),
+			 dbio_deadline(call->wk), on_guest_ended, call->wk, NULL);
+	(void)r; /* until the cookie would be asked about it is revoked anyway */
+}
+
 void login_answer_nothing(struct call *call)
 {
 	call_answer(call, 204, NULL, "Cache-Control: no-store\r\n", STR(""));

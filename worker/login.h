@@ -44,6 +44,9 @@ void login_set_cookie(struct call *call, const struct login *login);
 /* account_ended_fn's work: tells every worker of the sessions that have ended. */
 void login_ended(struct worker *wk, const struct uuid *sessions, size_t n);
 
+/* Ends the session of the guest who asks, if it is one; nobody waits for it. */
+void login_end_guest(struct call *call);
+
 /* Answers CALL with 204 and no body. */
 void login_answer_nothing(struct call *call);
 

@@ -63,6 +63,7 @@ static void on_made(void *arg, int err, enum account_clash clash, const struct a
 	if (!err) {
 		session_names_changed(call->wk);
 		session_put_out(call->wk, str_of(m->username), account->id);
+		login_end_guest(call); /* its cookie would become the account's */
 		login_begin(call, 201, account->id, -1, &m->wish);
 	} else if (err == -ERR_EXISTS) {
 		fault_field(&fault, FAULT_VALUE,
@@ -190,10 +191,13 @@ static void on_proved(struct call *call, void *arg, enum proto_error error,
 {
 	struct signing *s = arg;
 
-	if (error)
+	if (error) {
 		call_error(call, error, NULL);
-	else
+	} else {
+		if (s->wish.is_cookie) /* takes the place of the guest's */
+			login_end_guest(call);
 		login_begin(call, 200, who->user, who->credentials, &s->wish);
+	}
 	free(s);
 }
 

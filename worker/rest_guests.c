@@ -51,24 +51,6 @@ static void answer(struct call *call, const struct login *login)
 	buf_done(&body);
 }
 
-static void on_left(void *arg, int err, const struct uuid *sessions, size_t n)
-{
-	login_ended(arg, sessions, err ? 0 : n);
-}
-
-/* The name that the same browser had before is free again. */
-static void leave_old(struct call *call)
-{
-	const struct identity *who = &call->who;
-	int r = 0;
-
-	if (who->user && !who->is_account)
-		r = login_revoke(dbio_writer(call->wk), who->user, &who->session,
-				 call_address(call), dbio_deadline(call->wk), on_left, call->wk,
-				 NULL);
-	(void)r; /* it ends by itself in time */
-}
-
 static void on_claimed(void *arg, int err, const struct login *login)
 {
 	struct claiming *c = arg;
@@ -86,7 +68,7 @@ static void on_claimed(void *arg, int err, const struct login *login)
 		call_db_error(call, err);
 	} else {
 		session_names_changed(call->wk);
-		leave_old(call);
+		login_end_guest(call); /* the name that it had before is free again */
 		login_set_cookie(call, login);
 		answer(call, login);
 	}

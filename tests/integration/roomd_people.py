@@ -37,6 +37,19 @@ def claims_of(token):
     return json.loads(base64.urlsafe_b64decode(part + '=' * (-len(part) % 4)))
 
 
+def header_of(token):
+    """The header of a token, unchecked."""
+    part = token.split('.')[0]
+    return json.loads(base64.urlsafe_b64decode(part + '=' * (-len(part) % 4)))
+
+
+def kid_of(key):
+    """The id of the HS256 key that the daemon derives from the secret KEY: RFC 5869, then SHA-256."""
+    prk = hmac.new(b'roomd keyring 1', key.encode(), hashlib.sha256).digest()
+    derived = hmac.new(prk, b'token HS256\1', hashlib.sha256).digest()
+    return hashlib.sha256(derived).hexdigest()[:8]
+
+
 def totp(secret, at=None, step=0):
     """The code of RFC 6238 that an authenticator shows for a secret in base32."""
     key = base64.b32decode(secret + '=' * (-len(secret) % 8))

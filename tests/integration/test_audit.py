@@ -94,7 +94,7 @@ FORGERIES = {
 async def test_s3_41_a_forger_with_the_owners_rights_is_found_out(start_daemon, postgres, problem):
     """Who switches the triggers off cannot make the chain fit.
 
-    The counter-proof is the same check before the forgery. Seen red with the row left out of audit_hash.
+    The counter-proof is the same check before the forgery.
     """
     daemon = start_daemon(settings=CHEAP, workers=1)
     with postgres.connect(daemon.database) as connection:

@@ -132,7 +132,7 @@ async def test_a_guest_cannot_take_the_name_of_an_account(daemon):
 
 
 async def test_a_guest_has_to_leave_when_the_name_becomes_an_accounts(daemon):
-    """On every worker at once, whatever it remembers; seen red without the count of names taken."""
+    """On every worker at once, whatever it remembers; seen red when nobody looked for such guests."""
     async with People(daemon) as http:
         name = unique_login('late')
         room = (await http.new_room())['id']
@@ -152,6 +152,7 @@ async def claim(http, name, **headers):
 
 
 async def test_a_name_is_bound_to_its_cookie(daemon):
+    """Also for workers that remember it as free; seen red without the count of names taken."""
     async with People(daemon) as http:
         name = unique('Guest')
         room = (await http.new_room())['id']
@@ -223,6 +224,8 @@ async def test_an_account_keeps_what_its_guest_wrote(daemon):
             [(sent['id'], made['user']['id'], login)]
         status, me, _ = await http.by_cookie('GET', '/api/v1/users/me', cookie_of(headers).value)
         assert (status, me['username']) == (200, login)
+        status, _, _ = await http.by_cookie('PATCH', '/api/v1/users/me', cookie, {'full_name': 'x'})
+        assert status == 401, "the guest's cookie is not the account's"
         assert (await http.login(login))[0] == 200
 
 

@@ -6,6 +6,8 @@ Hashes cost here what they cost in production.
 import asyncio
 import re
 import time
+from concurrent.futures import ProcessPoolExecutor
+from types import SimpleNamespace
 
 import aiohttp
 
@@ -43,10 +45,16 @@ async def login_statuses(daemon, username, count, passwords=(PASSWORD,)):
     return await asyncio.gather(*(once(number) for number in range(count)))
 
 
+def login_apart(http, username, count, passwords):
+    """The statuses of such logins; for a process of its own, which does not hold up the one that measures."""
+    answers = asyncio.run(login_statuses(SimpleNamespace(http=http), username, count, passwords))
+    return [status for status, _, _ in answers]
+
+
 async def delays_until(socket, room, is_over):
-    """How long sends take that come every ten milliseconds, until IS_OVER and a hundred at least."""
+    """How long sends take that come every ten milliseconds, until IS_OVER and two hundred at least."""
     delays = []
-    while not is_over() or len(delays) < 100:
+    while not is_over() or len(delays) < 200:
         began = time.monotonic()
         answer = await socket.say(room, 'ordinary')
         assert answer['op'] == 'ok', answer
@@ -69,18 +77,21 @@ async def test_a_hundred_logins_at_once_disturb_nobody(start_daemon):
         room = (await http.new_room())['id']
     socket = await NativeSocket.hello(one, 'sender')
     await socket.sub(room)
-    before = quantile(await delays_until(socket, room, lambda: True), 0.99)
+    alone = await delays_until(socket, room, lambda: True)
     pids = list(one.worker_pids().values())
     rest = sum(memory_of(pid) for pid in pids)
 
-    logins = asyncio.create_task(login_statuses(one, name, 100, (PASSWORD, 'wrong password')))
-    delays, peak = await asyncio.gather(delays_until(socket, room, logins.done), peak_of(pids, logins.done))
-    statuses = [status for status, _, _ in await logins]
+    with ProcessPoolExecutor(1) as pool:
+        logins = asyncio.get_running_loop().run_in_executor(
+            pool, login_apart, one.http, name, 100, (PASSWORD, 'wrong password'))
+        delays, peak = await asyncio.gather(delays_until(socket, room, logins.done), peak_of(pids, logins.done))
+        statuses = await logins
     assert statuses.count(200) == statuses.count(401) == 50
     # what else grows: connections and their buffers
     assert memory < peak - rest < parallel * memory + 12 * MIB
     assert sum(memory_of(pid) for pid in pids) - rest < 12 * MIB
-    assert quantile(delays, 0.99) < max(0.05, 3 * before), (before, sorted(delays)[-5:])
+    alone += await delays_until(socket, room, lambda: True)
+    assert quantile(delays, 0.99) < max(0.05, 3 * quantile(alone, 0.99)), (sorted(alone)[-9:], sorted(delays)[-9:])
     assert list(one.worker_pids().values()) == pids
     await socket.close()
 

@@ -53,7 +53,7 @@ async def all_closed(sockets, code, since):
 
 
 async def test_c13_logging_out_closes_every_socket_of_the_session(daemon):
-    """And no socket of another session. Seen red with NOTICE_SESSION ignored and the look switched off."""
+    """And no socket of another session."""
     async with People(daemon) as http:
         person = await http.new_person()
         other = (await http.login(person['user']['username']))[1]
@@ -67,6 +67,18 @@ async def test_c13_logging_out_closes_every_socket_of_the_session(daemon):
         assert (await http.me(other['token']))[0] == 200
         assert bystander.is_open
         await bystander.close()
+
+
+async def test_c13_the_notice_alone_is_enough(start_daemon):
+    """With the look a minute away. Seen red with NOTICE_SESSION ignored."""
+    daemon = start_daemon(settings=dict(CHEAP, **{'auth.revocation_check': '60s'}), workers=2)
+    async with People(daemon) as http:
+        person = await http.new_person()
+        room = (await http.new_room())['id']
+        sockets = [await native(daemon, person['token'], worker, room) for worker in range(2)]
+        since = time.monotonic()
+        assert (await http.ask('POST', '/api/v1/auth/logout', headers=bearer(person['token'])))[0] < 300
+        await all_closed(sockets, 4401, since)
 
 
 async def test_c13_a_session_that_was_ended_elsewhere(daemon, rows):
@@ -193,6 +205,8 @@ async def test_c13_a_worker_that_begins_knows_what_was_revoked_before(start_daem
         status, _, _ = await http.ask('POST', '/api/v1/auth/logout', headers=bearer(person['token']))
         assert status < 300
     first.stop()
+    with postgres.connect(first.database) as connection:
+        connection.execute("UPDATE sessions SET revoked_at = now() - interval '5 minutes' WHERE revoked_at IS NOT NULL")
     second = start_daemon(database=first.database, settings=settings, workers=1)
 
     async with People(second) as http:

@@ -4,9 +4,6 @@
 What tokens and cookies made with them are worth is tested in test_sessions.py.
 """
 import asyncio
-import base64
-import hashlib
-import hmac
 import json
 import secrets
 import subprocess
@@ -15,7 +12,7 @@ import pytest
 
 from roomd_clients import eventually
 from roomd_harness import BIN, CTL, clean_environment, run_roomd, session_of, write_settings
-from roomd_people import People
+from roomd_people import People, header_of, kid_of
 
 CHEAP = {'auth.hash_memory': '64k', 'auth.hash_passes': 1}
 REFUSED = 78  # EX_CONFIG of sysexits.h
@@ -23,18 +20,6 @@ REFUSED = 78  # EX_CONFIG of sysexits.h
 
 def new_key():
     return secrets.token_hex(32)
-
-
-def kid_of(key):
-    """The id that keys derived from KEY for HS256 have: RFC 5869, then SHA-256."""
-    prk = hmac.new(b'roomd keyring 1', key.encode(), hashlib.sha256).digest()
-    derived = hmac.new(prk, b'token HS256\1', hashlib.sha256).digest()
-    return hashlib.sha256(derived).hexdigest()[:8]
-
-
-def header_of(token):
-    part = token.split('.')[0]
-    return json.loads(base64.urlsafe_b64decode(part + '=' * (-len(part) % 4)))
 
 
 async def new_token(daemon):

@@ -375,7 +375,8 @@ async def test_s0_26_a_cookie_with_one_bit_changed_is_nobodys(daemon):
 
 
 async def test_a_cookie_is_vouched_for_by_its_session_and_sealed_anew(start_daemon, postgres):
-    """With access_ttl at its least every request of a second later asks the database."""
+    """With access_ttl at its least every request of a second later asks the database. Seen red when no
+    cookie ever counted as old."""
     daemon = start_daemon(settings={**CHEAP, 'auth.access_ttl': '1s'})
     async with People(daemon) as http:
         made = await http.new_person()
@@ -410,7 +411,8 @@ async def test_signing_out_takes_the_cookie_away(daemon):
         assert status == 401, 'never silently a guest'
 
 
-async def test_a_cookie_acts_for_pages_of_this_origin_only(daemon):
+async def test_s1_44_a_cookie_acts_for_pages_of_this_origin_only(daemon):
+    """Seen red without the look at where a request with a cookie comes from."""
     async with People(daemon) as http:
         cookie = (await http.page_login((await http.new_person())['user']['username'])).value
         room = (await http.new_room())['id']

@@ -67,6 +67,14 @@ class Service:
         except urllib.error.HTTPError as error:
             return error.code
 
+    def register(self, username, port=8080):
+        """Makes an account; the answer."""
+        body = json.dumps({'username': username, 'password': 'correct horse battery'}).encode()
+        request = urllib.request.Request(f'http://127.0.0.1:{port}/api/v1/auth/register', body,
+                                         {'Content-Type': 'application/json'})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
     def journal(self):
         text = run('journalctl', '-o', 'json', '--no-pager', '_SYSTEMD_UNIT=roomd.service').stdout
         return [json.loads(line) for line in text.splitlines()]

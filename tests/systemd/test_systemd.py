@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: MIT
 """roomd as a service: installed, started, watched, reloaded, confined and stopped by the real systemd."""
+import json
 import os
 import re
+import secrets
 import signal
 import socket
 import threading
 from pathlib import Path
 
 from conftest import BUILD, CONF, UNITS, run
+from roomd_people import header_of, kid_of
 from roomd_postgres import wait_until
 
 
@@ -137,6 +140,36 @@ def test_a_master_that_hangs_is_found_by_the_watchdog(service):
 
 def test_the_watchdog_is_on_by_default(started):
     assert started.show('WatchdogUSec') == '30s'
+
+
+def test_s0_38_the_key_comes_as_a_credential(service, tmp_path):
+    """Out of a file that the service's user cannot read; and threads that hash give way to the loops.
+
+    Red without settings_read_credentials, and without setpriority in the unit's filter.
+    """
+    key = secrets.token_hex(32)
+    file = tmp_path / 'key'
+    file.write_text(key + '\n')
+    file.chmod(0o600)
+    service.drop_in('roomd.service', f'[Service]\nLoadCredential=secret_key:{file}\n')
+    seen = service.journal_length()
+    run('systemctl', 'start', 'roomd.service')
+    assert header_of(service.register('carol')['token'])['kid'] == kid_of(key)
+    nice = {int(task.read_text().rpartition(')')[2].split()[16]) for pid in service.processes()
+            for task in Path(f'/proc/{pid}/task').glob('*/stat')}
+    assert nice == {min(nice), min(min(nice) + 10, 19)} and len(nice) == 2
+    run('systemctl', 'reload', 'roomd.service')
+    assert header_of(service.register('dave')['token'])['kid'] == kid_of(key)
+    assert key not in json.dumps(service.journal())
+    assert 'auth.secret_key is not set' not in json.dumps(service.journal()[seen:])
+
+
+def test_s0_38_a_weak_credential_fails_the_start(service, tmp_path):
+    (tmp_path / 'key').write_text('changeme')
+    service.drop_in('roomd.service', f'[Service]\nLoadCredential=secret_key:{tmp_path}/key\n')
+    seen = service.journal_length()
+    assert run('systemctl', 'start', 'roomd.service', check=False).returncode != 0
+    service.wait_journal('must have at least 32 characters', seen)
 
 
 def test_stop_is_clean(started):
