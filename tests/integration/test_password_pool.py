@@ -5,7 +5,6 @@ Hashes cost here what they cost in production.
 """
 import asyncio
 import re
-import time
 from concurrent.futures import ProcessPoolExecutor
 from types import SimpleNamespace
 
@@ -31,10 +30,6 @@ async def peak_of(pids, is_over):
     return peak
 
 
-def quantile(values, share):
-    return sorted(values)[int(share * (len(values) - 1))]
-
-
 async def login_statuses(daemon, username, count, passwords=(PASSWORD,)):
     """COUNT logins at once, each on a connection of its own, which the workers share."""
     async def once(number):
@@ -51,23 +46,17 @@ def login_apart(http, username, count, passwords):
     return [status for status, _, _ in answers]
 
 
-async def delays_until(socket, room, is_over):
-    """How long sends take that come every ten milliseconds, until IS_OVER and two hundred at least."""
-    delays = []
-    while not is_over() or len(delays) < 200:
-        began = time.monotonic()
+async def say_until(socket, room, is_over):
+    """Sends one after the other until IS_OVER; all are answered."""
+    while not is_over():
         answer = await socket.say(room, 'ordinary')
         assert answer['op'] == 'ok', answer
-        delays.append(time.monotonic() - began)
-        await asyncio.sleep(max(0, 0.01 - delays[-1]))
-    return delays
 
 
 async def test_a_hundred_logins_at_once_disturb_nobody(start_daemon):
-    """Sends stay quick, and the memory is that of auth.hash_parallel hashes.
+    """Every send is answered meanwhile, and the memory is that of auth.hash_parallel hashes.
 
-    On a machine that is too slow to send in 50 ms without any login, sends may take three times as long as then.
-    Red when the loop hashes by itself; the memory when permits_take always grants.
+    The memory is red when permits_take always grants. How long the sends take is measured by bench/logins.
     """
     memory, parallel = 19 * MIB, 2
     one = start_daemon(workers=2, settings={'auth.hash_memory': '19M', 'auth.hash_parallel': parallel})
@@ -77,21 +66,18 @@ async def test_a_hundred_logins_at_once_disturb_nobody(start_daemon):
         room = (await http.new_room())['id']
     socket = await NativeSocket.hello(one, 'sender')
     await socket.sub(room)
-    alone = await delays_until(socket, room, lambda: True)
     pids = list(one.worker_pids().values())
     rest = sum(memory_of(pid) for pid in pids)
 
     with ProcessPoolExecutor(1) as pool:
         logins = asyncio.get_running_loop().run_in_executor(
             pool, login_apart, one.http, name, 100, (PASSWORD, 'wrong password'))
-        delays, peak = await asyncio.gather(delays_until(socket, room, logins.done), peak_of(pids, logins.done))
+        _, peak = await asyncio.gather(say_until(socket, room, logins.done), peak_of(pids, logins.done))
         statuses = await logins
     assert statuses.count(200) == statuses.count(401) == 50
     # what else grows: connections and their buffers
     assert memory < peak - rest < parallel * memory + 12 * MIB
     assert sum(memory_of(pid) for pid in pids) - rest < 12 * MIB
-    alone += await delays_until(socket, room, lambda: True)
-    assert quantile(delays, 0.99) < max(0.05, 3 * quantile(alone, 0.99)), (sorted(alone)[-9:], sorted(delays)[-9:])
     assert list(one.worker_pids().values()) == pids
     await socket.close()
 
