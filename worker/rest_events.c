@@ -9,10 +9,12 @@
 #include "proto/sse.h"
 #include "sql/rooms.h"
 #include "worker/admission.h"
+#include "worker/audit.h"
 #include "worker/call.h"
 #include "worker/conn.h"
 #include "worker/dbio.h"
 #include "worker/http_conn.h"
+#include "worker/roles.h"
 #include "worker/routes.h"
 #include "worker/sse_conn.h"
 
@@ -21,7 +23,8 @@ struct wish {
 	int64_t conv; /* 0 while only UUID is known */
 	struct uuid uuid;
 	int64_t head; /* of its log, when ERR is 0 */
-	int err;      /* of the look at the database */
+	int err;      /* of the looks at the database; -ERR_DENIED: may not be read */
+	enum proto_error refusal; /* the word for that */
 };
 
 /* A stream that is being prepared: the conversations are looked at side by side. */
@@ -182,7 +185,7 @@ static bool take_cursor(struct opening *o, size_t max)
 
 /* ---- The answer ---- */
 
-/* Anybody may read open rooms; every other kind belongs to its members. */
+/* Open rooms alone have streams: every other kind belongs to its members. */
 static bool is_readable(const struct room *room)
 {
 	return !room->is_closed && str_eq(room->kind, STR("room"));
@@ -227,6 +230,17 @@ static size_t collect(const struct opening *o, struct sse_position *ret)
 	return n;
 }
 
+/* The first of them says it. */
+static enum proto_error why_missing(const struct opening *o)
+{
+	for (size_t i = 0; i < o->n; i++)
+		if (o->wishes[i].err == -ERR_DENIED)
+			return o->wishes[i].refusal;
+		else if (o->wishes[i].err == -ERR_NOENT)
+			break;
+	return E_NO_SUCH_ROOM;
+}
+
 static bool is_passing(int err)
 {
 	return err == -ERR_UNAVAILABLE || err == -ERR_FULL || err == -ERR_TIMEOUT;
@@ -243,7 +257,7 @@ static void answer(struct opening *o)
 	int err = 0;
 
 	for (size_t i = 0; i < o->n; i++)
-		if (o->wishes[i].err == -ERR_NOENT)
+		if (o->wishes[i].err == -ERR_NOENT || o->wishes[i].err == -ERR_DENIED)
 			missing++;
 		else if (o->wishes[i].err < 0)
 			err = o->wishes[i].err;
@@ -253,7 +267,7 @@ static void answer(struct opening *o)
 	else if (err < 0)
 		call_db_error(o->call, err);
 	else if (missing == o->n || (missing && !o->is_resumed))
-		call_error(o->call, E_NO_SUCH_ROOM, NULL);
+		call_error(o->call, why_missing(o), NULL);
 	else if (o->call->wk->draining) /* since the request came */
 		refuse_for_now(o->call, E_RESTARTING, o->is_resumed);
 	else if (o->call->head_only)
@@ -264,21 +278,45 @@ static void answer(struct opening *o)
 	opening_free(o);
 }
 
+static void look_done(struct look *l, int err)
+{
+	struct opening *o = l->o;
+
+	o->wishes[l->at].err = err;
+	free(l);
+	if (--o->left == 0)
+		answer(o);
+}
+
+static void on_rights(struct worker *wk, void *arg, int err, const struct rights *r)
+{
+	struct look *look = arg;
+	struct wish *w = &look->o->wishes[look->at];
+
+	(void)wk;
+	if (!err && !authz_allows(&r->actor, MAY_READ)) {
+		w->refusal = authz_refusal(&r->actor, MAY_READ);
+		audit_denied_call(look->o->call, MAY_READ, w->conv, 0);
+		err = -ERR_DENIED;
+	}
+	look_done(look, err);
+}
+
 static void on_room(void *arg, int err, const struct room *room)
 {
-	struct look look = *(struct look *)arg;
-	struct wish *w = &look.o->wishes[look.at];
+	struct look *look = arg;
+	const struct call *call = look->o->call;
+	struct wish *w = &look->o->wishes[look->at];
 
-	free(arg);
 	if (err == 0 && !is_readable(room))
 		err = -ERR_NOENT;
-	w->err = err;
-	if (err == 0) {
-		w->conv = room->id;
-		w->head = room->rev;
+	if (err) {
+		look_done(look, err);
+		return;
 	}
-	if (--look.o->left == 0)
-		answer(look.o);
+	w->conv = room->id;
+	w->head = room->rev;
+	roles_get(call->wk, w->conv, call->who.user, call->who.is_admin, on_rights, look);
 }
 
 static void look_at_rooms(struct opening *o)

@@ -15,6 +15,7 @@
 #include "proto/sse.h"
 #include "worker/authn.h"
 #include "worker/http_conn.h"
+#include "worker/roles.h"
 
 /* What a stream has beyond other connections. */
 struct sse {
@@ -157,7 +158,7 @@ void sse_conn_refused(struct conn *c, enum proto_error error, int64_t conv)
 		memmove(pos, pos + 1, (size_t)(end - pos - 1) * sizeof(*pos));
 		c->sse->n--;
 	}
-	if (!c->subs)
+	if (!c->subs && !c->n_entering)
 		conn_wait(c, WAIT_REFUSED); /* nothing can follow */
 }
 
@@ -193,7 +194,7 @@ static void follow(struct conn *c, const struct sse_position *p)
 	else if (p->rev > p->head) /* the log is shorter than it was: a database from a backup */
 		sse_conn_gap(c, p->conv, p->head + 1);
 	if (p->head >= 0)
-		chan_join(c, p->conv, true, MIN(p->rev, p->head), &none);
+		roles_enter(c, p->conv, true, MIN(p->rev, p->head), &none);
 }
 
 void sse_conn_start(struct call *call, const struct sse_position *positions, size_t n)
@@ -219,7 +220,8 @@ void sse_conn_start(struct call *call, const struct sse_position *positions, siz
 	call_done(call);
 	for (size_t i = 0; i < n && c->state == CONN_SSE; i++)
 		follow(c, &positions[i]);
-	if (c->state == CONN_SSE && c->subs) /* the first ones may have been refused */
+	/* the first ones may have been refused */
+	if (c->state == CONN_SSE && (c->subs || c->n_entering))
 		conn_wait(c, WAIT_PING);
 }
 

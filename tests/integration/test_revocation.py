@@ -13,6 +13,7 @@ import pytest
 from roomd_clients import NativeSocket, RoomSocket, Socket, eventually
 from roomd_harness import unique
 from roomd_people import PASSWORD, People, bearer, claims_of
+from roomd_stream import Stream
 from test_roles import CHEAP, act, guest_at, room_of
 
 WORKERS = 4
@@ -145,6 +146,27 @@ async def test_c13_removed_from_a_conversation_on_every_worker(daemon, rows):
                 assert not [e for e in socket.all(op='ev') if e['t'] == 'message.new']
                 await socket.close()
         await speaker.close()
+
+
+async def test_c13_a_banned_reader_has_no_stream(daemon):
+    """Neither one that is open nor a new one. Seen red with sse_conn.c joining without asking for rights."""
+    async with People(daemon) as http:
+        room, path, boss = await room_of(http)
+        free = (await http.new_room())['id']
+        person = await http.new_person()
+        fields = bearer(person['token'])
+        async with await Stream.open(daemon, [room, free], headers=fields) as stream:
+            await stream.expect('live', 2)
+            await act(http, 'PATCH', f'{path}/members/{person["user"]["id"]}', boss['token'], {'role': 'banned'})
+            assert (await stream.expect('err', c=room)).data['code'] == 'banned'
+            place = stream.last_id
+        for worker in range(WORKERS):
+            async with await Stream.open(daemon, [room], worker=worker, headers=fields) as stream:
+                assert stream.answer.status == 403
+            async with await Stream.open(daemon, [room, free], place, worker, fields) as stream:
+                await stream.expect('err', c=room)
+                await stream.expect('live', c=free)
+                assert not stream.all('live', c=room)
 
 
 async def test_c13_a_role_that_was_changed_elsewhere(daemon, rows):
