@@ -107,7 +107,7 @@ static int lock_heal(struct shm *shm, unsigned me, enum lock_id id, unsigned sha
 			r = repair_users(shm, me, shard);
 		else if (id == LOCK_POOLS && shard < POOLS)
 			repair_pool(shm, shard);
-		if (!r) /* behind the locks of ring and limits is nothing to repair */
+		if (!r) /* behind the locks of revoked, ring and limits is nothing to repair */
 			lock_clean(shm, id, shard, me);
 	} else if (r < 0) {
 		return r;
@@ -122,8 +122,8 @@ static int lock_heal(struct shm *shm, unsigned me, enum lock_id id, unsigned sha
  */
 static int locks_heal(struct shm *shm, unsigned me, unsigned dead)
 {
-	static const enum lock_id order[] = {LOCK_POOLS, LOCK_USERS, LOCK_ROOMS, LOCK_RING,
-					     LOCK_LIMITS};
+	static const enum lock_id order[] = {LOCK_POOLS, LOCK_USERS, LOCK_ROOMS, LOCK_REVOKED,
+					     LOCK_RING, LOCK_LIMITS};
 
 	for (unsigned i = 0; i < ARRAY_LEN(order); i++)
 		for (unsigned shard = 0; shard < lock_shards(order[i]); shard++) {
