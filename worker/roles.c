@@ -15,6 +15,7 @@
 #include "worker/dbio.h"
 
 #define ROWS_MAX 200000	  /* remembered, conversations included: some 20 MiB */
+#define AGAIN_MS 100	  /* until what could not be looked at is looked at once more */
 #define CHANGES_KEPT 64	  /* the newest changes, to tell whether an answer is older */
 #define SLOW_CLASS 0x51f0 /* of limit_key: no class of limits.def */
 
@@ -52,6 +53,8 @@ struct roles {
 	struct list lru;  /* struct roles_conv.node, longest unused first */
 	uint32_t n_rows;
 	struct list asks; /* struct ask.node: not sent */
+	struct list again; /* looks that failed: asked for again from again_ms on */
+	uint64_t again_ms;
 	bool is_closing;
 	uint64_t n_changes;
 	struct change changes[CHANGES_KEPT];
@@ -242,7 +245,8 @@ static void take_conv(struct worker *wk, const struct db_result *res, int from, 
 	rc->is_closed = m.is_closed;
 	rc->slow_ms = m.slow_ms;
 	rc->is_complete = m.is_open && to - from < MEMBERS_EXCEPTIONS_MAX;
-	if (m.is_open)
+	/* of too many exceptions there are only some: those that were known stay */
+	if (rc->is_complete)
 		conv_clear(rs, rc);
 	for (int i = from; i < to; i++) {
 		members_roles_row(res, i, &m);
@@ -311,6 +315,13 @@ static void answer(struct worker *wk, struct ask *a, int err)
 	free(a);
 }
 
+/* While the database is away this must not keep the loop turning. */
+static void ask_later(struct worker *wk, struct ask *a)
+{
+	list_append(&wk->roles->again, &a->node);
+	wk->roles->again_ms = clock_mono_ms() + AGAIN_MS;
+}
+
 static void on_rows(void *arg, int err, const struct db_result *res)
 {
 	struct asking *q = arg;
@@ -322,8 +333,10 @@ static void on_rows(void *arg, int err, const struct db_result *res)
 		struct ask *a = q->asks[i];
 		bool is_old = !err && has_changed_since(wk->roles, a->conv, q->n_changes);
 
-		if (!wk->roles->is_closing && (is_old || (err && a->is_look)))
+		if (!wk->roles->is_closing && is_old)
 			add_ask(wk, a);
+		else if (!wk->roles->is_closing && err && a->is_look)
+			ask_later(wk, a);
 		else
 			answer(wk, a, err);
 	}
@@ -361,10 +374,31 @@ static void send_asks(struct worker *wk)
 		on_rows(q, -ERR_UNAVAILABLE, NULL);
 }
 
+/* A connection that comes back wakes the loop by itself. */
+static void look_at_failed(struct worker *wk)
+{
+	struct roles *rs = wk->roles;
+	uint64_t now = clock_mono_ms();
+	struct list *node;
+
+	if (!db_is_connected(dbio_reader(wk)))
+		return;
+	if (now < rs->again_ms) {
+		worker_wake_in(wk, rs->again_ms - now);
+		return;
+	}
+	while ((node = list_first(&rs->again))) {
+		list_remove(node);
+		list_append(&rs->asks, node);
+	}
+}
+
 void roles_flush(struct worker *wk)
 {
 	struct list now, *node;
 
+	if (!list_empty(&wk->roles->again))
+		look_at_failed(wk);
 	if (list_empty(&wk->roles->asks))
 		return;
 	/* those that are put back meanwhile wait for the next turn */
@@ -464,7 +498,7 @@ void roles_doubt(struct worker *wk)
 			continue;
 		}
 		look_again(wk, rc->conv, 0);
-		if (!rc->is_open) {
+		if (!rc->is_complete) {
 			uint32_t at = 0;
 			uint64_t user;
 			void *row;
@@ -502,6 +536,7 @@ void roles_open(struct worker *wk)
 	wk->roles = xcalloc(1, sizeof(*wk->roles));
 	list_init(&wk->roles->lru);
 	list_init(&wk->roles->asks);
+	list_init(&wk->roles->again);
 }
 
 void roles_close(struct worker *wk)
@@ -510,6 +545,10 @@ void roles_close(struct worker *wk)
 	struct list *node;
 
 	rs->is_closing = true;
+	while ((node = list_first(&rs->again))) {
+		list_remove(node);
+		list_append(&rs->asks, node);
+	}
 	while (!list_empty(&rs->asks))
 		on_rows(take_asks(wk), -ERR_UNAVAILABLE, NULL);
 	while ((node = list_first(&rs->lru)))

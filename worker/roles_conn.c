@@ -14,13 +14,24 @@
 
 /* ---- Acting ---- */
 
+static void on_known(struct worker *wk, void *arg, int err, const struct rights *r)
+{
+	(void)wk;
+	(void)arg;
+	(void)err;
+	(void)r;
+}
+
 enum proto_error roles_check(struct conn *c, int64_t conv, enum authz_action action,
 			     struct rights *ret)
 {
 	struct rights r;
 
-	if (!roles_peek(conn_worker(c), conv, c->user, c->is_admin, &r))
+	if (!roles_peek(conn_worker(c), conv, c->user, c->is_admin, &r)) {
+		/* a room with more exceptions than are kept: known when he tries again */
+		roles_get(conn_worker(c), conv, c->user, c->is_admin, on_known, NULL);
 		return E_UNAVAILABLE;
+	}
 	if (!authz_allows(&r.actor, action)) {
 		audit_denied_conn(c, action, conv);
 		return authz_refusal(&r.actor, action);

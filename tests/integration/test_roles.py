@@ -487,3 +487,21 @@ async def test_reports_are_made_seen_and_resolved(daemon, rows):
         assert status == 409
         listed = await stage.ok('GET', f'{stage.path}/reports?status=open', token=stage.boss_token)
         assert listed['reports'] == []
+
+
+async def test_a_room_of_more_exceptions_than_are_kept_is_spoken_in(daemon, rows):
+    """Seen red with the rows that were known thrown out at each answer of the database."""
+    async with People(daemon) as http:
+        room, _, _ = await room_of(http)
+        prefix = unique('banned')
+        rows("WITH u AS (INSERT INTO users (kind, name) SELECT 'guest', %s || n FROM generate_series(1, 2100) n"
+             " RETURNING id) INSERT INTO members (conversation_id, user_id, role, left_at)"
+             " SELECT %s, id, 'banned', now() FROM u RETURNING user_id", prefix, room)
+        speakers = [await NativeSocket.hello(daemon, unique('speaker'), worker=0) for _ in range(5)]
+        for speaker in speakers:
+            await speaker.sub(room)
+        for speaker in speakers:
+            answer = await speaker.say(room, 'heard')
+            assert answer['op'] == 'ok', answer
+        for speaker in speakers:
+            await speaker.close()

@@ -24,6 +24,8 @@ static struct settings settings;
 static struct worker worker, *wk = &worker;
 static int64_t wall_ms, followed; /* conversation that has a channel */
 static int n_swept;
+static bool is_connected;
+static uint64_t woken_in_ms;
 
 /* The question that waits for an answer. */
 static struct {
@@ -75,6 +77,18 @@ uint64_t dbio_deadline(const struct worker *w)
 void worker_kick(struct worker *w)
 {
 	(void)w;
+}
+
+bool db_is_connected(const struct db *db)
+{
+	(void)db;
+	return is_connected;
+}
+
+void worker_wake_in(struct worker *w, uint64_t ms)
+{
+	(void)w;
+	woken_in_ms = ms;
 }
 
 void worker_stop(struct worker *w, enum worker_exit code)
@@ -186,6 +200,8 @@ static int set_up(void **state)
 	roles_open(wk);
 	n_questions = n_got = n_swept = 0;
 	followed = 0;
+	is_connected = true;
+	woken_in_ms = 0;
 	wall_ms = 1000;
 	question.done = NULL;
 	question.n = 0;
@@ -282,6 +298,27 @@ static void test_a_channel_never_waits(void **state)
 	assert_true(roles_peek(wk, OPEN_ROOM, STRANGER, false, &r));
 }
 
+/* Seen red with the look put back at once: each turn would have asked again. */
+static void test_a_look_that_failed_waits_for_the_database(void **state)
+{
+	(void)state;
+	followed = OPEN_ROOM;
+	(void)role_of(OPEN_ROOM, STRANGER);
+	roles_changed(wk, OPEN_ROOM, STRANGER);
+	roles_flush(wk);
+	is_connected = false;
+	question.done(question.arg, -ERR_UNAVAILABLE, NULL);
+	roles_flush(wk);
+	assert_int_equal(n_questions, 2);
+	is_connected = true;
+	roles_flush(wk);
+	assert_true(n_questions == 3 || woken_in_ms > 0);
+	while (n_questions == 2)
+		roles_flush(wk);
+	answer();
+	assert_int_equal(n_swept, 1);
+}
+
 /* Seen red without has_changed_since: an answer from before the change would have stayed. */
 static void test_an_answer_that_is_too_old_is_not_believed(void **state)
 {
@@ -361,6 +398,7 @@ int main(void)
 		ROLES_TEST(test_bans_and_mutes_end),
 		ROLES_TEST(test_what_changed_is_asked_for_again),
 		ROLES_TEST(test_a_channel_never_waits),
+		ROLES_TEST(test_a_look_that_failed_waits_for_the_database),
 		ROLES_TEST(test_an_answer_that_is_too_old_is_not_believed),
 		ROLES_TEST(test_doubt_throws_all_away),
 		ROLES_TEST(test_warming_asks_for_what_is_not_known),
