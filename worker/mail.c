@@ -245,6 +245,7 @@ static void post(struct worker *wk, int64_t user, struct buf text)
 	struct mails *m = mails_of(wk);
 	struct letter *l = xcalloc(1, sizeof(*l));
 
+	list_init(&l->node);
 	l->wk = wk;
 	l->user = user;
 	l->text = text;

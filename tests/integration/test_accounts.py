@@ -313,6 +313,23 @@ async def test_a_mail_command_that_fails_or_hangs_blocks_nobody(start_daemon, tm
         await eventually(lambda: send_fails(http, daemon), 'the log says that it cannot be started')
 
 
+async def test_more_mails_than_may_wait_are_dropped(start_daemon, tmp_path):
+    """Four commands run and 64 mails wait, of each worker. Seen red: the mail behind them ended the worker."""
+    tmp_path.chmod(0o777)
+    daemon = start_daemon(workers=1, settings={'mail.command': mail_command(tmp_path, 'exec sleep 20'),
+                                               **DAEMON['settings']})
+    async with People(daemon) as http:
+        for _ in range(24):
+            name = unique_login()
+            await http.register(name, email=f'{name}@example.org')
+            for _ in range(3):  # so many codes of an account are good at a time
+                status, _, _ = await http.ask('POST', '/api/v1/auth/password/reset-request',
+                                              {'email': f'{name}@example.org'})
+                assert status == 202
+        daemon.wait_log('too many mails wait')
+        assert (await http.login(name))[0] == 200
+
+
 async def send_fails(http, daemon):
     name = unique_login()
     await http.register(name, email=f'{name}@example.org')
