@@ -163,10 +163,12 @@ static bool needs_account(const struct worker *wk, const struct route *route)
 static enum limit_class class_of(const struct call *call, enum proto_error auth_error)
 {
 	const struct route *route = call->route;
+	/* credentials that nobody can look at while the database is away are no bad ones */
+	bool is_bad = auth_error == E_UNAUTHORIZED;
 
-	if (call->is_ops || (route->rate == ROUTE_RATE_STATIC && !auth_error))
+	if (call->is_ops || (route->rate == ROUTE_RATE_STATIC && !is_bad))
 		return LIMIT_CLASSES;
-	if (auth_error || call->wk->settings->limits_scope == SCOPE_ALL)
+	if (is_bad || call->wk->settings->limits_scope == SCOPE_ALL)
 		return LIMIT_ANONYMOUS;
 	if (call->who.is_account)
 		return route->rate == ROUTE_RATE_AUTH ? LIMIT_ANONYMOUS : LIMIT_USERS;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Tokens, cookies and sessions: what is believed, for how long, and how it ends."""
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -398,6 +399,32 @@ async def test_a_cookie_is_vouched_for_by_its_session_and_sealed_anew(start_daem
 
         gone = await eventually(refused, 'the cookie is refused and taken away')
         assert gone.value == '' and gone['max-age'] == '0'
+
+
+async def test_a_cookie_that_nobody_can_vouch_for_is_no_bad_one(start_daemon):
+    """Seen red: such requests drew from limits.anonymous, and the login was refused with 429."""
+    server, one = Server(), None
+    try:
+        server.begin()
+        one = Daemon(server.url(DATABASE), name='test_sessions.vouched', settings={
+            **CHEAP, 'auth.access_ttl': '1s', 'limits.anonymous': '3/h'})
+        one.start()
+        async with People(one) as http:
+            name = (await http.new_person())['user']['username']
+            cookie = (await http.page_login(name)).value
+
+            async def renewed():
+                return cookie_of((await http.by_cookie('GET', '/api/v1/users/me', cookie))[2])
+
+            await eventually(renewed, 'the cookie is an old one')
+            with frozen(server):
+                asked = await asyncio.gather(*(http.by_cookie('GET', '/api/v1/users/me', cookie) for _ in range(6)))
+            assert [status for status, _, _ in asked] == [503] * 6
+            assert (await http.login(name))[0] == 200
+    finally:
+        if one:
+            one.close()
+        server.remove()
 
 
 async def test_signing_out_takes_the_cookie_away(daemon):
