@@ -144,7 +144,8 @@ static void make(struct call *call, const struct json_value *body, struct making
 		making_free(m);
 		return;
 	}
-	if (!limits_take(call->wk, LIMIT_REGISTRATIONS, limit_by_addr(&c->addr), NULL)) {
+	if (!limits_take(call->wk, LIMIT_REGISTRATIONS, limit_by_addr(&c->addr),
+			 &call->limit.retry_ms)) {
 		call_error(call, E_RATE_LIMITED, NULL);
 		making_free(m);
 		return;

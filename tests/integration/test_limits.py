@@ -183,12 +183,16 @@ async def test_whoever_signs_in_did_not_ask_unauthenticated(start_daemon):
 
 
 async def test_failed_logins_count_by_address_and_by_account(start_daemon):
+    """Seen red when the answer told the time of another limit: to come again in a second."""
     daemon = start_daemon(workers=2, settings={**CHEAP, 'limits.logins_address': '8/h', 'limits.logins_account': '3/h'})
     async with People(daemon) as http:
         names = [(await http.new_person())['user']['username'] for _ in range(3)]
         assert [(await http.login(names[0]))[0] for _ in range(10)] == [200] * 10
-        tried = [(await http.login(names[0].swapcase() if i % 2 else names[0], 'wrong password'))[0] for i in range(4)]
-        assert tried == [401] * 3 + [429]
+        tried = [await http.login(names[0].swapcase() if i % 2 else names[0], 'wrong password') for i in range(4)]
+        assert [status for status, _, _ in tried] == [401] * 3 + [429]
+        _, problem, headers = tried[3]
+        assert 1100 < problem['retry_after'] <= 1200, 'a third of an hour, less what this took'
+        assert int(headers['Retry-After']) == math.ceil(problem['retry_after'])
         assert [(await http.login(names[1], 'wrong password'))[0] for _ in range(3)] == [401] * 3
         # one account is no other, but from here no more than eight may fail
         tried = [(await http.login(names[2], 'wrong password'))[0] for _ in range(3)]
@@ -212,6 +216,7 @@ async def test_registrations_count_by_address(start_daemon):
     daemon = start_daemon(workers=2, settings={**CHEAP, 'limits.registrations': '2/h'})
     async with People(daemon) as http:
         assert [(await http.register())[0] for _ in range(3)] == [201, 201, 429]
+        assert 1700 < (await http.register())[1]['retry_after'] <= 1800
 
 
 # ---------------------------------------------------------------- sockets
