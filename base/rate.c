@@ -69,6 +69,7 @@ static int take_period(struct str *s, int64_t *ret_ms)
 int rate_parse(struct str text, struct rate *ret)
 {
 	int64_t count, burst, period_ms;
+	struct rate rate;
 
 	if (str_eq(text, STR("off"))) {
 		*ret = (struct rate){0};
@@ -86,7 +87,11 @@ int rate_parse(struct str text, struct rate *ret)
 		if (take_number(&text, RATE_COUNT_MAX, &burst) < 0 || text.len)
 			return -ERR_INVAL;
 	}
-	*ret = (struct rate){(uint32_t)count, (uint32_t)burst, period_ms};
+	rate = (struct rate){(uint32_t)count, (uint32_t)burst, period_ms};
+	/* what a whole burst stands for must be a time that can be counted in */
+	if ((uint64_t)burst > INT64_MAX / 2 / rate_interval_ns(&rate))
+		return -ERR_INVAL;
+	*ret = rate;
 	return 0;
 }
 

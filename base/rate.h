@@ -21,7 +21,8 @@ struct rate {
 
 /*
  * Reads "COUNT/PERIOD", "COUNT/PERIOD burst COUNT" or "off". PERIOD is a unit (ms, s, m, h, d) with
- * or without a number before it; without "burst" the burst is COUNT. Returns 0 or -ERR_INVAL.
+ * or without a number before it; without "burst" the burst is COUNT. Returns 0, or
+ * -ERR_INVAL, also for a burst that stands for more than 146 years.
  */
 int rate_parse(struct str text, struct rate *ret) MUST_CHECK;
 

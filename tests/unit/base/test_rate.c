@@ -47,6 +47,8 @@ static void test_faults(void **state)
 		"1/ s", "1/366d", "1000000001/s", "1/s burst", "1/s burst 0", "1/s burst 1x",
 		"1/s 40", "1/sburst 4", "OFF", "off ", "on", "1.5/s", "99999999999999999999/s",
 		"1/99999999999999999999s", "1/9223372036854775807d",
+		/* a burst of more than two hundred years, and one that 64 bits cannot count */
+		"1/d burst 100000", "1/365d burst 1000000000",
 	};
 	struct rate r = {7, 7, 7};
 
