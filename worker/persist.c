@@ -136,6 +136,26 @@ int persist_change(struct worker *wk, const struct log_change *change, struct st
 	return r < 0 ? r : enqueue(wk, item_new_change(change, actor_name), done, arg);
 }
 
+void persist_recheck(struct worker *wk, int64_t conv, int64_t user, persist_may_fn *may_speak)
+{
+	struct persist *p = wk->persist;
+	struct list *node, *next;
+
+	if (!p->n_queued || (user && may_speak(wk, conv, user) == E_NONE))
+		return;
+	list_each_safe (node, next, &p->queue) {
+		struct item *it = list_entry(node, struct item, node);
+		enum proto_error error;
+
+		if (it->event.conv != conv || (user && it->event.actor != user) || !item_text(it).p)
+			continue;
+		error = may_speak(wk, conv, it->event.actor);
+		if (error)
+			persist_drop(wk, it, error, NULL);
+	}
+	show_queue(wk);
+}
+
 /* ---- The end of a round ---- */
 
 /*

@@ -56,6 +56,13 @@ int persist_send(struct worker *wk, const struct event *event, persist_done_fn *
 int persist_change(struct worker *wk, const struct log_change *change, struct str actor_name,
 		   persist_done_fn *done, void *arg) MUST_CHECK;
 
+/*
+ * The rights of USER (0: of everybody) in CONV have changed: what they said there and still waits
+ * is refused with what MAY_SPEAK says, unless that is E_NONE. What is under way goes on.
+ */
+typedef enum proto_error persist_may_fn(struct worker *wk, int64_t conv, int64_t user);
+void persist_recheck(struct worker *wk, int64_t conv, int64_t user, persist_may_fn *may_speak);
+
 /* Sends the next batch if none is under way. Called once a turn. */
 void persist_flush(struct worker *wk);
 

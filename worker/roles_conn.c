@@ -9,6 +9,7 @@
 #include "worker/audit.h"
 #include "worker/chan.h"
 #include "worker/deliver.h"
+#include "worker/persist.h"
 #include "worker/resume.h"
 #include "worker/ws_conn.h"
 
@@ -189,9 +190,20 @@ void roles_put_out(struct worker *wk, int64_t conv, int64_t user, enum proto_err
 		run(&s);
 }
 
+/* Edits ask for the same as sends; what is not known was decided when it came. */
+static enum proto_error may_speak(struct worker *wk, int64_t conv, int64_t user)
+{
+	struct rights r;
+
+	if (!roles_peek(wk, conv, user, false, &r) || authz_allows(&r.actor, MAY_SEND))
+		return E_NONE;
+	return authz_refusal(&r.actor, MAY_SEND);
+}
+
 void roles_sweep(struct worker *wk, int64_t conv, int64_t user)
 {
 	struct sweep s = {.wk = wk, .conv = conv, .user = user};
 
+	persist_recheck(wk, conv, user, may_speak);
 	run(&s);
 }

@@ -393,6 +393,29 @@ async def test_what_the_hook_thinks_about_is_not_overtaken(hooked):
         assert await contents(http, room) == [f'm{number}' for number in range(20)]
 
 
+async def test_who_is_banned_while_the_hook_thinks_has_said_nothing(hooked):
+    """Seen red with roles_sweep not asking again for what waits."""
+    one, path = hooked(hook_timeout='10s')
+    async with Hook(path) as hook, People(one) as http:
+        hook.answer = lambda question: None
+        boss = await http.new_person()
+        status, room, _ = await http.ask('POST', '/api/v1/conversations', {'name': unique('room')},
+                                         headers=bearer(boss['token']))
+        assert status == 201, room
+        room = room['id']
+        async with await NativeSocket.hello(one, unique('talker')) as talker:
+            await talker.sub(room)
+            talker_id = talker.welcome['user']['id']
+            saying = asyncio.create_task(talker.say(room, 'not any more'))
+            await eventually(lambda: len(hook.asked) == 1, 'the hook is asked')
+            status, answer, _ = await http.ask('PATCH', f'/api/v1/conversations/{room}/members/{talker_id}',
+                                               {'role': 'banned'}, headers=bearer(boss['token']))
+            assert status == 200, answer
+            assert (await saying)['code'] == 'banned'
+            hook.say(hook.writers[0], hook.asked[0], {'action': 'pass'})
+        assert await contents(http, room) == []
+
+
 @pytest.mark.parametrize('fail', ['closed', 'open'])
 async def test_a_hook_that_is_silent_or_away(hooked, fail):
     one, path = hooked(hook_timeout='200ms', fail=fail)
