@@ -253,6 +253,7 @@ static bool is_passing(int err)
 static void answer(struct opening *o)
 {
 	struct sse_position *positions = xcalloc(o->n, sizeof(*positions));
+	struct identity who;
 	size_t missing = 0, n;
 	int err = 0;
 
@@ -270,6 +271,8 @@ static void answer(struct opening *o)
 		call_error(o->call, why_missing(o), NULL);
 	else if (o->call->wk->draining) /* since the request came */
 		refuse_for_now(o->call, E_RESTARTING, o->is_resumed);
+	else if (o->call->who.user && authn_again(o->call->wk, &o->call->who, &who))
+		call_error(o->call, E_UNAUTHORIZED, NULL); /* ended since */
 	else if (o->call->head_only)
 		answer_head(o->call);
 	else
