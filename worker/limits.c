@@ -170,11 +170,12 @@ static enum limit_class class_of(const struct call *call, enum proto_error auth_
 		return LIMIT_CLASSES;
 	if (is_bad || call->wk->settings->limits_scope == SCOPE_ALL)
 		return LIMIT_ANONYMOUS;
-	if (call->who.is_account)
-		return route->rate == ROUTE_RATE_AUTH ? LIMIT_ANONYMOUS : LIMIT_USERS;
-	if (route->rate == ROUTE_RATE_AUTH || needs_account(call->wk, route))
+	if (route->rate == ROUTE_RATE_AUTH ||
+	    (!call->who.is_account && needs_account(call->wk, route)))
 		return LIMIT_ANONYMOUS;
-	return route->rate == ROUTE_RATE_UPGRADE ? LIMIT_CLASSES : LIMIT_GUESTS;
+	if (route->rate == ROUTE_RATE_UPGRADE)
+		return LIMIT_CLASSES;
+	return call->who.is_account ? LIMIT_USERS : LIMIT_GUESTS;
 }
 
 static void tell(struct limit_answer *answer, const struct rate *rate,

@@ -212,6 +212,18 @@ async def test_requests_of_an_account_count_for_it_wherever_it_asks(start_daemon
         assert (await http.me(other['token']))[0] == 200
 
 
+async def test_handshakes_of_an_account_are_not_among_its_requests(start_daemon):
+    """Seen red when only those of guests were not: the fourth was refused."""
+    daemon = start_daemon(workers=2, settings={**CHEAP, 'limits.users': '3/h'})
+    async with People(daemon) as http:
+        token = (await http.new_person())['token']
+        for _ in range(5):
+            socket = await NativeSocket.open(daemon, '/ws', subprotocols=['roomd.v1'],
+                                             extra_headers={'Authorization': f'Bearer {token}'})
+            await socket.close()
+        assert [(await http.me(token))[0] for _ in range(4)] == [200] * 3 + [429]
+
+
 async def test_registrations_count_by_address(start_daemon):
     daemon = start_daemon(workers=2, settings={**CHEAP, 'limits.registrations': '2/h'})
     async with People(daemon) as http:
