@@ -14,7 +14,7 @@
 #include "worker/chan.h"
 #include "worker/dbio.h"
 
-#define ROWS_MAX 200000	  /* remembered, conversations included: some 20 MiB */
+#define ROWS_IDLE_MAX 4096 /* remembered beside those of channels, conversations included */
 #define AGAIN_MS 100	  /* until what could not be looked at is looked at once more */
 #define CHANGES_KEPT 64	  /* the newest changes, to tell whether an answer is older */
 #define SLOW_CLASS 0x51f0 /* of limit_key: no class of limits.def */
@@ -92,12 +92,17 @@ static void conv_drop(struct roles *rs, struct roles_conv *rc)
 	free(rc);
 }
 
-/* Makes room; what a channel needs stays, however much it is. */
-static void shrink(struct worker *wk)
+/*
+ * Makes room after N more; what a channel needs stays, however much it is. Looks at a few only: the
+ * next call goes on.
+ */
+static void shrink(struct worker *wk, size_t n)
 {
 	struct roles *rs = wk->roles;
+	const uint32_t max = ROWS_IDLE_MAX + wk->chans.count;
+	uint32_t left = MIN(rs->convs.count, (uint32_t)(64 + 2 * n));
 
-	for (uint32_t left = rs->convs.count; rs->n_rows > ROWS_MAX && left > 0; left--) {
+	for (; rs->n_rows > max && left > 0; left--) {
 		struct list *node = list_first(&rs->lru);
 		struct roles_conv *rc = list_entry(node, struct roles_conv, node);
 
@@ -340,8 +345,8 @@ static void on_rows(void *arg, int err, const struct db_result *res)
 		else
 			answer(wk, a, err);
 	}
+	shrink(wk, q->n);
 	free(q);
-	shrink(wk);
 }
 
 static struct asking *take_asks(struct worker *wk)

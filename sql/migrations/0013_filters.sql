@@ -33,6 +33,9 @@ CREATE TABLE public.filters (
 	deleted_at timestamptz,
 	version bigint NOT NULL DEFAULT 0
 );
+CREATE INDEX filters_conversation_idx ON public.filters (conversation_id)
+	WHERE conversation_id IS NOT NULL;
+CREATE INDEX filters_created_by_idx ON public.filters (created_by) WHERE created_by IS NOT NULL;
 CREATE UNIQUE INDEX filters_version_idx ON public.filters (version);
 CREATE UNIQUE INDEX filters_pattern_key
 	ON public.filters (coalesce(conversation_id, 0), kind, action, md5(pattern))

@@ -29,6 +29,12 @@ SOON = 1.0  # seconds in which readiness follows the state of the node
 TICK = 0.3  # what a test's own look may take on a busy machine
 
 
+def takes_connections(path):
+    """Whether somebody listens there: the socket has its name a moment before."""
+    with socket.socket(socket.AF_UNIX) as caller:
+        return caller.connect_ex(str(path)) == 0
+
+
 @asynccontextmanager
 async def ops(daemon):
     """A function that asks the operations listener: (status, headers, text)."""
@@ -206,7 +212,7 @@ async def test_readiness_misses_the_schema_until_it_is_there(beside):
     _, one = beside(wait=False, settings={'database.migrate': 'off'})
     one.expected_errors.append('schema')
     one.expected_errors.append('roomd: ')
-    await eventually(one.ops.exists, 'the listener is there')
+    await eventually(lambda: takes_connections(one.ops), 'the listener is there')
     async with ops(one) as ask:
         await until_ready(ask, (503, ['schema']), 10)
         assert (await ask('/healthz'))[0] == 200

@@ -220,7 +220,7 @@ def test_every_table_is_described(table):
     assert (done.returncode, done.stderr) == (0, '')
     rows = json.loads(done.stdout)
     assert isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows)
-    assert all(row.get('name') or row.get('path') or row.get('code') for row in rows)
+    assert all(row.get('name') or row.get('path') or row.get('code') or row.get('action') for row in rows)
 
 
 def test_an_unknown_table_is_an_error():

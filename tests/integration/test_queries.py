@@ -22,7 +22,9 @@ def server():
 
 @pytest.fixture(scope='module')
 def daemon(server):
-    one = Daemon(server.url(server.new_database()), name=__name__, workers=1)
+    # nobody is looked for but by those who speak
+    one = Daemon(server.url(server.new_database()), name=__name__, workers=1,
+                 settings={'auth.revocation_check': '60s'})
     try:
         yield one.start()
     finally:

@@ -359,7 +359,7 @@ async def test_a_mute_takes_the_word_and_gives_it_back(daemon, rows):
     async with People(daemon) as http:
         room, path, boss = await room_of(http)
         socket, guest = await guest_at(http, rows, room)
-        await act(http, 'PATCH', f'{path}/members/{guest}', boss['token'], {'muted': True, 'for': 2})
+        await act(http, 'PATCH', f'{path}/members/{guest}', boss['token'], {'muted': True, 'for': 6})
         await socket.say('let me speak')
         error = await socket.expect(type='error')
         assert error['code'] == 'muted' and socket.is_open

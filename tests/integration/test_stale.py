@@ -129,6 +129,8 @@ async def test_s0_50_a_guest_whom_the_node_knows_comes_in(server, start):
         room = (await http.new_room())['id']
     ann = await NativeSocket.hello(one, 'Ann', worker=0)
     await ann.sub(room)
+    bob = await NativeSocket.hello(one, 'Bob', worker=1)
+    await bob.sub(room)  # so that the other worker knows who may enter
     first = await ann.say(room, 'first')
     said = await ann.say(room, 'before')
     with stopped(server):
@@ -150,7 +152,7 @@ async def test_s0_50_a_guest_whom_the_node_knows_comes_in(server, start):
         assert error['code'] == 'unavailable' and error['retry_after'] > 0
         assert (await other.closed())[0] == 1013
         assert time.monotonic() - begin < SOON
-    for socket in (ann, again, page):
+    for socket in (ann, bob, again, page):
         await socket.close()
 
 
