@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The two clocks, and the one time format.
+ * The clocks, and the one time format.
  * Timers are libev's.
  */
 #include "base/clock.h"
@@ -20,6 +20,13 @@ static struct timespec clock_read(clockid_t id)
 uint64_t clock_mono_ns(void)
 {
 	struct timespec ts = clock_read(CLOCK_MONOTONIC);
+
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t clock_cpu_ns(void)
+{
+	struct timespec ts = clock_read(CLOCK_THREAD_CPUTIME_ID);
 
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }

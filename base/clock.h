@@ -9,6 +9,8 @@
 
 uint64_t clock_mono_ns(void);
 uint64_t clock_mono_ms(void);
+/* Processor time of this thread; waiting for a busy machine is not in it. */
+uint64_t clock_cpu_ns(void);
 int64_t clock_wall_ms(void); /* milliseconds since 1970 */
 
 #define CLOCK_RFC3339_LEN 24 /* 2026-01-02T03:04:05.678Z */

@@ -276,7 +276,7 @@ void filter_apply(struct worker *wk, int64_t conv, struct str text, struct filte
 	const struct filter_limits limits = {
 		.match_max = (uint32_t)s->filters_match_max,
 		.depth_max = (uint32_t)(s->filters_memory_max / 1024),
-		.until_ns = clock_mono_ns() + (uint64_t)s->filters_time_max * 1000000,
+		.until_ns = clock_cpu_ns() + (uint64_t)s->filters_time_max * 1000000,
 		.use_jit = s->filters_jit,
 	};
 	struct filters *fs = wk->filters;

@@ -316,7 +316,7 @@ static bool apply_code(const struct code *c, const struct filter_limits *limits,
 	int r = 1;
 
 	for (int n = 0; r == 1 && start < a->text.len; start = to) {
-		r = n++ < HITS_MAX && clock_mono_ns() < limits->until_ns
+		r = n++ < HITS_MAX && clock_cpu_ns() < limits->until_ns
 			    ? search(c, limits, a->text, start, &from, &to)
 			    : -1;
 		if (r == 1 && !on_found(a, c->rule, from, to))

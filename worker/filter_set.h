@@ -51,7 +51,7 @@ struct filter_rule {
 struct filter_limits {
 	uint32_t match_max; /* steps of one pattern's search */
 	uint32_t depth_max; /* its backtracking, in KiB of memory */
-	uint64_t until_ns;  /* clock_mono_ns when the whole text must be decided */
+	uint64_t until_ns;  /* clock_cpu_ns when the whole text must be decided */
 	bool use_jit;
 };
 

@@ -246,7 +246,7 @@ bool filter_words_find(const struct filter_words *w, struct str text, uint64_t u
 		if (steps < look_at)
 			continue;
 		look_at = steps + STEPS_PER_LOOK;
-		is_late = clock_mono_ns() >= until_ns;
+		is_late = clock_cpu_ns() >= until_ns;
 	}
 	free(t.chars);
 	return !is_late;

@@ -25,7 +25,7 @@ typedef bool filter_found_fn(void *arg, const struct filter_rule *rule, size_t f
 
 /*
  * Tells every place of every word in TEXT, valid UTF-8. False: it was not at its end when
- * clock_mono_ns reached UNTIL_NS.
+ * clock_cpu_ns reached UNTIL_NS.
  */
 bool filter_words_find(const struct filter_words *w, struct str text, uint64_t until_ns,
 		       filter_found_fn *found, void *arg);
