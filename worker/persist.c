@@ -300,11 +300,14 @@ static bool may_join(struct map *keys, const struct item *it)
 }
 
 /*
- * What follows something unjudged in its conversation waits with it: nothing overtakes. CONVS
- * holds the conversations of such items.
+ * What follows something unjudged in its conversation waits with it: nothing overtakes, but for
+ * what moderators do, which must not wait for the texts it may concern. CONVS holds the
+ * conversations of such items.
  */
 static bool is_held(struct map *convs, struct item *it)
 {
+	if (item_is_moderation(it))
+		return false;
 	if (it->judgement != JUDGE_DONE)
 		map_put(convs, (uint64_t)it->event.conv, it);
 	return map_get(convs, (uint64_t)it->event.conv) != NULL;

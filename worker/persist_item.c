@@ -74,6 +74,14 @@ void item_free(struct item *it)
 	free(it);
 }
 
+bool item_is_moderation(const struct item *it)
+{
+	const struct log_change *change = &it->change;
+
+	return (change->kind == KIND_MEMBER_LEAVE || change->kind == KIND_MEMBER_ROLE) &&
+	       change->subject && change->subject != change->actor;
+}
+
 struct str item_text(const struct item *it)
 {
 	switch (it->change.kind) {

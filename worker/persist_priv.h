@@ -70,6 +70,9 @@ struct item *item_new_message(const struct event *ev);
 struct item *item_new_change(const struct log_change *change, struct str actor_name);
 void item_free(struct item *it);
 
+/* Something done to somebody else's membership. */
+bool item_is_moderation(const struct item *it);
+
 /* The text that the content filters judge; p NULL for what has none. */
 struct str item_text(const struct item *it);
 
