@@ -6,6 +6,7 @@
 #define SQL_ACCOUNTS_PRIV_H
 
 #include "sql/accounts.h"
+#include "sql/logins.h"
 
 /* A statement with its parameters on the way to ON_DONE, which finds THEN in call->then. */
 struct account_query {
@@ -31,5 +32,8 @@ void account_on_ended(const struct db_call *call, const struct db_result *res);
 
 /* A bytea parameter. */
 void args_bytes(struct db_args *args, const void *bytes, size_t len);
+
+/* The session that begins, renews or claims answer after their verdict; its name is RES's. */
+struct login login_row(const struct db_result *res);
 
 #endif

@@ -42,13 +42,7 @@ static void on_claimed(const struct db_call *call, const struct db_result *res)
 		done(call->arg, err, NULL);
 		return;
 	}
-	login = (struct login){.session = db_get_uuid(res, 0, 1),
-			       .user = db_get_i64(res, 0, 2),
-			       .uid = db_get_uuid(res, 0, 3),
-			       .name = db_get_str(res, 0, 4),
-			       .is_account = db_get_i64(res, 0, 5) != 0,
-			       .is_admin = db_get_i64(res, 0, 6) != 0,
-			       .expires_ms = db_get_i64(res, 0, 7)};
+	login = login_row(res);
 	done(call->arg, 0, &login);
 }
 

@@ -119,6 +119,17 @@ static int login_verdict(const struct db_result *res)
 	}
 }
 
+struct login login_row(const struct db_result *res)
+{
+	return (struct login){.session = db_get_uuid(res, 0, 1),
+			      .user = db_get_i64(res, 0, 2),
+			      .uid = db_get_uuid(res, 0, 3),
+			      .name = db_get_str(res, 0, 4),
+			      .is_account = db_get_i64(res, 0, 5) != 0,
+			      .is_admin = db_get_i64(res, 0, 6) != 0,
+			      .expires_ms = db_get_i64(res, 0, 7)};
+}
+
 static void on_login(const struct db_call *call, const struct db_result *res)
 {
 	login_done_fn *done = (login_done_fn *)call->then;
@@ -129,14 +140,8 @@ static void on_login(const struct db_call *call, const struct db_result *res)
 		done(call->arg, err, NULL);
 		return;
 	}
-	login = (struct login){.session = db_get_uuid(res, 0, 1),
-			       .user = db_get_i64(res, 0, 2),
-			       .uid = db_get_uuid(res, 0, 3),
-			       .name = db_get_str(res, 0, 4),
-			       .is_account = db_get_i64(res, 0, 5) != 0,
-			       .is_admin = db_get_i64(res, 0, 6) != 0,
-			       .expires_ms = db_get_i64(res, 0, 7),
-			       .is_repeat = db_get_i64(res, 0, 0) == LOGIN_AGAIN};
+	login = login_row(res);
+	login.is_repeat = db_get_i64(res, 0, 0) == LOGIN_AGAIN;
 	done(call->arg, 0, &login);
 }
 
