@@ -15,6 +15,9 @@ from pathlib import Path
 
 import psycopg
 
+# connections that somebody opened: the server's own helpers, autovacuum foremost, have a database as well
+CLIENTS = "select count(*) from pg_stat_activity where backend_type = 'client backend' and datname = %s"
+
 
 def newest_bindir():
     """The programs of the newest PostgreSQL from version 15 on."""

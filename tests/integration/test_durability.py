@@ -14,7 +14,7 @@ import pytest
 
 from roomd_clients import Http, NativeSocket, RoomSocket, eventually
 from roomd_harness import HAS_SANITIZERS, PATIENCE, Daemon, session_of
-from roomd_postgres import Postgres, wait_until
+from roomd_postgres import CLIENTS, Postgres, wait_until
 from roomd_talkers import FAST, Talker, check
 
 TEXTS = '''select rev, content from events where conversation_id = %s order by rev'''
@@ -456,8 +456,7 @@ class Watch:
     def _run(self):
         with self.server.connect('postgres') as connection:
             while not self.is_over:
-                now, = connection.execute('select count(*) from pg_stat_activity where datname = %s',
-                                          (self.database,)).fetchone()
+                now, = connection.execute(CLIENTS, (self.database,)).fetchone()
                 self.highest = max(self.highest, now)
                 self.samples += 1
 
@@ -516,7 +515,10 @@ async def test_s3_27_it_works_with_hardly_any_connections(start_daemon, postgres
     database = postgres.new_database()
     one = await asyncio.to_thread(lambda: start_daemon(
         database=database, workers=workers, settings=dict(FAST, **{'database.max_connections': most})))
-    rooms = await new_rooms(one, 5)  # the server process that served the migrations has ended by then
+    rooms = await new_rooms(one, 5)
+    with postgres.connect('postgres') as look:  # a server process ends a while after its client has left
+        await eventually(lambda: look.execute(CLIENTS, (database,)).fetchone()[0] <= most,
+                         'the process that served the migrations has ended')
     async with Watch(postgres, database) as watch:
         crowd = [Talker(one, rooms[n % 5], f'user{n}', 30) for n in range(20)]
         is_over = asyncio.Event()

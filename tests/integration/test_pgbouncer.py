@@ -18,7 +18,7 @@ import pytest
 from roomd_clients import Http, NativeSocket, RoomSocket, eventually
 from roomd_harness import PATIENCE, Daemon
 from roomd_outage import Server
-from roomd_postgres import wait_until
+from roomd_postgres import CLIENTS, wait_until
 from roomd_talkers import FAST, talk_and
 
 PROGRAM = shutil.which('pgbouncer') or '/usr/sbin/pgbouncer'
@@ -149,8 +149,7 @@ async def test_c21_the_basic_flows_through_a_pooler(behind, server, pooler):
         await alice.expect(op='ev', t='conversation.close')
     await alice.close()
     with server.connect('chat') as link:  # nothing was left behind in the pool's sessions
-        assert link.execute("select count(*) from pg_stat_activity where backend_type = 'client backend' "
-                            "and pid <> pg_backend_pid()").fetchone()[0] <= POOL
+        assert link.execute(CLIENTS + ' and pid <> pg_backend_pid()', ('chat',)).fetchone()[0] <= POOL
     with psycopg.connect(pooler.url('chat')) as link:
         assert link.execute('show client_connection_check_interval').fetchone()[0] == '0'
 
@@ -172,6 +171,8 @@ async def test_c21_load_crashes_and_a_restart_of_the_pooler(behind, pooler):
 
 
 async def test_c21_more_workers_than_the_pool_has_connections(behind, server):
+    with server.connect('postgres') as look:  # what an earlier pooler left behind has ended
+        await eventually(lambda: look.execute(CLIENTS, ('chat',)).fetchone()[0] <= POOL, 'the pool is alone')
     one = behind(workers=8)
     most = 0
 
@@ -179,8 +180,7 @@ async def test_c21_more_workers_than_the_pool_has_connections(behind, server):
         nonlocal most
         with server.connect('postgres') as watch:
             while progress() < total * 0.9:
-                most = max(most, watch.execute("select count(*) from pg_stat_activity where datname = 'chat'")
-                           .fetchone()[0])
+                most = max(most, watch.execute(CLIENTS, ('chat',)).fetchone()[0])
                 await asyncio.sleep(0.02)
     await talk_and(one, disturb, talkers=24, count=20)
     assert 0 < most <= POOL
