@@ -41,6 +41,7 @@ enum proto_error authn_token(struct worker *wk, struct str text, struct identity
 	who.uid = t.uid;
 	who.session = t.session;
 	who.expires_ms = t.expires_ms;
+	who.key_id = t.key_id;
 	who.is_admin = t.is_admin;
 	memcpy(who.name, t.name, sizeof(t.name));
 	if (is_revoked(wk, &who))
@@ -52,7 +53,8 @@ enum proto_error authn_token(struct worker *wk, struct str text, struct identity
 enum proto_error authn_again(struct worker *wk, const struct identity *who, struct identity *ret)
 {
 	if (!who->user || (!who->is_account && !wk->settings->chat_guests) ||
-	    (who->expires_ms && who->expires_ms <= clock_wall_ms()) || is_revoked(wk, who))
+	    (who->expires_ms && who->expires_ms <= clock_wall_ms()) || is_revoked(wk, who) ||
+	    !keyring_has(wk->keyring, who->key_id))
 		return E_UNAUTHORIZED;
 	*ret = *who;
 	return E_NONE;
@@ -133,6 +135,7 @@ static void from_cookie(const struct cookie *cookie, struct identity *ret)
 		.uid = cookie->uid,
 		.session = cookie->session,
 		.expires_ms = cookie->expires_ms,
+		.key_id = cookie->key_id,
 		.is_account = !cookie->is_guest,
 		.is_admin = cookie->is_admin && !cookie->is_guest,
 		.by = BY_COOKIE,
@@ -219,6 +222,7 @@ static void on_renewed(void *arg, int err, const struct login *login)
 		who->expires_ms = login->expires_ms;
 		memset(who->name, 0, sizeof(who->name));
 		memcpy(who->name, login->name.p, MIN(login->name.len, sizeof(who->name) - 1));
+		who->key_id = keyring_current(r.call->wk->keyring, KEY_COOKIE)->id;
 		authn_set_cookie(r.call, who);
 	}
 	r.done(r.call, error);
@@ -310,6 +314,7 @@ void authn_adopt(struct conn *c, const struct identity *who)
 	c->is_admin = who->is_admin;
 	c->session_id = who->session;
 	c->auth_expires_ms = who->expires_ms;
+	c->auth_key = who->key_id;
 	if (who->expires_ms && (!wk->auth_end_ms || who->expires_ms < wk->auth_end_ms))
 		wk->auth_end_ms = who->expires_ms;
 	touch_note(wk, &who->session);
@@ -319,19 +324,23 @@ struct ending {
 	int64_t now_ms, next_ms; /* 0: none */
 };
 
+static void end_socket(struct conn *c)
+{
+	c->auth_expires_ms = 0;
+	ws_conn_error(c, E_UNAUTHORIZED, NULL, NULL, 0);
+	ws_conn_close(c, E_UNAUTHORIZED);
+}
+
 static void end_if_due(struct conn *c, void *arg)
 {
 	struct ending *e = arg;
 
 	if (!c->auth_expires_ms || (c->state != CONN_WS && c->state != CONN_SSE))
 		return;
-	if (c->auth_expires_ms <= e->now_ms) {
-		c->auth_expires_ms = 0;
-		ws_conn_error(c, E_UNAUTHORIZED, NULL, NULL, 0);
-		ws_conn_close(c, E_UNAUTHORIZED);
-	} else if (!e->next_ms || c->auth_expires_ms < e->next_ms) {
+	if (c->auth_expires_ms <= e->now_ms)
+		end_socket(c);
+	else if (!e->next_ms || c->auth_expires_ms < e->next_ms)
 		e->next_ms = c->auth_expires_ms;
-	}
 }
 
 void authn_expire(struct worker *wk)
@@ -342,4 +351,17 @@ void authn_expire(struct worker *wk)
 		return;
 	conn_each(wk, end_if_due, &e);
 	wk->auth_end_ms = e.next_ms;
+}
+
+static void end_if_keyless(struct conn *c, void *arg)
+{
+	const struct keyring *ring = arg;
+
+	if ((c->state == CONN_WS || c->state == CONN_SSE) && !keyring_has(ring, c->auth_key))
+		end_socket(c);
+}
+
+void authn_rekeyed(struct worker *wk)
+{
+	conn_each(wk, end_if_keyless, wk->keyring);
 }

@@ -33,6 +33,7 @@ struct identity {
 	struct uuid uid;
 	struct uuid session;	/* the login, or the guest's; zero: none */
 	int64_t expires_ms;	/* wall clock, when the credentials end; 0: never */
+	uint32_t key_id;	/* that vouches for them; 0: none */
 	bool is_account, is_admin;
 	uint8_t by; /* enum authn_by */
 	char name[AUTHN_NAME_MAX + 1];
@@ -86,5 +87,8 @@ void authn_forget(struct conn *c);
 
 /* Closes the sockets whose credentials have ended, with E_UNAUTHORIZED. Called each second. */
 void authn_expire(struct worker *wk);
+
+/* The same to those whose key is no longer in the ring. Called after it was loaded anew. */
+void authn_rekeyed(struct worker *wk);
 
 #endif

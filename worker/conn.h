@@ -110,6 +110,7 @@ struct conn {
 	struct identity *who;
 	struct uuid session_id; /* the login or the guest's cookie; zero: none */
 	int64_t auth_expires_ms; /* wall clock, when the credentials end; 0: never */
+	uint32_t auth_key;	/* keyring.h: that vouches for them; 0: none */
 	bool is_account, is_admin;
 	struct addr addr;	/* the client; all zero when unknown: peer.c's */
 	struct addr link;	/* who is connected: the client or the nearest proxy */

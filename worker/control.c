@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "worker/authn.h"
 #include "worker/conn.h"
 #include "worker/ctl.h"
 #include "worker/dbio.h"
@@ -40,6 +41,7 @@ static void switch_settings(struct worker *wk, int fd)
 	peer_reload(wk);
 	dbio_reload(wk);
 	(void)keyring_load(wk);
+	authn_rekeyed(wk);
 	pwhash_reload(wk);
 	conn_check_waits(wk);
 	log_info("settings switched");

@@ -70,7 +70,8 @@ bool cookie_seal_text(const struct key *key, struct str plain, struct buf *out)
 	return is_done;
 }
 
-static bool unseal(const struct keyring *ring, struct str text, struct buf *ret_plain)
+static bool unseal(const struct keyring *ring, struct str text, struct buf *ret_plain,
+		   uint32_t *ret_key)
 {
 	const struct key *key;
 	struct buf raw = BUF_INIT;
@@ -87,8 +88,10 @@ static bool unseal(const struct keyring *ring, struct str text, struct buf *ret_
 				      buf_reserve(ret_plain, len), raw.p + NONCE_LEN + len};
 
 		is_good = gcm(&g, false);
-		if (is_good)
+		if (is_good) {
 			buf_commit(ret_plain, len);
+			*ret_key = key->id;
+		}
 	}
 	buf_done(&raw);
 	return is_good;
@@ -190,7 +193,7 @@ int cookie_open(const struct keyring *ring, struct str text, int64_t now_ms, str
 	struct cookie c = {0};
 	struct buf plain = BUF_INIT;
 	struct json_doc *doc = NULL;
-	bool is_good = unseal(ring, text, &plain) &&
+	bool is_good = unseal(ring, text, &plain, &c.key_id) &&
 		       json_parse(buf_str(&plain), DEPTH_MAX, &doc, NULL) == 0 &&
 		       read_content(json_root(doc), &c) && now_ms < c.expires_ms;
 

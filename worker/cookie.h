@@ -23,6 +23,7 @@ struct cookie {
 	struct uuid uid;     /* users.uid; zero while user is 0 */
 	bool is_guest, is_admin;
 	int64_t room;	     /* conversation of the S0 page; 0: none */
+	uint32_t key_id;     /* that sealed it: set by cookie_open alone */
 	int64_t expires_ms;  /* wall clock, whole seconds are kept; must be set */
 	char name[COOKIE_NAME_MAX + 1]; /* UTF-8 */
 };

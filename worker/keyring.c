@@ -74,6 +74,7 @@ static void name_key(struct key *k)
 	for (size_t i = 0; i < KEY_ID_LEN; i++)
 		k->kid[i] = hex[hash[i / 2] >> (i % 2 ? 0 : 4) & 0xf];
 	k->kid[KEY_ID_LEN] = '\0';
+	memcpy(&k->id, hash, sizeof(k->id));
 }
 
 static bool key_make(struct key *k, enum key_use use, struct str secret)
@@ -153,6 +154,15 @@ const struct key *keyring_find(const struct keyring *ring, enum key_use use, str
 		if (str_eq(kid, str_of(ring->keys[i][use].kid)))
 			return &ring->keys[i][use];
 	return NULL;
+}
+
+bool keyring_has(const struct keyring *ring, uint32_t id)
+{
+	for (size_t i = 0; i < ring->n; i++)
+		for (size_t use = 0; use < KEY_USES; use++)
+			if (ring->keys[i][use].id == id)
+				return true;
+	return id == 0;
 }
 
 int64_t keyring_access_ttl_ms(const struct keyring *ring)

@@ -28,6 +28,7 @@ enum key_use {
 struct key {
 	enum key_use use;
 	char kid[KEY_ID_LEN + 1];
+	uint32_t id; /* the same as a number */
 	uint8_t bytes[KEY_BYTES]; /* KEY_ED25519: the private seed (RFC 8032 section 5.1.5) */
 	uint8_t pub[KEY_BYTES];	  /* KEY_ED25519: the public key; else zero */
 };
@@ -50,6 +51,9 @@ const struct key *keyring_signer(const struct keyring *ring);
 
 /* The key of that use and id, or NULL. Borrowed. */
 const struct key *keyring_find(const struct keyring *ring, enum key_use use, struct str kid);
+
+/* Whether a key of that number is in the ring still; 0, no key, always is. */
+bool keyring_has(const struct keyring *ring, uint32_t id);
 
 /* How long an access token is valid: auth.access_ttl when the ring was made. */
 int64_t keyring_access_ttl_ms(const struct keyring *ring);

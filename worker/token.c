@@ -144,7 +144,7 @@ static const struct key *find_key(const struct keyring *ring, const struct json_
 	return key && is_text(header, "alg", jws_alg(key)) ? key : NULL;
 }
 
-static bool is_signed(const struct keyring *ring, const struct parts *parts)
+static bool is_signed(const struct keyring *ring, const struct parts *parts, uint32_t *ret_key)
 {
 	struct json_doc *header = parse_part(parts->header);
 	const struct key *key = header ? find_key(ring, json_root(header)) : NULL;
@@ -152,6 +152,8 @@ static bool is_signed(const struct keyring *ring, const struct parts *parts)
 	bool is_good = key && base64_take(&signature, BASE64_URL, parts->signature) == 0 &&
 		       jws_verify(key, parts->signed_text, buf_str(&signature));
 
+	if (is_good)
+		*ret_key = key->id;
 	buf_done(&signature);
 	json_doc_free(&header);
 	return is_good;
@@ -212,7 +214,7 @@ int token_check(const struct keyring *ring, struct str text, int64_t now_ms, str
 	bool is_good;
 
 	/* nothing of the claims is even parsed before the signature is known to be ours */
-	if (!split(text, &parts) || !is_signed(ring, &parts))
+	if (!split(text, &parts) || !is_signed(ring, &parts, &t.key_id))
 		return -ERR_DENIED;
 	claims = parse_part(parts.claims);
 	is_good = claims && read_claims(json_root(claims), now_ms, &t);

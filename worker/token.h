@@ -26,6 +26,7 @@ struct token {
 	bool is_admin;	     /* adm */
 	int64_t issued_ms;   /* iat and nbf */
 	int64_t expires_ms;  /* exp */
+	uint32_t key_id;     /* that signed it: set by token_check, not read by token_issue */
 	char name[TOKEN_NAME_MAX + 1]; /* name: UTF-8 */
 };
 

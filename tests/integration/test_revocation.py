@@ -12,7 +12,7 @@ import pytest
 
 from roomd_clients import NativeSocket, RoomSocket, Socket, eventually
 from roomd_harness import unique
-from roomd_people import PASSWORD, People, bearer, claims_of
+from roomd_people import PASSWORD, People, bearer, claims_of, header_of, kid_of
 from roomd_stream import Stream
 from test_roles import CHEAP, act, guest_at, room_of
 
@@ -80,6 +80,48 @@ async def test_c13_the_notice_alone_is_enough(start_daemon):
         since = time.monotonic()
         assert (await http.ask('POST', '/api/v1/auth/logout', headers=bearer(person['token'])))[0] < 300
         await all_closed(sockets, 4401, since)
+
+
+async def test_c13_a_key_that_is_gone_closes_what_it_vouched_for(start_daemon):
+    """Tokens and cookies, sockets and streams, of every worker; not those of the keys that stay, nor those of nobody.
+
+    Seen red without authn_rekeyed.
+    """
+    old, new = 'the-first-secret-of-a-node-that-rotates', 'the-second-secret-of-a-node-that-rotates'
+    daemon = start_daemon(settings=dict(CHEAP, **{'auth.secret_key': old}), workers=2)
+    async with People(daemon) as http:
+        person = await http.new_person()
+        name = person['user']['username']
+        room = (await http.new_room())['id']
+        by_cookie = {'Cookie': f'session={(await http.page_login(name)).value}'}
+        gone = [await native(daemon, person['token'], 0, room), await raw(daemon, person['token'], 1, room)]
+        silent = await Socket.open(daemon, '/ws', 0, subprotocols=['roomd.v1'], extra_headers=bearer(person['token']))
+        with_cookie = await Socket.open(daemon, '/ws', 1, subprotocols=['roomd.v1'], extra_headers=by_cookie)
+        await with_cookie.send({'op': 'hello', 'id': 1})
+        await with_cookie.expect(op='welcome')
+        gone.append(with_cookie)
+        guest = await NativeSocket.hello(daemon, unique('guest'))
+        stream = await Stream.open(daemon, [room], headers=by_cookie)
+        await stream.expect('live')
+        daemon.reload(**{'auth.secret_key': new, 'auth.previous_keys': old})
+        stays = []
+        for worker in range(2):
+            async def is_new():
+                return header_of((await http.login(name))[1]['token'])['kid'] == kid_of(new)
+            await eventually(is_new, 'tokens are made with the new key')
+            stays.append(await native(daemon, (await http.login(name))[1]['token'], worker, room))
+        assert all(socket.is_open for socket in gone)
+        daemon.reload(**{'auth.previous_keys': ''})
+        for socket in gone:
+            assert (await socket.closed())[0] == 4401
+        assert (await stream.expect('err')).data['code'] == 'unauthorized'
+        await stream.ended()
+        await silent.send({'op': 'hello', 'id': 1})
+        assert (await silent.closed())[0] == 4401
+        for socket in (*stays, guest):
+            await socket.send({'op': 'ping', 'id': 9})
+            await socket.expect(re=9)
+            await socket.close()
 
 
 async def test_c13_a_session_that_was_ended_elsewhere(daemon, rows):

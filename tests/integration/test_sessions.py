@@ -107,7 +107,7 @@ async def test_s3_16_s0_37_keys_are_rotated_by_kid_without_a_restart(start_daemo
         await eventually(lambda: is_refused(http, made['token']), 'tokens of the old key are refused')
         assert (await http.me(fresh['token']))[0] == 200
         assert (await http.by_cookie('GET', '/api/chat/rooms', cookie))[0] == 200
-        await socket.close()
+        assert (await socket.closed())[0] == 4401
 
 
 async def is_refused(http, token):
