@@ -50,10 +50,15 @@ def kid_of(key):
     return hashlib.sha256(derived).hexdigest()[:8]
 
 
+def totp_step(at=None):
+    """The number of the half minute."""
+    return int(time.time() if at is None else at) // 30
+
+
 def totp(secret, at=None, step=0):
     """The code of RFC 6238 that an authenticator shows for a secret in base32."""
     key = base64.b32decode(secret + '=' * (-len(secret) % 8))
-    counter = int(time.time() if at is None else at) // 30 + step
+    counter = totp_step(at) + step
     digest = hmac.new(key, struct.pack('>Q', counter), hashlib.sha1).digest()
     offset = digest[-1] & 0xf
     number = struct.unpack('>I', digest[offset:offset + 4])[0] & 0x7fffffff

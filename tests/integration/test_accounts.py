@@ -3,13 +3,13 @@
 import asyncio
 import base64
 import json
-import statistics
 import time
 
 import pytest
 
 from roomd_clients import eventually
-from roomd_people import PASSWORD, People, bearer, claims_of, totp, unique_login
+from roomd_harness import SECOND
+from roomd_people import PASSWORD, People, bearer, claims_of, totp, totp_step, unique_login
 
 # cheap hashes: what is measured is measured with the real ones, in a daemon of its own
 DAEMON = {'settings': {'auth.hash_memory': '64k', 'auth.hash_passes': 1}}
@@ -157,13 +157,13 @@ async def test_s3_07_wrong_password_and_unknown_user_take_the_same_time(start_da
             assert status == 401
             return time.perf_counter() - begin
 
-        ratio = 0
-        for _ in range(4):  # a noisy machine gets several chances to be quiet
-            times = {'wrong': [], 'unknown': []}
-            for _ in range(15):  # alternating, so that noise hits both
+        ratio, times = 0, {'wrong': [], 'unknown': []}
+        for _ in range(12):  # a noisy machine gets several chances to be quiet
+            for _ in range(8):  # alternating, so that noise hits both
                 times['wrong'].append(await time_of(name))
                 times['unknown'].append(await time_of('nobody-of-this-name'))
-            ratio = statistics.median(times['wrong']) / statistics.median(times['unknown'])
+            # others that use the processor only ever make it longer
+            ratio = min(times['wrong']) / min(times['unknown'])
             if 0.9 <= ratio <= 1.1:
                 break
     assert 0.9 <= ratio <= 1.1
@@ -242,7 +242,7 @@ async def test_s2_03_a_password_is_changed_by_who_knows_it(daemon):
         assert (await http.login(name))[0] == 401
         assert (await http.login(name, 'a new password'))[0] == 200
         assert (await http.me(mine))[0] == 200, 'who changed it stays'
-        await eventually(lambda: is_refused(http, other['token']), 'the other session ends', 1)
+        await eventually(lambda: is_refused(http, other['token']), 'the other session ends', SECOND)
         assert (await http.refresh(other['refresh_token']))[0] == 401
 
 
@@ -297,7 +297,7 @@ async def test_s2_03_a_forgotten_password_is_reset_by_mail(start_daemon, tmp_pat
 async def test_a_mail_command_that_fails_or_hangs_blocks_nobody(start_daemon, tmp_path):
     tmp_path.chmod(0o777)
     daemon = start_daemon(settings={'mail.command': mail_command(tmp_path, 'echo x >> "$1"; exec sleep 60'),
-                                    'mail.timeout': '300ms', **DAEMON['settings']})
+                                    'mail.timeout': '3s', **DAEMON['settings']})
     async with People(daemon) as http:
         for _ in range(3):
             name = unique_login()
@@ -307,7 +307,7 @@ async def test_a_mail_command_that_fails_or_hangs_blocks_nobody(start_daemon, tm
             assert status == 202
             begin = time.monotonic()
             await http.new_room()
-            assert time.monotonic() - begin < 0.3
+            assert time.monotonic() - begin < 3, 'it waited for the command'
         daemon.wait_log('the mail command took too long')
         daemon.reload(**{'mail.command': '/no/such/program -t'})
         await eventually(lambda: send_fails(http, daemon), 'the log says that it cannot be started')
@@ -354,9 +354,12 @@ async def with_factor(http):
     assert drawn['uri'].startswith('otpauth://totp/') and drawn['secret'] in drawn['uri']
     status, body, _ = await http.ask('POST', '/api/v1/auth/totp/confirm', {'code': '000000'}, headers=auth)
     assert (status, body['code']) == (403, 'bad_code')
-    # the step before: logins can then use the present one
-    status, body, _ = await http.ask('POST', '/api/v1/auth/totp/confirm',
-                                     {'code': totp(drawn['secret'], step=-1)}, headers=auth)
+    status, step = 403, None
+    while status != 200 and step != totp_step():  # once more if that has changed meanwhile
+        step = totp_step()
+        # the step before: logins can then use the present one
+        status, body, _ = await http.ask('POST', '/api/v1/auth/totp/confirm',
+                                         {'code': totp(drawn['secret'], step=-1)}, headers=auth)
     assert status == 200, body
     return made, drawn['secret'], body['recovery_codes']
 

@@ -75,15 +75,7 @@ def closed_daemon(start_daemon):
             return (await http.new_room())['id'], await http.new_person()
 
     room, made = asyncio.run(prepare())
-    daemon.reload(**{'chat.guests': 'off'})
-
-    async def closed():
-        async with People(daemon) as http:
-            async def all_workers():
-                return all([(await http.ask('GET', '/api/chat/rooms'))[0] == 401 for _ in range(8)])
-            await eventually(all_workers, 'guests are not let in any more')
-
-    asyncio.run(closed())
+    daemon.switch(**{'chat.guests': 'off'})
     return daemon, room, made
 
 

@@ -18,11 +18,10 @@ import time
 import pytest
 
 from roomd_clients import Socket
-from roomd_harness import CTL, PATIENCE, TOP, clean_environment
+from roomd_harness import CTL, PATIENCE, SECOND, TOP, clean_environment
 from roomd_people import People, bearer, claims_of, totp
 
 DAEMON = {'settings': {'auth.hash_memory': '8K'}, 'workers': 2}
-SECOND = 1.0
 EX_USAGE, EX_DATAERR, EX_NOUSER, EX_UNAVAILABLE, EX_CANTCREAT, EX_CONFIG = 64, 65, 67, 69, 73, 78
 ARGON2_VERIFY_MISMATCH = -35
 PASSWORD = 'correct horse \u2713 battery'

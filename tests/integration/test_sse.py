@@ -170,12 +170,7 @@ async def test_an_unknown_room_is_404(daemon, one):
 async def test_without_guests_credentials_are_needed(start_daemon):
     one = start_daemon()
     room, = await new_rooms(one, 1)
-    one.reload(**{'chat.guests': 'off'})
-    one.wait_log('"setting applied"')
-
-    async def is_refused():
-        return (await ask(one, 'GET', f'{EVENTS}?c={room}')).status == 401
-    await eventually(is_refused, '401')
+    one.switch(**{'chat.guests': 'off'})
     assert is_problem(await ask(one, 'GET', f'{EVENTS}?c={room}'), 401, 'unauthorized')
 
 
