@@ -11,13 +11,12 @@ import uuid
 import pytest
 
 from roomd_clients import NativeSocket, RoomSocket, Socket, eventually
-from roomd_harness import unique
+from roomd_harness import SECOND, unique
 from roomd_people import PASSWORD, People, bearer, claims_of, header_of, kid_of
 from roomd_stream import Stream
 from test_roles import CHEAP, act, guest_at, room_of
 
 WORKERS = 4
-SECOND = 1.0
 DAEMON = {'settings': CHEAP, 'workers': WORKERS}
 
 
@@ -103,7 +102,7 @@ async def test_c13_a_key_that_is_gone_closes_what_it_vouched_for(start_daemon):
         guest = await NativeSocket.hello(daemon, unique('guest'))
         stream = await Stream.open(daemon, [room], headers=by_cookie)
         await stream.expect('live')
-        daemon.reload(**{'auth.secret_key': new, 'auth.previous_keys': old})
+        daemon.switch(**{'auth.secret_key': new, 'auth.previous_keys': old})
         stays = []
         for worker in range(2):
             async def is_new():
