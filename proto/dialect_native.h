@@ -63,6 +63,9 @@ struct native_welcome {
 };
 void native_add_welcome(struct buf *b, const struct cmd_id *re, const struct native_welcome *w);
 
+/* Appends a member: {"count","ms","burst"}, or null for a rate that limits nothing. */
+void native_add_rate(struct buf *b, const char *key, const struct rate *rate);
+
 /* As one object: the "limits" of the welcome. */
 void native_add_limits(struct buf *b, const struct native_limits *limits);
 

@@ -15,11 +15,8 @@ void native_begin(struct buf *b, const char *op, const struct cmd_id *re)
 		json_add_key_raw(b, "re", (struct str){re->text, re->len});
 }
 
-/* null: there is no such limit. */
-static void add_rate(struct buf *b, const char *key, const struct rate *rate)
+void native_add_rate(struct buf *b, const char *key, const struct rate *rate)
 {
-	if (!rate)
-		return;
 	json_add_key(b, key);
 	if (!rate->count) {
 		buf_add_cstr(b, "null");
@@ -30,6 +27,12 @@ static void add_rate(struct buf *b, const char *key, const struct rate *rate)
 	json_add_key_i64(b, "ms", rate->period_ms);
 	json_add_key_i64(b, "burst", rate->burst);
 	buf_add_char(b, '}');
+}
+
+static void add_rate(struct buf *b, const char *key, const struct rate *rate)
+{
+	if (rate)
+		native_add_rate(b, key, rate);
 }
 
 void native_add_limits(struct buf *b, const struct native_limits *limits)

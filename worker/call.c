@@ -227,6 +227,8 @@ void call_fault(struct call *call, const struct fault *fault, const char *header
 		buf_add_cstr(&lines, headers);
 	if (retry_ms)
 		buf_printf(&lines, "Retry-After: %" PRId64 "\r\n", (retry_ms + 999) / 1000);
+	if (fault->error == E_SLOW_MODE) /* the conversation's own pace: no limit of a request */
+		call->limit.limit = 0;
 	if (status == 401) /* RFC 9110 section 15.5.2 */
 		buf_add_cstr(&lines, "WWW-Authenticate: Bearer\r\n");
 	switch (call->shape) {

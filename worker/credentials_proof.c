@@ -80,11 +80,8 @@ void credentials_forgive(struct worker *wk, int64_t user)
 
 static bool take_attempt(struct proving *p)
 {
-	int64_t *retry_ms = &p->call->limit.retry_ms; /* the answer tells how long to wait */
-
-	return limits_take(p->wk, LIMIT_LOGINS_ADDRESS, limit_by_addr(&p->address), retry_ms) &&
-	       limits_take(p->wk, LIMIT_LOGINS_ACCOUNT, limit_by_text(str_of(p->account)),
-			   retry_ms);
+	return limits_call_take(p->call, LIMIT_LOGINS_ADDRESS, limit_by_addr(&p->address)) &&
+	       limits_call_take(p->call, LIMIT_LOGINS_ACCOUNT, limit_by_text(str_of(p->account)));
 }
 
 /* It was no failure: the attempt does not count. */

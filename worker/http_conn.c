@@ -162,10 +162,10 @@ static bool is_forged(const struct call *call)
 /* The caller is known, or ERROR says why not: on to the handler. */
 static void enter(struct call *call, enum proto_error error)
 {
-	if (!limits_call(call, error))
-		error = E_RATE_LIMITED;
 	if (!error && is_forged(call))
 		error = E_BAD_ORIGIN;
+	if (!limits_call(call, error))
+		error = E_RATE_LIMITED;
 	if (!error)
 		error = check_who(call);
 	if (error == E_FORBIDDEN) /* what only the server's administrators may */

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "proto/dialect_native.h"
 #include "shm/limits.h"
 #include "worker/call.h"
 #include "worker/conn.h"
@@ -82,6 +83,14 @@ static uint64_t key_of(const struct worker *wk, enum limit_class class,
 	return limit_key(wk->shm, class, who->bytes.b, sizeof(who->bytes.b));
 }
 
+void limits_add_json(const struct worker *wk, struct buf *b)
+{
+	buf_add_char(b, '{');
+	for (unsigned i = 0; i < LIMIT_CLASSES; i++)
+		native_add_rate(b, classes[i].name, rate_of(wk, i));
+	buf_add_char(b, '}');
+}
+
 /* ---- Buckets of the node ---- */
 
 /* Somebody met a limit: counted, and told once a minute and class. */
@@ -118,16 +127,25 @@ static void take(struct worker *wk, enum limit_class class, const struct limit_w
 		worker_stop(wk, WORKER_EXIT_SHM);
 }
 
+/* Takes one; a refusal is counted and told. */
+static bool take_one(struct worker *wk, enum limit_class class, struct limit_who who,
+		     struct limit_state *ret)
+{
+	enum key_kind key = classes[class].key;
+
+	take(wk, class, &who, 1, ret);
+	if (!ret->is_taken)
+		note_refusal(wk, class, key == KEY_ADDRESS ? &who.bytes : NULL, 0);
+	return ret->is_taken;
+}
+
 bool limits_take(struct worker *wk, enum limit_class class, struct limit_who who,
 		 int64_t *ret_retry_ms)
 {
-	enum key_kind key = classes[class].key;
 	struct limit_state state;
 
-	take(wk, class, &who, 1, &state);
-	if (state.is_taken)
+	if (take_one(wk, class, who, &state))
 		return true;
-	note_refusal(wk, class, key == KEY_ADDRESS ? &who.bytes : NULL, 0);
 	if (ret_retry_ms)
 		*ret_retry_ms = ms_from_ns(state.retry_ns);
 	return false;
@@ -163,6 +181,8 @@ static bool needs_account(const struct worker *wk, const struct route *route)
 static enum limit_class class_of(const struct call *call, enum proto_error auth_error)
 {
 	const struct route *route = call->route;
+	/* whom another site's page made ask is nobody */
+	bool is_account = call->who.is_account && auth_error != E_BAD_ORIGIN;
 	/* credentials that nobody can look at while the database is away are no bad ones */
 	bool is_bad = auth_error == E_UNAUTHORIZED;
 
@@ -170,17 +190,18 @@ static enum limit_class class_of(const struct call *call, enum proto_error auth_
 		return LIMIT_CLASSES;
 	if (is_bad || call->wk->settings->limits_scope == SCOPE_ALL)
 		return LIMIT_ANONYMOUS;
-	if (route->rate == ROUTE_RATE_AUTH ||
-	    (!call->who.is_account && needs_account(call->wk, route)))
+	if (!is_account && (route->rate == ROUTE_RATE_AUTH || needs_account(call->wk, route)))
 		return LIMIT_ANONYMOUS;
 	if (route->rate == ROUTE_RATE_UPGRADE)
 		return LIMIT_CLASSES;
-	return call->who.is_account ? LIMIT_USERS : LIMIT_GUESTS;
+	return is_account ? LIMIT_USERS : LIMIT_GUESTS;
 }
 
-static void tell(struct limit_answer *answer, const struct rate *rate,
-		 const struct limit_state *state)
+static void tell(struct call *call, enum limit_class class, const struct limit_state *state)
 {
+	const struct rate *rate = rate_of(call->wk, class);
+	struct limit_answer *answer = &call->limit;
+
 	answer->limit = rate->burst;
 	answer->remaining = state->remaining;
 	/* how long a whole burst takes to come back */
@@ -202,7 +223,8 @@ bool limits_call(struct call *call, enum proto_error auth_error)
 	if (is_nobody(&who))
 		return true;
 	take(call->wk, class, &who, 1, &state);
-	tell(&call->limit, rate_of(call->wk, class), &state);
+	tell(call, class, &state);
+	call->limit.is_anonymous = class == LIMIT_ANONYMOUS && state.is_taken;
 	if (!state.is_taken)
 		note_refusal(call->wk, class, &call->addr, call->who.user);
 	return state.is_taken;
@@ -210,10 +232,30 @@ bool limits_call(struct call *call, enum proto_error auth_error)
 
 void limits_call_proved(struct call *call)
 {
-	if (!call->limit.limit || call->wk->settings->limits_scope == SCOPE_ALL)
+	if (!call->limit.is_anonymous || call->wk->settings->limits_scope == SCOPE_ALL)
 		return;
+	call->limit.is_anonymous = false;
 	limits_give(call->wk, LIMIT_ANONYMOUS, limit_by_addr(&call->addr));
 	call->limit.remaining = MIN(call->limit.remaining + 1, call->limit.limit);
+}
+
+bool limits_call_take(struct call *call, enum limit_class class, struct limit_who who)
+{
+	struct limit_state state;
+
+	if (take_one(call->wk, class, who, &state))
+		return true;
+	tell(call, class, &state);
+	return false;
+}
+
+enum proto_error limits_call_failed(struct call *call)
+{
+	/* with limits.scope = all it was counted as such when it came */
+	if (call->limit.is_anonymous ||
+	    limits_call_take(call, LIMIT_ANONYMOUS, limit_by_addr(&call->addr)))
+		return E_UNAUTHORIZED;
+	return E_RATE_LIMITED;
 }
 
 void limits_add_fields(const struct call *call, struct buf *fields)
@@ -257,12 +299,38 @@ enum limit_verdict limits_frame(struct conn *c, enum limit_class class, int64_t 
 	return LIMIT_ABUSE;
 }
 
-bool limits_send(struct worker *wk, int64_t user, int64_t conv, int64_t *ret_retry_ms)
+/* Both or neither; the class that refuses is *RET_CLASS. */
+static bool take_send(struct worker *wk, int64_t user, int64_t conv, enum limit_class *ret_class,
+		      struct limit_state *ret)
 {
-	if (!limits_take(wk, LIMIT_SENDS_USER, limit_by_id(user), ret_retry_ms))
+	*ret_class = LIMIT_SENDS_USER;
+	if (!take_one(wk, LIMIT_SENDS_USER, limit_by_id(user), ret))
 		return false;
-	if (limits_take(wk, LIMIT_SENDS_CONVERSATION, limit_by_id(conv), ret_retry_ms))
+	*ret_class = LIMIT_SENDS_CONVERSATION;
+	if (take_one(wk, LIMIT_SENDS_CONVERSATION, limit_by_id(conv), ret))
 		return true;
 	limits_give(wk, LIMIT_SENDS_USER, limit_by_id(user));
+	return false;
+}
+
+bool limits_send(struct worker *wk, int64_t user, int64_t conv, int64_t *ret_retry_ms)
+{
+	enum limit_class class;
+	struct limit_state state;
+
+	if (take_send(wk, user, conv, &class, &state))
+		return true;
+	*ret_retry_ms = ms_from_ns(state.retry_ns);
+	return false;
+}
+
+bool limits_call_send(struct call *call, int64_t user, int64_t conv)
+{
+	enum limit_class class;
+	struct limit_state state;
+
+	if (take_send(call->wk, user, conv, &class, &state))
+		return true;
+	tell(call, class, &state);
 	return false;
 }

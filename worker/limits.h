@@ -54,14 +54,21 @@ void limits_give(struct worker *wk, enum limit_class class, struct limit_who who
 /* The allowance of WHO is full again. */
 void limits_forget(struct worker *wk, enum limit_class class, struct limit_who who);
 
+/* Appends one object with every class by the name of its setting: {count, ms, burst} or null. */
+void limits_add_json(const struct worker *wk, struct buf *b);
+
 /* ---- Requests ---- */
 
-/* What an answer tells of the limit that its request drew from; all zero: of none. */
+/*
+ * What an answer tells of a limit: the one that refused it, else the one that its request drew
+ * from. All zero: of none.
+ */
 struct limit_answer {
 	uint32_t limit, remaining;
 	int64_t window_s; /* in so long LIMIT requests become possible */
 	int64_t full_s;	  /* until REMAINING is LIMIT again */
 	int64_t retry_ms; /* refused: until the next one is allowed */
+	bool is_anonymous; /* the request was drawn from limits.anonymous */
 };
 
 /*
@@ -73,18 +80,34 @@ struct limit_answer {
  * anonymous	without valid credentials where an account is needed: routes TOKEN and ADMIN, routes
  *		GUEST while chat.guests is off, routes with rate AUTH, and every request whose
  *		credentials are bad; with limits.scope = all every request to the API
- * guests	without credentials on the other routes of the API
- * users	of an account
+ * guests	without credentials on the other routes of the API, those with rate PROOF included
+ * users	of an account, on whatever route
  * none		the page and its files, the operations listener; handshakes of sockets and event
  *		streams, which admission.rate counts
  */
 bool limits_call(struct call *call, enum proto_error auth_error);
 
 /*
- * The caller of a route with rate AUTH proved who he is (a login, a refresh): the request was not
- * unauthenticated after all and is given back.
+ * The caller of a route with rate AUTH proved who he is: the request was not unauthenticated after
+ * all and is given back.
  */
 void limits_call_proved(struct call *call);
+
+/*
+ * The secret that CALL, of a route with rate PROOF, carries in its body is none: counted among the
+ * requests without valid credentials. Returns what to answer: E_UNAUTHORIZED, or E_RATE_LIMITED
+ * when there have been too many.
+ */
+enum proto_error limits_call_failed(struct call *call);
+
+/*
+ * As limits_take, for what a request wants. Refused, its answer tells of this limit: answer
+ * E_RATE_LIMITED.
+ */
+bool limits_call_take(struct call *call, enum limit_class class, struct limit_who who);
+
+/* As limits_send, for what a request wants; refused as by limits_call_take. */
+bool limits_call_send(struct call *call, int64_t user, int64_t conv);
 
 /* Appends the RateLimit fields of CALL's answer, if there are any to tell. */
 void limits_add_fields(const struct call *call, struct buf *fields);

@@ -8,6 +8,7 @@
 #include "proto/cursor.h"
 #include "shm/presence.h"
 #include "worker/authn.h"
+#include "worker/limits.h"
 #include "worker/presence.h"
 #include "worker/resume.h"
 #include "worker/session.h"
@@ -279,6 +280,20 @@ static enum proto_error tell_who(struct conn *c, const struct cmd *cmd, struct i
 	return cmd->name.len && wk->settings->chat_guests ? E_NONE : E_UNAUTHORIZED;
 }
 
+/* Who is nobody counts as a request without valid credentials does. */
+static void refuse_hello(struct conn *c, const struct cmd *cmd, enum proto_error error)
+{
+	int64_t retry_ms;
+
+	if (error != E_UNAUTHORIZED ||
+	    limits_take(conn_worker(c), LIMIT_ANONYMOUS, limit_by_addr(&c->addr), &retry_ms)) {
+		cmd_refuse(c, cmd, error);
+		return;
+	}
+	ws_conn_limited(c, retry_ms, &cmd->id, NULL, 0);
+	ws_conn_close(c, E_RATE_LIMITED);
+}
+
 void on_hello(struct conn *c, const struct cmd *cmd)
 {
 	struct identity who;
@@ -293,7 +308,7 @@ void on_hello(struct conn *c, const struct cmd *cmd)
 	}
 	error = tell_who(c, cmd, &who);
 	if (error) {
-		cmd_refuse(c, cmd, error);
+		refuse_hello(c, cmd, error);
 		return;
 	}
 	h = xcalloc(1, sizeof(*h));

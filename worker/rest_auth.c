@@ -136,7 +136,6 @@ static void make(struct call *call, const struct json_value *body, struct making
 {
 	struct str password = {0};
 	struct fault fault;
-	const struct conn *c = call_conn(call);
 	int r;
 
 	if (read_making(call, body, m, &password, &fault) < 0) {
@@ -144,8 +143,7 @@ static void make(struct call *call, const struct json_value *body, struct making
 		making_free(m);
 		return;
 	}
-	if (!limits_take(call->wk, LIMIT_REGISTRATIONS, limit_by_addr(&c->addr),
-			 &call->limit.retry_ms)) {
+	if (!limits_call_take(call, LIMIT_REGISTRATIONS, limit_by_addr(&call->addr))) {
 		call_error(call, E_RATE_LIMITED, NULL);
 		making_free(m);
 		return;
@@ -267,7 +265,7 @@ static void on_refreshed(void *arg, int err, const struct login *login)
 	if (!err)
 		login_go_on(call, login, &r->next);
 	else if (err == -ERR_CLOSED || err == -ERR_DENIED || err == -ERR_INVAL)
-		call_error(call, E_UNAUTHORIZED, NULL);
+		call_error(call, limits_call_failed(call), NULL);
 	else
 		call_db_error(call, err);
 	explicit_bzero(r, sizeof(*r));
@@ -311,7 +309,9 @@ void rest_auth_refresh(struct call *call)
 	r->call = call;
 	body = credentials_body(call, &doc);
 	if (!body || read_token(body, true, &r->shown, &fault) < 0) {
-		if (body)
+		if (body && fault.error == E_UNAUTHORIZED)
+			call_error(call, limits_call_failed(call), NULL);
+		else if (body)
 			call_fault(call, &fault, NULL);
 		free(r);
 		json_doc_free(&doc);

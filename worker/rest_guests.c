@@ -10,6 +10,7 @@
 #include "worker/authn.h"
 #include "worker/credentials.h"
 #include "worker/dbio.h"
+#include "worker/limits.h"
 #include "worker/login.h"
 #include "worker/routes.h"
 #include "worker/session.h"
@@ -142,6 +143,8 @@ void rest_guests_claim(struct call *call)
 	} else if (!authn_may_set_cookie(call)) {
 		call_error(call, E_FORBIDDEN, "A cookie is given over HTTPS only.");
 		claiming_free(c);
+	} else if (!limits_call_take(call, LIMIT_GUEST_NAMES, limit_by_addr(&call->addr))) {
+		refuse(c, E_RATE_LIMITED);
 	} else {
 		c->name = xstrndup(name.p, name.len);
 		session_guest(call->wk, str_of(c->name), on_guest, c);

@@ -209,8 +209,7 @@ void rest_password_reset_request(struct call *call)
 		call_fault(call, &fault, NULL);
 	else if (!mail_is_on(call->wk))
 		call_error(call, E_FORBIDDEN, "No mail is sent from here; ask the operator.");
-	else if (!limits_take(call->wk, LIMIT_MAILS, limit_by_text(email),
-			      &call->limit.retry_ms))
+	else if (!limits_call_take(call, LIMIT_MAILS, limit_by_text(email)))
 		call_error(call, E_RATE_LIMITED, NULL);
 	else if (!db_is_connected(dbio_writer(call->wk)) || ask(call, email) < 0)
 		call_error(call, E_UNAVAILABLE, NULL);

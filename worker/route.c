@@ -45,6 +45,7 @@ static const char *const rate_names[] = {
 	[ROUTE_RATE_SEND] = "send",
 	[ROUTE_RATE_UPGRADE] = "upgrade",
 	[ROUTE_RATE_AUTH] = "auth",
+	[ROUTE_RATE_PROOF] = "proof",
 };
 static const char *const body_names[] = {
 	[ROUTE_BODY_NONE] = "none",

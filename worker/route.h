@@ -27,6 +27,7 @@ enum route_rate {
 	ROUTE_RATE_SEND,
 	ROUTE_RATE_UPGRADE,
 	ROUTE_RATE_AUTH, /* proves who one is: unauthenticated by its nature */
+	ROUTE_RATE_PROOF, /* the same with a secret that nobody guesses: only failures are */
 };
 
 enum route_body {

@@ -15,7 +15,7 @@ import websockets
 
 from roomd_clients import Http, NativeSocket, RoomSocket, eventually
 from roomd_harness import LIMITS, PATIENCE, unique
-from roomd_people import People
+from roomd_people import PASSWORD, People
 
 BAD = {'Authorization': 'Bearer not-a-token'}
 ANONYMOUS = {'limits.anonymous': '100/15m'}
@@ -194,6 +194,99 @@ async def test_failed_logins_count_by_address_and_by_account(start_daemon):
         assert (await http.login(names[2]))[0] == 429
 
 
+def limit_of(headers):
+    """What an answer tells of a limit: (burst, left, whole seconds until the next one)."""
+    return int(headers['RateLimit-Limit']), int(headers['RateLimit-Remaining']), int(headers['Retry-After'])
+
+
+async def test_a_refusal_tells_of_the_limit_that_refused(start_daemon):
+    """Seen red when the fields were those of the request's own limit: 1000 of 6000 left beside a 429."""
+    limits = {'limits.logins_address': '7/h', 'limits.logins_account': '3/h', 'limits.registrations': '2/h',
+              'limits.guest_names': '4/h', 'limits.mails': '5/h',
+              'limits.guests': '6000/m', 'limits.users': '8/h', 'limits.anonymous': '100/15m'}
+    daemon = start_daemon(workers=2, settings={**CHEAP, **limits, 'mail.command': '/bin/true'})
+
+    async def refused(http, *request, times):
+        """Asked so often until it is enough: what the refusal tells."""
+        for _ in range(times):
+            status, body, headers = await http.ask(*request)
+            assert status not in (429, 500), body
+        status, body, headers = await http.ask(*request)
+        assert status == 429 and math.ceil(body['retry_after']) == int(headers['Retry-After'])
+        burst, left, wait = limit_of(headers)
+        assert left == 0 and int(headers['RateLimit-Reset']) >= wait
+        # all of them come back in an hour: the next one in an hour's part of it
+        assert 3600 / burst - 60 < wait <= math.ceil(3600 / burst), (burst, wait)
+        return burst
+    async with People(daemon) as http:
+        one, _ = await http.new_person(), await http.new_person()
+        form = {'username': unique('third'), 'password': 'correct horse battery'}
+        assert await refused(http, 'POST', '/api/v1/auth/register', form, times=0) == 2
+        wrong = {'username': one['user']['username'], 'password': 'wrong password'}
+        assert await refused(http, 'POST', '/api/v1/auth/login', wrong, times=3) == 3
+        mail = {'email': 'somebody@example.org'}
+        assert await refused(http, 'POST', '/api/v1/auth/password/reset-request', mail, times=5) == 5
+    async with Http(daemon) as http:
+        for _ in range(4):
+            async with aiohttp.ClientSession() as session:
+                async with session.post(daemon.http + '/api/v1/auth/guest', json={'name': unique('Cookie')}) as answer:
+                    assert answer.status == 201
+        assert await refused(http, 'POST', '/api/v1/auth/guest', {'name': unique('Cookie')}, times=0) == 4
+    async with aiohttp.ClientSession(headers={'Authorization': f'Bearer {one["token"]}'}) as session:
+        for left in range(7, -2, -1):
+            async with session.get(daemon.http + '/api/v1/users/me') as answer:
+                assert answer.status == (200 if left >= 0 else 429)
+                assert answer.headers['RateLimit-Remaining'] == str(max(left, 0))
+        assert limit_of(answer.headers)[0] == 8 and 390 < limit_of(answer.headers)[2] <= 450
+
+
+async def test_an_account_signs_on_and_changes_its_password_whatever_the_address_did(start_daemon):
+    """S3-15, conflict 24. Seen red when routes of that kind counted as anonymous for everybody: both were 429."""
+    daemon = start_daemon(workers=2, settings={**CHEAP, 'limits.anonymous': '4/h', 'limits.users': '50/h'})
+    async with People(daemon) as http:
+        one = await http.new_person()
+        name = one['user']['username']
+        assert statuses(await ask_many(daemon, 10, headers=BAD)) == {401: 4, 429: 6}
+        for _ in range(6):
+            status, answer, headers = await http.refresh(one['refresh_token'])
+            assert status == 200, answer
+            one.update(answer)
+        assert 'RateLimit-Limit' not in headers  # limits.guests is off
+        bearer = {'Authorization': f'Bearer {one["token"]}'}
+        change = {'old_password': 'not this one', 'new_password': 'another good password'}
+        status, problem, headers = await http.ask('POST', '/api/v1/auth/password/change', change, headers=bearer)
+        assert (status, problem['code'], headers['RateLimit-Limit']) == (403, 'bad_password', '50')
+        # without a proof all is as it was
+        assert (await http.refresh('rt_nonsense'))[0] == 429
+        assert (await http.login(name))[0] == 429
+
+
+async def test_a_refresh_that_fails_counts_as_unauthenticated(start_daemon):
+    """Seen red when only what was shown at the door counted: all 401."""
+    daemon = start_daemon(settings={**CHEAP, 'limits.anonymous': '3/h'})
+    async with People(daemon) as http:
+        one = await http.new_person()
+        stolen = one['refresh_token'][:-4] + ('aaaa' if not one['refresh_token'].endswith('aaaa') else 'bbbb')
+        tried = [await http.refresh(stolen if i % 2 else 'nonsense') for i in range(5)]
+        assert [status for status, _, _ in tried] == [401] * 3 + [429] * 2
+        assert limit_of(tried[4][2])[:2] == (3, 0) and 1140 < limit_of(tried[4][2])[2] <= 1200
+
+
+async def test_what_another_site_makes_a_browser_ask_costs_the_account_nothing(start_daemon):
+    """Seen red when it was counted before its origin was looked at: 3 left instead of 4."""
+    daemon = start_daemon(settings={**CHEAP, 'limits.users': '5/h', 'http.origins': 'http://good.example'})
+    async with People(daemon) as http:
+        one = await http.new_person()
+        login = {'username': one['user']['username'], 'password': PASSWORD, 'cookie': True}
+        _, _, headers = await http.ask('POST', '/api/v1/auth/login', login)
+        cookie = {'Cookie': headers['Set-Cookie'].partition(';')[0]}
+        for _ in range(5):
+            status, problem, _ = await http.ask('DELETE', '/api/v1/sessions', headers={**cookie, 'Sec-Fetch-Site': 'cross-site'})
+            assert status == 403 and problem['code'] == 'bad_origin'
+        status, _, headers = await http.ask('GET', '/api/v1/users/me', headers=cookie)
+        assert status == 200 and headers['RateLimit-Remaining'] == '4'
+
+
 async def test_requests_of_an_account_count_for_it_wherever_it_asks(start_daemon):
     daemon = start_daemon(workers=2, settings={**CHEAP, 'limits.users': '10/h', 'limits.anonymous': '100/15m'})
     async with People(daemon) as http:
@@ -314,6 +407,33 @@ async def test_native_operations_have_a_limit_and_name_the_request(start_daemon)
     assert (await socket.closed())[0] == 4429
 
 
+@pytest.mark.parametrize('path', ['/ws', '/ws/chat/{room}'])
+async def test_first_frames_with_bad_tokens_count_as_unauthenticated(start_daemon, path):
+    """C22, S1-42. Seen red without counting them: every socket was told 4401."""
+    daemon = start_daemon(workers=2, settings={'limits.anonymous': '5/h'})
+    async with Http(daemon) as http:
+        path = path.format(room=(await http.new_room())['id'])
+
+    async def knock(worker):
+        if path == '/ws':
+            socket = await NativeSocket.open(daemon, path, worker, subprotocols=['roomd.v1'])
+            await socket.send({'op': 'hello', 'id': 1, 'token': 'not-a-token'})
+        else:
+            socket = await RoomSocket.open(daemon, path, worker)
+            await socket.send({'username': 'Eve', 'token': 'not-a-token'})
+        code, _ = await socket.closed()
+        error = socket.frames[-1]
+        return code, error['code'], error.get('retry_after', 0)
+    told = [await knock(i % 2) for i in range(7)]
+    assert [code for code, _, _ in told] == [4401] * 5 + [4429] * 2
+    assert [code for _, code, _ in told] == ['unauthorized'] * 5 + ['rate_limited'] * 2
+    assert all(660 < wait <= 720 for _, _, wait in told[5:])
+    # the same budget as over HTTP, and guests are not concerned
+    assert (await ask(daemon, headers=BAD))[0] == 429
+    async with await NativeSocket.hello(daemon, 'Bob'):
+        pass
+
+
 # ---------------------------------------------------------------- messages
 
 
@@ -369,6 +489,8 @@ def test_the_defaults_are_those_of_the_protocol(run_describe):
     assert settings['limits.anonymous']['default'] == '100/15m'
     assert settings['limits.frames']['default'] == '20/s burst 40'
     assert settings['limits.sends_user']['default'].startswith('10/s')
+    # whoever may send 40 frames at once on a room socket may say so many things
+    assert int(settings['limits.sends_user']['default'].partition('burst ')[2]) >= 40
     # the harness switches off what there is
     rates = {name for name, one in settings.items() if one['type'] == 'rate'}
     assert rates == set(LIMITS)
@@ -378,6 +500,21 @@ def test_the_defaults_are_those_of_the_protocol(run_describe):
 def run_describe():
     from roomd_harness import run_roomd
     return lambda table: json.loads(run_roomd('--describe', table).stdout)
+
+
+async def test_every_limit_is_told_to_everybody(daemon, run_describe):
+    """Seen red when the answer named four of them by hand."""
+    names = {s['name'] for s in run_describe('settings') if s['section'] == 'limits' and s['type'] == 'rate'}
+    _, body, _ = await ask(daemon, '/api/v1/limits')
+    assert set(json.loads(body)['rates']) == names - {'abuse'}
+
+
+async def test_limits_are_told_as_they_are_set(start_daemon):
+    daemon = start_daemon(settings={'limits.mails': '5/h burst 7', 'limits.guests': '6000/m'})
+    rates = json.loads((await ask(daemon, '/api/v1/limits'))[1])['rates']
+    assert rates['mails'] == {'count': 5, 'ms': 3600000, 'burst': 7}
+    assert rates['guests'] == {'count': 6000, 'ms': 60000, 'burst': 6000}
+    assert rates['users'] is None
 
 
 def test_a_rate_that_cannot_be_read_is_refused():
