@@ -73,7 +73,7 @@ static void print_text(int r, struct str report)
 		puts("nothing was changed");
 	else if (r < 0)
 		fprintf(stderr, "roomctl: %s\n",
-			r == -ERR_AGAIN ? "migrations are missing" : err_text(r));
+			migrate_text(r));
 }
 
 int roomctl_database_run(const struct roomctl_options *o)

@@ -27,6 +27,12 @@ static void log_report(struct buf *report, enum log_level level)
 			log_at(level, "schema", LF_STR("report", line));
 }
 
+static bool is_hopeless(int code)
+{
+	return code == ERR_AGAIN || code == ERR_CORRUPT || code == ERR_UNSUPPORTED ||
+	       code == ERR_DENIED;
+}
+
 /* The exit code is the error's number, 0 for none. */
 static void __attribute__((noreturn)) run_child(struct schema *sc)
 {
@@ -46,15 +52,12 @@ static void __attribute__((noreturn)) run_child(struct schema *sc)
 			&report);
 	/* that the database is away is said once, not every few seconds */
 	is_news = r != -ERR_UNAVAILABLE || sc->attempts == 1;
-	log_report(&report, r == 0 ? LOG_LEVEL_INFO : is_news ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG);
+	log_report(&report, r == 0		? LOG_LEVEL_INFO
+			    : is_hopeless(-r)	? LOG_LEVEL_ERROR
+			    : is_news		? LOG_LEVEL_WARN
+						: LOG_LEVEL_DEBUG);
 	buf_done(&report);
 	exit(-r);
-}
-
-static bool is_hopeless(int code)
-{
-	return code == ERR_AGAIN || code == ERR_CORRUPT || code == ERR_UNSUPPORTED ||
-	       code == ERR_DENIED;
 }
 
 static void on_outcome(struct schema *sc, struct process_end end)
@@ -69,7 +72,7 @@ static void on_outcome(struct schema *sc, struct process_end end)
 		return;
 	}
 	if (is_hopeless(end.code)) {
-		log_error("the schema cannot be used", LF_STR("error", err_text(end.code)));
+		log_error("the schema cannot be used", LF_STR("error", migrate_text(-end.code)));
 		master_stop(m, EXIT_FAILURE);
 		return;
 	}

@@ -25,6 +25,7 @@ struct run {
 	enum migrate_mode mode;
 	char (*sums)[UUID_TEXT_LEN + 1]; /* owned; recorded checksums, "" = missing */
 	bool has_table;
+	bool is_changed; /* an applied migration is not what it was */
 };
 
 static void ignore_notice(void *arg UNUSED, const char *text UNUSED)
@@ -165,8 +166,9 @@ static int take_row(struct run *r, const PGresult *res, int row)
 	if (str_to_i64(str_of(PQgetvalue(res, row, 0)), &version) < 0 || version < 1)
 		return -ERR_DB;
 	if (version > (int64_t)migrations_count) {
-		buf_printf(r->report, "%04" PRId64 " %s: of a newer program\n", version,
-			   PQgetvalue(res, row, 1));
+		buf_printf(r->report,
+			   "%04" PRId64 " %s: of a newer program, this one ends with %04zu\n",
+			   version, PQgetvalue(res, row, 1), migrations_count);
 		return -ERR_UNSUPPORTED;
 	}
 	snprintf(r->sums[version - 1], sizeof(r->sums[0]), "%s", PQgetvalue(res, row, 2));
@@ -186,9 +188,15 @@ static int read_table(struct run *r)
 		"SELECT version, name, checksum FROM public.schema_migrations ORDER BY version");
 	if (!res)
 		return -ERR_DB;
-	for (int i = 0; i < PQntuples(res) && err == 0; i++)
-		err = take_row(r, res, i);
+	for (int i = 0; i < PQntuples(res) && err != -ERR_DB; i++) {
+		int e = take_row(r, res, i);
+
+		err = e ? e : err; /* all that are too new are named */
+	}
 	PQclear(res);
+	if (err == -ERR_UNSUPPORTED)
+		buf_add_cstr(r->report, "to do: install the newer program again, or restore the "
+					"backup of the database from before it\n");
 	return err;
 }
 
@@ -266,15 +274,18 @@ static int run_one(struct run *r, const struct migration *m)
 	char sum[UUID_TEXT_LEN + 1];
 
 	sum_of(m, sum);
-	if (!*recorded && r->mode == MIGRATE_APPLY)
+	if (!*recorded && r->mode == MIGRATE_APPLY && !r->is_changed)
 		return apply(r, m);
 	if (!*recorded) {
 		buf_printf(r->report, "%04d %s: missing\n", m->version, m->name);
 		return -ERR_AGAIN;
 	}
 	if (strcmp(recorded, sum) != 0) {
-		buf_printf(r->report, "%04d %s: changed since it was applied\n", m->version,
-			   m->name);
+		buf_printf(r->report,
+			   "%04d %s: changed since it was applied: %04d_%s.sql of this program (%s) "
+			   "is not what this database was made with (%s)\n",
+			   m->version, m->name, m->version, m->name, sum, recorded);
+		r->is_changed = true;
 		return -ERR_CORRUPT;
 	}
 	return 0;
@@ -287,11 +298,16 @@ static int run_all(struct run *r)
 	for (size_t i = 0; i < migrations_count; i++) {
 		int e = run_one(r, &migrations[i]);
 
-		if (e == -ERR_AGAIN)
-			err = e; /* name the others that are missing too */
-		else if (e < 0)
+		if (e == -ERR_CORRUPT || (e == -ERR_AGAIN && !err))
+			err = e; /* name the others too, and apply nothing behind a changed one */
+		else if (e < 0 && e != -ERR_AGAIN)
 			return e;
 	}
+	if (err == -ERR_CORRUPT)
+		buf_add_cstr(r->report,
+			     "to do: run the program that applied these, whose migrations are "
+			     "as they were released; a database made with an unreleased one is "
+			     "made anew, or restored from a backup\n");
 	if (err == 0)
 		buf_printf(r->report, "schema %04zu: up to date\n", migrations_count);
 	return err;
@@ -333,4 +349,20 @@ int migrate_run(const char *url, enum migrate_mode mode, struct buf *report)
 int migrate_check(const char *url, struct buf *report)
 {
 	return migrate_run(url, MIGRATE_CHECK, report);
+}
+
+const char *migrate_text(int err)
+{
+	switch (-err) {
+	case ERR_AGAIN:
+		return "migrations are missing";
+	case ERR_CORRUPT:
+		return "an applied migration is not the one that this program has";
+	case ERR_UNSUPPORTED:
+		return "the database is a newer program's, or on a server that cannot be used";
+	case ERR_TIMEOUT:
+		return "tables stayed in use";
+	default:
+		return err_text(err);
+	}
 }

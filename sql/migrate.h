@@ -16,7 +16,7 @@ enum migrate_mode {
 
 /*
  * Appends to REPORT one line per migration (applied, missing, changed) or the reason of the
- * failure, without secrets; also on failure. Safe to call from several processes at once: one
+ * failure and what can be done, without secrets; also on failure. Safe to call from several processes at once: one
  * works, the others wait. Waits at most 200 ms for a lock on a table in use, then lets its users
  * pass and tries again, for 60 s in all. Returns 0 when the schema is up to date (now),
  * -ERR_AGAIN when MIGRATE_CHECK found some missing, -ERR_CORRUPT when an applied one differs
@@ -28,5 +28,8 @@ int migrate_run(const char *url, enum migrate_mode mode, struct buf *report) MUS
 
 /* migrate_run with MIGRATE_CHECK. */
 int migrate_check(const char *url, struct buf *report) MUST_CHECK;
+
+/* What ERR, as these return it, means for the operator; what to do is in the report. */
+const char *migrate_text(int err);
 
 #endif

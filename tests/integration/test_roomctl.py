@@ -12,7 +12,7 @@ import subprocess
 import pytest
 
 from roomd_clients import Http, NativeSocket, RoomSocket, eventually
-from roomd_harness import CTL, PATIENCE, TOP, clean_environment, run_roomd, write_settings
+from roomd_harness import CTL, PATIENCE, TOP, Daemon, clean_environment, run_roomd, write_settings
 from roomd_postgres import wait_until
 
 DAEMON = {'settings': {'presence.grace_clean': '100ms', 'presence.grace_lost': '300ms'}}
@@ -527,7 +527,24 @@ def test_migrate_and_its_check(postgres):
     assert init(url, 'migrate', '--check').returncode == 0
     with postgres.connect(database) as connection:
         connection.execute("update schema_migrations set checksum = 'other' where version = 1")
-    assert init(url, 'migrate', '--check').returncode == EX_DATAERR
+    changed = init(url, 'migrate', '--check')
+    assert changed.returncode == EX_DATAERR
+    assert '0001_schema.sql' in changed.stderr and 'to do: ' in changed.stderr, changed
+    assert 'shared memory' not in changed.stderr
+    with postgres.connect(database) as connection:
+        connection.execute("insert into schema_migrations values (9999, 'later', 'x')")
+    newer = init(url, 'migrate', '--check')
+    assert newer.returncode == EX_DATAERR
+    assert '9999 later: of a newer program' in newer.stderr and 'to do: ' in newer.stderr, newer
+    one = Daemon(url, name='test_roomctl.newer')
+    try:
+        one.start(wait=False)
+        one.expected_errors += ['newer program', 'to do: ']
+        one.was_killed = True  # by itself
+        assert one.process.wait(PATIENCE) == 1
+        one.wait_log('the database is a newer program')
+    finally:
+        one.close()
     postgres.drop_database(database)
 
 

@@ -85,9 +85,17 @@ static void test_changed_and_newer(void **state UNUSED)
 	assert_int_equal(migrate(url, MIGRATE_CHECK, text, sizeof(text)), -ERR_CORRUPT);
 	assert_int_equal(migrate(url, MIGRATE_APPLY, text, sizeof(text)), -ERR_CORRUPT);
 	assert_non_null(strstr(text, "0002 log: changed"));
+	assert_non_null(strstr(text, "0002_log.sql"));
+	assert_non_null(strstr(text, "to do: "));
+	pg_value(pg, "UPDATE schema_migrations SET checksum = 'other' WHERE version = 5");
+	pg_value(pg, "DELETE FROM schema_migrations WHERE version = 7");
+	assert_int_equal(migrate(url, MIGRATE_APPLY, text, sizeof(text)), -ERR_CORRUPT);
+	assert_non_null(strstr(text, "0005 marks: changed")); /* all of them */
+	assert_non_null(strstr(text, "0007 verify: missing")); /* and nothing is built on them */
 	pg_value(pg, "INSERT INTO schema_migrations VALUES (9999, 'later', 'x')");
 	assert_int_equal(migrate(url, MIGRATE_APPLY, text, sizeof(text)), -ERR_UNSUPPORTED);
 	assert_non_null(strstr(text, "9999 later: of a newer program"));
+	assert_non_null(strstr(text, "to do: "));
 	PQfinish(pg);
 }
 
