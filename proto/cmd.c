@@ -36,6 +36,12 @@ int cmd_get_name(const struct json_value *v, const char *key, const struct cmd_l
 	return cmd_get(names_get(v, key, lim->name_max, required, ret, ret_fault));
 }
 
+int cmd_check_content(struct str text, const char *key, const struct cmd_limits *lim,
+		      struct fault *ret_fault)
+{
+	return judge(utf8_message(text, lim->message_max), key, lim->message_max, ret_fault);
+}
+
 int cmd_get_content(const struct json_value *v, const char *key, const struct cmd_limits *lim,
 		    struct str *ret, struct fault *ret_fault)
 {
@@ -44,7 +50,7 @@ int cmd_get_content(const struct json_value *v, const char *key, const struct cm
 
 	if (r < 0)
 		return r;
-	r = judge(utf8_message(text, lim->message_max), key, lim->message_max, ret_fault);
+	r = cmd_check_content(text, key, lim, ret_fault);
 	if (r == 0)
 		*ret = text;
 	return r;

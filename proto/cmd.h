@@ -57,7 +57,11 @@ struct cmd {
 	struct str status;	/* presence: the caller's new status text; may be empty */
 	bool has_status;
 	bool has_conv_uid;	/* the conversation came as a UUID: CONV is 0 then */
+	bool has_peer_uid;	/* the same for PEER */
 	struct uuid conv_uid;
+	int64_t peer;		/* S4: instead of CONV, the direct conversation with this user */
+	struct uuid peer_uid;
+	struct str attachment;	/* S4's send: an address, may stand without CONTENT */
 	size_t nseen;			/* hello: how many pairs cmd_seen_next gives */
 	const struct json_value *seen;	/* hello: for cmd_seen_next; borrowed */
 	size_t nusers;			/* presence: how many ids cmd_user_at gives */

@@ -19,6 +19,10 @@ int cmd_get(int r) MUST_CHECK;
 int cmd_get_name(const struct json_value *v, const char *key, const struct cmd_limits *lim,
 		 bool required, struct str *ret, struct fault *ret_fault) MUST_CHECK;
 
+/* The rule for the text of a message; KEY names it in the fault. */
+int cmd_check_content(struct str text, const char *key, const struct cmd_limits *lim,
+		      struct fault *ret_fault) MUST_CHECK;
+
 /* The text of a message, required. */
 int cmd_get_content(const struct json_value *v, const char *key, const struct cmd_limits *lim,
 		    struct str *ret, struct fault *ret_fault) MUST_CHECK;

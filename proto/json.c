@@ -50,14 +50,18 @@ static bool is_flat_enough(struct str s, uint32_t depth_max)
 	return true;
 }
 
-static int refuse(struct fault *ret, const char *text)
+static int refuse(struct fault *ret, enum fault_kind kind, const char *text)
 {
 	if (ret) {
 		fault_set(ret, E_BAD_JSON);
+		ret->kind = kind;
 		snprintf(ret->text, sizeof(ret->text), "%s", text);
 	}
 	return -ERR_INVAL;
 }
+
+#define NO_JSON "The text is not valid JSON."
+#define NO_UTF8 "The text is not valid UTF-8."
 
 static const char *reason_of(const json_error_t *e)
 {
@@ -70,10 +74,22 @@ static const char *reason_of(const json_error_t *e)
 	case json_error_numeric_overflow:
 		return "The text has a number that is too large.";
 	case json_error_invalid_utf8:
-		return "The text is not valid UTF-8.";
+		return NO_UTF8;
+	case json_error_invalid_syntax:
+		/* the library has no code of its own for half a pair of surrogates */
+		if (strstr(e->text, "invalid Unicode '"))
+			return "The text has half a character.";
+		return NO_JSON;
 	default:
-		return "The text is not valid JSON.";
+		return NO_JSON;
 	}
+}
+
+static int refuse_text(struct fault *ret, const char *reason)
+{
+	bool is_json = strcmp(reason, NO_JSON) && strcmp(reason, NO_UTF8);
+
+	return refuse(ret, is_json ? FAULT_VALUE : FAULT_OTHER, reason);
 }
 
 int json_parse(struct str text, uint32_t depth_max, struct json_doc **ret, struct fault *ret_fault)
@@ -83,13 +99,13 @@ int json_parse(struct str text, uint32_t depth_max, struct json_doc **ret, struc
 
 	/* the library takes U+0000 behind a value for the end of the text */
 	if (text.len && memchr(text.p, '\0', text.len))
-		return refuse(ret_fault, "The text has a NUL character.");
+		return refuse(ret_fault, FAULT_OTHER, "The text has a NUL character.");
 	if (!is_flat_enough(text, depth_max))
-		return refuse(ret_fault, "The text is nested too deeply.");
+		return refuse(ret_fault, FAULT_VALUE, "The text is nested too deeply.");
 	root = json_loadb(text.p ? text.p : "", text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
 			  &error);
 	if (!root)
-		return refuse(ret_fault, reason_of(&error));
+		return refuse_text(ret_fault, reason_of(&error));
 	*ret = xmalloc(sizeof(**ret));
 	(*ret)->root = root;
 	return 0;
@@ -211,6 +227,19 @@ bool json_to_bool(const struct json_value *v, bool *ret)
 	return true;
 }
 
+/* With the digits that it takes to be read as the same number. */
+static void add_real(struct buf *b, double x)
+{
+	char text[40];
+
+	for (int digits = 15; digits <= 17; digits++) {
+		snprintf(text, sizeof(text), "%.*g", digits, x);
+		if (strtod(text, NULL) == x)
+			break;
+	}
+	buf_add_cstr(b, text);
+}
+
 void json_add_scalar(struct buf *b, const struct json_value *v)
 {
 	struct str s;
@@ -221,7 +250,54 @@ void json_add_scalar(struct buf *b, const struct json_value *v)
 	else if (json_to_i64(v, &n))
 		buf_add_i64(b, n);
 	else if (json_is_real(peek(v)))
-		buf_printf(b, "%.17g", json_real_value(peek(v)));
+		add_real(b, json_real_value(peek(v)));
+}
+
+static void add_array(struct buf *b, const struct json_value *v)
+{
+	buf_add_char(b, '[');
+	for (size_t i = 0; i < json_count(v); i++) {
+		json_add_sep(b);
+		json_add_value(b, json_at(v, i));
+	}
+	buf_add_char(b, ']');
+}
+
+static void add_object(struct buf *b, const struct json_value *v)
+{
+	const struct json_value *member;
+	struct str key;
+
+	buf_add_char(b, '{');
+	for (size_t pos = 0; json_next(v, &pos, &key, &member);) {
+		json_add_sep(b);
+		json_add_str(b, key);
+		buf_add_char(b, ':');
+		json_add_value(b, member);
+	}
+	buf_add_char(b, '}');
+}
+
+void json_add_value(struct buf *b, const struct json_value *v)
+{
+	bool on;
+
+	switch (json_kind_of(v)) {
+	case JSON_KIND_OBJECT:
+		add_object(b, v);
+		break;
+	case JSON_KIND_ARRAY:
+		add_array(b, v);
+		break;
+	case JSON_KIND_NULL:
+		buf_add_cstr(b, "null");
+		break;
+	case JSON_KIND_BOOL:
+		buf_add_cstr(b, json_to_bool(v, &on) && on ? "true" : "false");
+		break;
+	default:
+		json_add_scalar(b, v);
+	}
 }
 
 static int bad(struct fault *ret, enum fault_kind kind, const char *key, int64_t bound)

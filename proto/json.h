@@ -28,7 +28,8 @@ enum json_kind {
 /*
  * Parses one JSON text. Refused with -ERR_INVAL: bad syntax, duplicate keys, U+0000, invalid UTF-8,
  * lone surrogates, numbers beyond int64_t or double, nesting over DEPTH_MAX (found before anything
- * is parsed). *RET_FAULT (may be NULL) then tells what.
+ * is parsed). *RET_FAULT (may be NULL) then tells what; its kind is FAULT_VALUE for what JSON
+ * itself would allow, else FAULT_OTHER.
  */
 int json_parse(struct str text, uint32_t depth_max, struct json_doc **ret,
 	       struct fault *ret_fault) MUST_CHECK;
@@ -101,6 +102,12 @@ void json_add_str(struct buf *b, struct str s);	   /* quoted and escaped; S vali
 
 /* A string or number as read, as JSON text again; nothing for any other kind. */
 void json_add_scalar(struct buf *b, const struct json_value *v);
+
+/*
+ * Any value as JSON text again, members in the order that they had. Calls itself as deep as the
+ * text was nested.
+ */
+void json_add_value(struct buf *b, const struct json_value *v);
 
 void json_add_key_str(struct buf *b, const char *key, struct str s);
 void json_add_key_cstr(struct buf *b, const char *key, const char *s); /* NULL: null */

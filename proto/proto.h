@@ -17,6 +17,10 @@
  *	utf8.h		 UTF-8 checks, lengths, the rules for names and message text
  *	dialect_raw.h	 S1: /ws/chat/{room_id} and its REST bodies
  *	dialect_native.h roomd.v1: WebSocket frames, REST bodies, problem documents
+ *	engineio.h	 Engine.IO 4: packets, polling payloads, handshake, refusals
+ *	socketio.h	 Socket.IO 5: packets, attachments, acknowledgements
+ *	s0.h		 S0's event over Socket.IO
+ *	s4.h		 events of S3 and S4 over Socket.IO
  *
  * Conventions: `x_add_*` appends to a struct buf and cannot fail. `x_decode*` borrows from its
  * input and reports what is wrong through struct fault.

@@ -285,6 +285,48 @@ static void test_next(void **state)
 	json_doc_free(&doc);
 }
 
+/* Values are written as they were read: members in their order, numbers without idle digits. */
+static void test_values(void **state)
+{
+	static const char *const same[] = {
+	    "{\"b\":[1,-2,{}],\"a\":null,\"\\\"k\":\"\\n\"}", "[]", "[true,false]", "\"x\"",
+	    "[0.1,0.30000000000000004,1e+300,-2.5]", "9223372036854775807"};
+	struct buf b = BUF_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(same); i++) {
+		struct json_doc *doc = parse(same[i]);
+
+		json_add_value(&b, json_root(doc));
+		assert_buf(&b, same[i]);
+		json_doc_free(&doc);
+	}
+	buf_done(&b);
+}
+
+/* What JSON allows and we do not is told apart from what is no JSON. */
+static void test_kinds_of_refusal(void **state)
+{
+	static const char *const allowed[] = {"[\"\\u0000\"]", "{\"\\u0000\":1}", "[1e999]",
+					      "[92233720368547758080]", "[\"\\ud83d\"]",
+					      "[\"\\ude00\"]", "{\"a\":1,\"a\":1}", "[[[[[]]]]]"};
+	static const char *const broken[] = {"", "[", "[1,]", "[\"\\uZZZZ\"]", "[\"\xff\"]",
+					     "abc[\"a\"]", "{} x", "[\"\n\"]", "'a'"};
+	struct json_doc *doc;
+	struct fault f;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(allowed); i++) {
+		assert_int_equal(json_parse(str_of(allowed[i]), 4, &doc, &f), -ERR_INVAL);
+		assert_int_equal(f.error, E_BAD_JSON);
+		assert_int_equal(f.kind, FAULT_VALUE);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(broken); i++) {
+		assert_int_equal(json_parse(str_of(broken[i]), 4, &doc, &f), -ERR_INVAL);
+		assert_int_equal(f.kind, FAULT_OTHER);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -293,7 +335,8 @@ int main(void)
 	    cmocka_unit_test(test_depth_bomb), cmocka_unit_test(test_strings),
 	    cmocka_unit_test(test_numbers),    cmocka_unit_test(test_arrays),
 	    cmocka_unit_test(test_escapes),    cmocka_unit_test(test_escape_round_trip),
-	    cmocka_unit_test(test_members),
+	    cmocka_unit_test(test_members),    cmocka_unit_test(test_values),
+	    cmocka_unit_test(test_kinds_of_refusal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
