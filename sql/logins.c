@@ -119,15 +119,20 @@ static int login_verdict(const struct db_result *res)
 	}
 }
 
+static struct login row_at(const struct db_result *res, int i)
+{
+	return (struct login){.session = db_get_uuid(res, i, 1),
+			      .user = db_get_i64(res, i, 2),
+			      .uid = db_get_uuid(res, i, 3),
+			      .name = db_get_str(res, i, 4),
+			      .is_account = db_get_i64(res, i, 5) != 0,
+			      .is_admin = db_get_i64(res, i, 6) != 0,
+			      .expires_ms = db_get_i64(res, i, 7)};
+}
+
 struct login login_row(const struct db_result *res)
 {
-	return (struct login){.session = db_get_uuid(res, 0, 1),
-			      .user = db_get_i64(res, 0, 2),
-			      .uid = db_get_uuid(res, 0, 3),
-			      .name = db_get_str(res, 0, 4),
-			      .is_account = db_get_i64(res, 0, 5) != 0,
-			      .is_admin = db_get_i64(res, 0, 6) != 0,
-			      .expires_ms = db_get_i64(res, 0, 7)};
+	return row_at(res, 0);
 }
 
 static void on_login(const struct db_call *call, const struct db_result *res)
@@ -190,16 +195,46 @@ int login_refresh(struct db *db, const struct login_token *shown, const struct l
 	return account_submit(db, &q, &args, ret_token);
 }
 
-int login_renew(struct db *db, const struct uuid *session, int64_t ttl_ms, struct str address,
-		uint64_t deadline_ms, login_done_fn *done, void *arg, uint64_t *ret_token)
+static void on_renewed(const struct db_call *call, const struct db_result *res)
 {
-	struct account_query q = {STMT_LOGIN_RENEW, on_login, (db_fn *)done, arg, deadline_ms};
-	struct db_args args = DB_ARGS_INIT;
+	int err = db_result_err(res);
 
-	db_args_uuid(&args, session);
+	((login_renewed_fn *)call->then)(call->arg, err, err < 0 ? NULL : res);
+}
+
+int login_renew(struct db *db, const struct login_renewal *renewals, size_t n, int64_t ttl_ms,
+		uint64_t deadline_ms, login_renewed_fn *done, void *arg, uint64_t *ret_token)
+{
+	struct account_query q = {STMT_LOGIN_RENEW, on_renewed, (db_fn *)done, arg, deadline_ms};
+	struct db_args args = DB_ARGS_INIT;
+	struct buf *b;
+
+	if (n < 1 || n > LOGIN_RENEW_MAX)
+		return -ERR_INVAL;
+	b = array_open(&args, OID_UUID, n);
+	for (size_t i = 0; i < n; i++)
+		array_add_uuid(b, &renewals[i].session);
+	db_args_close(&args);
+	b = array_open(&args, OID_TEXT, n);
+	for (size_t i = 0; i < n; i++) {
+		if (renewals[i].address.p)
+			array_add_str(b, renewals[i].address);
+		else
+			array_add_null(b);
+	}
+	db_args_close(&args);
 	db_args_i64(&args, ttl_ms);
-	db_args_text(&args, address);
 	return account_submit(db, &q, &args, ret_token);
+}
+
+int login_renewed_rows(const struct db_result *res)
+{
+	return db_rows(res);
+}
+
+struct login login_renewed_row(const struct db_result *res, int i)
+{
+	return row_at(res, i);
 }
 
 int login_touch(struct db *db, const struct login_touch *touches, size_t n, int64_t ttl_ms,

@@ -101,12 +101,24 @@ int login_refresh(struct db *db, const struct login_token *shown, const struct l
 		  login_done_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
 
 /*
- * For sessions in cookies: prolongs SESSION and says whose it is. -ERR_DENIED as login_refresh; no
- * session of a refresh token is prolonged by this.
+ * For sessions in cookies: prolongs each of N (1 to LOGIN_RENEW_MAX, each once), in one statement,
+ * and says whose they are. Those that have ended, are too old or whose user is disabled have no row
+ * in the answer; no session of a refresh token is prolonged by this. Safe to repeat.
  */
-int login_renew(struct db *db, const struct uuid *session, int64_t ttl_ms, struct str address,
-		uint64_t deadline_ms, login_done_fn *done, void *arg,
+#define LOGIN_RENEW_MAX 512
+
+struct login_renewal {
+	struct uuid session;
+	struct str address; /* as in login_new */
+};
+
+/* RES is NULL unless ERR is 0. */
+typedef void login_renewed_fn(void *arg, int err, const struct db_result *res);
+int login_renew(struct db *db, const struct login_renewal *renewals, size_t n, int64_t ttl_ms,
+		uint64_t deadline_ms, login_renewed_fn *done, void *arg,
 		uint64_t *ret_token) MUST_CHECK;
+int login_renewed_rows(const struct db_result *res);
+struct login login_renewed_row(const struct db_result *res, int i); /* its name is RES's */
 
 #define LOGIN_TOUCH_MAX 512
 

@@ -12,9 +12,9 @@
 #include "worker/call.h"
 #include "worker/conn.h"
 #include "worker/cookie.h"
-#include "worker/dbio.h"
 #include "worker/keyring.h"
 #include "worker/peer.h"
+#include "worker/renew.h"
 #include "worker/revoke.h"
 #include "worker/route.h"
 #include "worker/token.h"
@@ -231,14 +231,9 @@ static void on_renewed(void *arg, int err, const struct login *login)
 void authn_renew(struct call *call, authn_renewed_fn *done)
 {
 	struct renewal *r = xmalloc(sizeof(*r));
-	int err;
 
 	*r = (struct renewal){call, done};
-	err = login_renew(dbio_writer(call->wk), &call->who.session,
-			  call->wk->settings->auth_session_ttl, call_address(call),
-			  dbio_deadline(call->wk), on_renewed, r, NULL);
-	if (err < 0)
-		on_renewed(r, err, NULL);
+	renew_session(call->wk, &call->who.session, call_address(call), on_renewed, r);
 }
 
 bool authn_may_set_cookie(struct call *call)

@@ -37,6 +37,7 @@
 #include "worker/peer.h"
 #include "worker/persist.h"
 #include "worker/readiness.h"
+#include "worker/renew.h"
 #include "worker/presence.h"
 #include "worker/pwhash.h"
 #include "worker/resume.h"
@@ -62,6 +63,7 @@ static void worker_turn(struct worker *wk)
 {
 	conn_resume_ready(wk);
 	session_flush(wk);
+	renew_flush(wk);
 	if (!filter_is_ready(wk))
 		filter_look(wk);
 	persist_flush(wk);
@@ -298,6 +300,7 @@ void worker_close(struct worker *wk)
 	revoke_close(wk);
 	dbio_close_all(wk);
 	on_mark_close(wk);
+	renew_close(wk);
 	roles_close(wk);
 	audit_close(wk);
 	persist_close(wk);

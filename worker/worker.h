@@ -32,6 +32,7 @@ struct mails;
 struct persist;
 struct presence;
 struct pwhash;
+struct renewals;
 struct resumes;
 struct revoke;
 struct ringpump;
@@ -132,6 +133,7 @@ struct worker {
 	struct ringpump *ringpump;    /* owned */
 	struct presence *presence;    /* owned */
 	struct roles *roles;	      /* owned */
+	struct renewals *renewals;    /* owned: renew.c; NULL: none has come yet */
 	struct revoke *revoke;	      /* owned */
 	struct audit *audit;	      /* owned */
 	struct mails *mails;	      /* owned: mail.c; NULL: none was sent yet */

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: MIT
 """What entering and sending cost: counted in the log of a PostgreSQL server of its own. S0-51, S0-52."""
+import asyncio
 import json
 import re
 
 import pytest
 
-from roomd_clients import Http, NativeSocket, RoomSocket
+from roomd_clients import Http, NativeSocket, RoomSocket, eventually
 from roomd_harness import Daemon, run_roomd
+from roomd_people import People
 from roomd_postgres import Postgres
+from roomd_raw import Link
 
 
 @pytest.fixture(scope='module')
@@ -21,10 +24,15 @@ def server():
 
 
 @pytest.fixture(scope='module')
-def daemon(server):
+def database(server):
+    return server.new_database()
+
+
+@pytest.fixture(scope='module')
+def daemon(server, database):
     # nobody is looked for but by those who speak
-    one = Daemon(server.url(server.new_database()), name=__name__, workers=1,
-                 settings={'auth.revocation_check': '60s'})
+    one = Daemon(server.url(database), name=__name__, workers=1,
+                 settings={'auth.revocation_check': '60s', 'auth.hash_memory': '64k', 'auth.hash_passes': 1})
     try:
         yield one.start()
     finally:
@@ -169,3 +177,43 @@ async def test_a_resumed_session_asks_for_its_conversations_together(server, dae
     asked = [text for text in statements.take() if 'unread_of(' in text or 'm.marks_at >=' in text]
     assert 2 <= len(asked) <= 8, asked
     await back.close()
+
+
+async def test_pages_that_come_back_together_are_one_question(server, database, daemon):
+    """Cookies that the database has to vouch for again: the first page asks, those that come meanwhile are one more.
+
+    Seen red with renew_flush not waiting for the answer under way.
+    """
+    count = 12
+    async with People(daemon) as http:
+        name = (await http.new_person())['user']['username']
+        cookies = [(await http.page_login(name)).value for _ in range(count)]
+        before = daemon.log_length()
+        daemon.reload(**{'auth.session_ttl': '9d'})  # a cookie made under another one is looked at again
+        await asyncio.to_thread(daemon.wait_log, 'settings switched', before)
+        statements = Statements(server)
+        links = [await Link.open(daemon) for _ in range(count)]
+
+        async def ask(link, cookie):
+            await link.request('GET', '/api/v1/users/me', [f'Cookie: session={cookie}'])
+        with server.connect(database) as other:
+            other.autocommit = False
+            other.execute('LOCK TABLE sessions')
+            await ask(links[0], cookies[0])
+
+            async def is_waiting():
+                with server.connect('postgres') as look:
+                    return look.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                                        ).fetchone()[0] > 0
+            await eventually(is_waiting, 'the first question waits')
+            for link, cookie in zip(links[1:], cookies[1:]):
+                await ask(link, cookie)
+            for _ in range(3):  # what came before has been read
+                assert (await http.ask('GET', '/api/v1/limits'))[0] == 200
+            other.commit()
+        for link in links:
+            answer = await link.answer()
+            assert answer.status == 200 and 'session=' in answer['set-cookie'], answer.body
+            await link.close()
+        asked = [text for text in statements.take() if 'UPDATE public.sessions' in text and "'cookie'" in text]
+        assert len(asked) == 2, asked

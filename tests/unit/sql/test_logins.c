@@ -18,7 +18,7 @@ static struct link l;
 static int64_t ann;
 
 struct got {
-	int n, err;
+	int n, err, rows;
 	struct uuid session, uid;
 	int64_t user, expires_ms;
 	bool is_account, is_admin, is_repeat;
@@ -354,15 +354,45 @@ static void test_seven_days(void **state UNUSED)
 	assert_int_equal(refresh(t).err, -ERR_DENIED);
 }
 
+static void on_renewed(void *arg, int err, const struct db_result *res)
+{
+	struct got *g = arg;
+
+	g->n++;
+	g->rows = err ? 0 : login_renewed_rows(res);
+	g->err = err ? err : g->rows ? 0 : -ERR_DENIED;
+	for (int i = 0; i < g->rows; i++)
+		g->user += login_renewed_row(res, i).user;
+}
+
 static struct got renew(const struct uuid *session)
 {
+	const struct login_renewal row = {*session, STR("2001:db8::1")};
 	struct got g = {0};
 
-	assert_int_equal(login_renew(l.db, session, WEEK_MS, STR("2001:db8::1"), 0, on_login, &g,
-				     NULL),
-			 0);
+	assert_int_equal(login_renew(l.db, &row, 1, WEEK_MS, 0, on_renewed, &g, NULL), 0);
 	link_until(&l, &g.n, 1);
 	return g;
+}
+
+/* Those that stand among those that do not, in one answer. */
+static void test_cookies_together(void **state UNUSED)
+{
+	int64_t olga = pg_account(pg, "olga");
+	struct login_new one = new_of(ann, LOGIN_COOKIE), two = new_of(olga, LOGIN_COOKIE);
+	struct login_renewal rows[3];
+	struct got g = {0};
+
+	assert_int_equal(begin(&one).err, 0);
+	assert_int_equal(begin(&two).err, 0);
+	rows[0] = (struct login_renewal){one.token.session, {NULL, 0}};
+	rows[1] = (struct login_renewal){uuid_v7(), STR("192.0.2.7")};
+	rows[2] = (struct login_renewal){two.token.session, STR("192.0.2.8")};
+	assert_int_equal(login_renew(l.db, rows, 3, WEEK_MS, 0, on_renewed, &g, NULL), 0);
+	link_until(&l, &g.n, 1);
+	assert_int_equal(g.rows, 2);
+	assert_int_equal(g.user, ann + olga);
+	assert_int_equal(login_renew(l.db, rows, 0, WEEK_MS, 0, on_renewed, &g, NULL), -ERR_INVAL);
 }
 
 static void test_cookies(void **state UNUSED)
@@ -704,6 +734,7 @@ int main(void)
 		cmocka_unit_test(test_two_at_once),
 		cmocka_unit_test(test_seven_days),
 		cmocka_unit_test(test_cookies),
+		cmocka_unit_test(test_cookies_together),
 		cmocka_unit_test(test_touch),
 		cmocka_unit_test(test_who_may_begin),
 		cmocka_unit_test(test_login_during_a_change),
