@@ -107,12 +107,14 @@ size_t utf8_length(struct str s)
 
 bool utf8_next(struct str s, size_t *pos, uint32_t *ret_cp)
 {
-	const uint8_t *p = (const uint8_t *)s.p + *pos;
-	size_t left = s.len - *pos, n;
+	const uint8_t *p;
+	size_t left, n;
 	uint32_t cp;
 
 	if (*pos >= s.len)
 		return false;
+	p = (const uint8_t *)s.p + *pos;
+	left = s.len - *pos;
 	n = p[0] < 0x80 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
 	n = MIN(n, left);
 	cp = n == 1 ? p[0] : p[0] & (0x7fu >> n);
