@@ -69,6 +69,8 @@ static void test_places(void **state)
 		"2147483648",
 		"{\"conversationId\":{}}",
 		"\"ABCD\"",
+		"\"0\"",
+		"\"conversation_-5\"",
 		"{\"conversationId\":\"user_7\"}",
 	};
 	static const struct {
@@ -166,14 +168,10 @@ static void test_send(void **state)
 
 static void test_send_refused(void **state)
 {
-	static const char *const addresses[] = {"javascript:alert(1)",
-						"data:text/html,x",
-						"//evil/x",
-						"/\\\\evil/x",
-						"ftp://h/x",
-						"x",
-						"https://h/a b",
-						"/a\\nb"};
+	static const char *const addresses[] = {
+		"javascript:alert(1)", "data:text/html,x", "//evil/x",
+		"/\\\\evil/x",	       "ftp://h/x",	   "x",
+		"https://h/a b",       "/a\\nb",	   "/a\\u0007b"};
 	char arg[128];
 	struct cmd c;
 
