@@ -199,6 +199,7 @@ static int open_shm(struct master *m)
 		.members_max = (uint32_t)m->settings->memory_members,
 		.users_max = (uint32_t)m->settings->memory_users,
 		.typing_max = typing_max(m->settings),
+		.revoked_max = (uint32_t)m->settings->memory_revocations,
 		.limits_max = (uint32_t)m->settings->memory_limits,
 		.ring_bytes = (uint64_t)m->settings->memory_ring,
 	};

@@ -15,7 +15,7 @@
 #include "shm/slots.h"
 
 #define SHM_MAGIC 0x31306d73646d6f72ULL /* "romdsm01" in memory */
-#define SHM_VERSION 5
+#define SHM_VERSION 6
 #define SHM_LINE 64
 #define ON_LINE _Alignas(SHM_LINE)
 
@@ -32,9 +32,9 @@ struct shm_header {
 	uint32_t metrics;     /* METRICS of the creator */
 	uint32_t pad;
 };
-_Static_assert(sizeof(struct shm_geometry) == 32, "layout");
-_Static_assert(sizeof(struct shm_header) == 80, "layout");
-_Static_assert(offsetof(struct shm_header, boot_id) == 48, "layout");
+_Static_assert(sizeof(struct shm_geometry) == 40, "layout");
+_Static_assert(sizeof(struct shm_header) == 88, "layout");
+_Static_assert(offsetof(struct shm_header, boot_id) == 56, "layout");
 
 /*
  * Bits of a lock word. Owner 0 is free; the generation tells a slot's former process from its

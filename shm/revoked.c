@@ -33,7 +33,7 @@ static struct shm_revoked *entry_of(const struct shm *shm, struct key k, unsigne
 {
 	uint64_t h = hash64(shm, k.hi ^ hash64(shm, k.lo));
 
-	return &shm->revoked[(h + probe) % REVOKED_MAX];
+	return &shm->revoked[(h + probe) % shm->revoked_n];
 }
 
 static int64_t end_of(struct shm_revoked *e)
@@ -58,19 +58,47 @@ static struct shm_revoked *find(const struct shm *shm, struct key k)
 	return NULL;
 }
 
-/* A free or expired place, else the one that would be free first. */
+static bool is_user(struct shm_revoked *e)
+{
+	return atomic_load_explicit(&e->hi, memory_order_relaxed) == UINT64_MAX;
+}
+
+/* Behind the table: what is known of the entries that were given up. */
+static struct shm_revoked *lost_of(const struct shm *shm)
+{
+	return &shm->revoked[shm->revoked_n];
+}
+
+static void note_lost(const struct shm *shm, int64_t until_ms)
+{
+	struct shm_revoked *lost = lost_of(shm);
+
+	if (until_ms > end_of(lost))
+		atomic_store_explicit(&lost->until_ms, until_ms, memory_order_release);
+}
+
+/*
+ * A free or expired place, else the one that would be free first. Users are few and counted in
+ * seconds, and nobody could be asked about them in time: they stay where sessions can go.
+ */
 static struct shm_revoked *place(const struct shm *shm, struct key k, bool *ret_lost)
 {
 	int64_t now = clock_wall_ms();
-	struct shm_revoked *best = entry_of(shm, k, 0);
+	struct shm_revoked *best = NULL;
 
 	for (unsigned i = 0; i < PROBES; i++) {
 		struct shm_revoked *e = entry_of(shm, k, i);
 
-		if (end_of(e) < end_of(best))
+		if (is_user(e) && end_of(e) > now)
+			continue;
+		if (!best || end_of(e) < end_of(best))
 			best = e;
 	}
+	if (!best)
+		best = entry_of(shm, k, 0);
 	*ret_lost = end_of(best) > now;
+	if (*ret_lost)
+		note_lost(shm, end_of(best));
 	return best;
 }
 
@@ -133,6 +161,11 @@ int revoked_add(struct shm *shm, unsigned me, const struct uuid *session, int64_
 int revoked_set_user(struct shm *shm, unsigned me, int64_t user, int64_t until_ms, bool *ret_lost)
 {
 	return set(shm, me, key_of_user(user), until_ms, ret_lost);
+}
+
+int64_t revoked_lost_ms(const struct shm *shm)
+{
+	return end_of(lost_of(shm));
 }
 
 bool revoked_has(const struct shm *shm, const struct uuid *session)

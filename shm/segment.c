@@ -49,7 +49,7 @@ static bool geometry_is_valid(const struct shm_geometry *g)
 	return is_within(g->n_slots, 1, SLOT_MAX) && is_within(g->rooms_max, 64, 1 << 24) &&
 	       is_within(g->members_max, 64, 1 << 26) && is_within(g->users_max, 64, 1 << 26) &&
 	       is_within(g->typing_max, 64, 1 << 24) &&
-	       is_within(g->limits_max, 0, 1 << 24) &&
+	       is_within(g->revoked_max, 0, 1 << 24) && is_within(g->limits_max, 0, 1 << 24) &&
 	       is_within(g->ring_bytes, RING_MIN, RING_MAX);
 }
 
@@ -93,6 +93,7 @@ static uint64_t lay_out(struct shm *v)
 	uint64_t room_buckets = pow2_from(g->rooms_max / CHAIN, ROOM_SHARDS);
 	uint64_t member_buckets = pow2_from(g->members_max / CHAIN, ROOM_SHARDS);
 	uint64_t user_buckets = pow2_from(g->users_max / CHAIN, USER_SHARDS);
+	uint64_t revoked_n = g->revoked_max ? g->revoked_max : REVOKED_USUAL;
 	uint64_t limit_sets = pow2_from(g->limits_max / LIMIT_WAYS, LIMIT_SHARDS);
 	uintptr_t base = (uintptr_t)v->base;
 
@@ -107,7 +108,7 @@ static uint64_t lay_out(struct shm *v)
 	v->master_metrics = (void *)(base + part(&end, sizeof(struct shm_metrics)));
 	v->pools = (void *)(base + part(&end, POOLS * sizeof(struct shm_pool)));
 	v->ring = (void *)(base + part(&end, sizeof(struct shm_ring)));
-	v->revoked = (void *)(base + part(&end, REVOKED_MAX * sizeof(struct shm_revoked)));
+	v->revoked = (void *)(base + part(&end, (revoked_n + 1) * sizeof(struct shm_revoked)));
 	v->room_buckets = (void *)(base + part(&end, 4 * room_buckets));
 	v->member_buckets = (void *)(base + part(&end, 4 * member_buckets));
 	v->user_buckets = (void *)(base + part(&end, 4 * user_buckets));
@@ -120,6 +121,7 @@ static uint64_t lay_out(struct shm *v)
 	v->room_mask = (uint32_t)(room_buckets - 1);
 	v->member_mask = (uint32_t)(member_buckets - 1);
 	v->user_mask = (uint32_t)(user_buckets - 1);
+	v->revoked_n = (uint32_t)revoked_n;
 	v->limit_mask = (uint32_t)(limit_sets - 1);
 	v->ring_mask = g->ring_bytes - 1;
 	return end;

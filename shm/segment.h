@@ -18,6 +18,7 @@ struct shm_geometry {
 	uint32_t members_max; /* (slot, room, user) records, 64 to 2^26 */
 	uint32_t users_max;   /* connected users, 64 to 2^26 */
 	uint32_t typing_max;  /* typing marks, 64 to 2^24 */
+	uint32_t revoked_max; /* entries of revocations, up to 2^24; 0: REVOKED_USUAL */
 	uint32_t limits_max;  /* buckets of limits, up to 2^24; 0: the least that there can be */
 	uint64_t ring_bytes;  /* 64 KiB to 16 GiB, rounded up to a power of two */
 };

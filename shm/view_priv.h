@@ -31,7 +31,8 @@ struct shm {
 	uint32_t stride[POOLS];
 	uint32_t *room_buckets, *member_buckets, *user_buckets;
 	uint32_t room_mask, member_mask, user_mask;
-	struct shm_revoked *revoked; /* REVOKED_MAX of them */
+	struct shm_revoked *revoked; /* REVOKED_N, and one more: see revoked.c */
+	uint32_t revoked_n;
 	struct shm_limit *limits;
 	uint32_t limit_mask; /* sets less one */
 	struct shm_ring *ring;

@@ -44,7 +44,8 @@ enum proto_error authn_token(struct worker *wk, struct str text, struct identity
 	who.key_id = t.key_id;
 	who.is_admin = t.is_admin;
 	memcpy(who.name, t.name, sizeof(t.name));
-	if (is_revoked(wk, &who))
+	/* a token that nobody here can vouch for: the refresh asks the database */
+	if (is_revoked(wk, &who) || revoke_is_forgotten(wk, t.issued_ms))
 		return E_UNAUTHORIZED;
 	*ret = who;
 	return E_NONE;
@@ -62,15 +63,32 @@ enum proto_error authn_again(struct worker *wk, const struct identity *who, stru
 
 /* ---- Tokens of requests ---- */
 
-/* The token of "Bearer TOKEN" (RFC 6750 section 2.1); false for any other scheme. */
-static bool bearer_token(const struct http_request *req, struct str *ret)
+static const char bearer[] = "bearer";
+static const size_t bearer_len = sizeof(bearer) - 1;
+
+/*
+ * Whether the field Authorization is for us. Other schemes are for who stands in front, such as a
+ * proxy that asks for a password of its own: browsers send that with every request, and say who
+ * they are here by cookie. Of several fields none is to be trusted.
+ */
+static bool has_bearer(const struct http_request *req)
 {
-	static const char scheme[] = "bearer ";
-	const size_t n = sizeof(scheme) - 1;
 	struct str field = http_header(req, "Authorization");
 
-	if (http_header_count(req, "Authorization") > 1 || field.len <= n ||
-	    !str_ieq((struct str){field.p, n}, str_of(scheme)))
+	if (http_header_count(req, "Authorization") > 1)
+		return true;
+	return field.len >= bearer_len &&
+	       str_ieq((struct str){field.p, bearer_len}, str_of(bearer)) &&
+	       (field.len == bearer_len || field.p[bearer_len] == ' ');
+}
+
+/* The token of "Bearer TOKEN" (RFC 6750 section 2.1); false when there is none. */
+static bool bearer_token(const struct http_request *req, struct str *ret)
+{
+	const size_t n = bearer_len + 1;
+	struct str field = http_header(req, "Authorization");
+
+	if (http_header_count(req, "Authorization") > 1 || field.len <= n)
 		return false;
 	*ret = (struct str){field.p + n, field.len - n};
 	while (ret->len && ret->p[0] == ' ') {
@@ -150,9 +168,11 @@ static void from_cookie(const struct cookie *cookie, struct identity *ret)
  */
 static bool is_stale(const struct worker *wk, const struct identity *who, int64_t now_ms)
 {
-	int64_t age_ms = now_ms - (who->expires_ms - wk->settings->auth_session_ttl);
+	int64_t made_ms = who->expires_ms - wk->settings->auth_session_ttl;
+	int64_t age_ms = now_ms - made_ms;
 
-	return age_ms < -TOKEN_SKEW_MS || age_ms >= keyring_access_ttl_ms(wk->keyring);
+	return revoke_is_forgotten(wk, made_ms) || age_ms < -TOKEN_SKEW_MS ||
+	       age_ms >= keyring_access_ttl_ms(wk->keyring);
 }
 
 /* The session is over: accounts have to sign in, guests are simply nobody again. */
@@ -190,7 +210,7 @@ enum authn authn_call(struct call *call)
 	call->who = (struct identity){0};
 	if (call->is_ops || call->route->rate == ROUTE_RATE_STATIC)
 		return AUTHN_DONE;
-	if (http_header(call->req, "Authorization").p)
+	if (has_bearer(call->req))
 		return by_header(call);
 	return by_query(call, &result) ? result : by_cookie(call);
 }

@@ -95,6 +95,32 @@ bool origin_allows_cookie(const struct settings *s, const struct http_request *r
 	return !origin.p || is_own(origin, req->host) || is_named(s, origin);
 }
 
+/*
+ * The fields of our answers that a page of another origin may read, beside those that it always
+ * may: all that mean something to a client. tests/lint compares them with what the sources send.
+ */
+static const char *const exposed[] = {
+	"Age",
+	"Allow",
+	"ETag",
+	"Location",
+	"RateLimit-Limit",
+	"RateLimit-Policy",
+	"RateLimit-Remaining",
+	"RateLimit-Reset",
+	"Retry-After",
+	"WWW-Authenticate",
+	"X-Request-Id",
+	"X-Roomd-Stale",
+};
+
+static void add_exposed(struct buf *b)
+{
+	for (size_t i = 0; i < ARRAY_LEN(exposed); i++)
+		buf_printf(b, "%s%s", i ? ", " : "Access-Control-Expose-Headers: ", exposed[i]);
+	buf_add_cstr(b, "\r\n");
+}
+
 char *origin_cors(const struct settings *s, const struct http_request *req)
 {
 	struct str origin = http_header(req, "Origin");
@@ -104,9 +130,7 @@ char *origin_cors(const struct settings *s, const struct http_request *req)
 		return NULL;
 	if (origin.p && is_listed(s, origin)) {
 		http_add_field(&b, "Access-Control-Allow-Origin", origin);
-		buf_add_cstr(&b, "Access-Control-Expose-Headers: ETag, Location, RateLimit-Limit, "
-				 "RateLimit-Policy, RateLimit-Remaining, RateLimit-Reset, "
-				 "Retry-After, X-Request-Id\r\n");
+		add_exposed(&b);
 		if (is_named(s, origin))
 			buf_add_cstr(&b, "Access-Control-Allow-Credentials: true\r\n");
 	}
@@ -125,7 +149,8 @@ void origin_add_preflight(const struct settings *s, const struct http_request *r
 		return;
 	buf_printf(fields,
 		   "Access-Control-Allow-Methods: %s\r\n"
-		   "Access-Control-Allow-Headers: Authorization, Content-Type, Idempotency-Key\r\n"
+		   "Access-Control-Allow-Headers: Authorization, Content-Type, Idempotency-Key, "
+		   "If-Match, Last-Event-ID\r\n"
 		   "Access-Control-Max-Age: 600\r\n",
 		   allow);
 }

@@ -56,10 +56,15 @@ static void tell(struct worker *wk, struct notice *n)
 
 static void note(int r, bool lost)
 {
-	if (r < 0)
-		log_error("a revocation was not noted", LF_STR("error", err_text(r)));
-	else if (lost)
-		log_warn("the table of revocations is full: an older one was given up");
+	static struct log_rate failed, given_up;
+	uint64_t suppressed;
+
+	if (r < 0 && log_rate_pass(&failed, 10000, &suppressed))
+		log_error("a revocation was not noted", LF_STR("error", err_text(r)),
+			  LF_INT("suppressed", (int64_t)suppressed));
+	else if (r == 0 && lost && log_rate_pass(&given_up, 60000, &suppressed))
+		log_warn("the table of revocations is full: older tokens are refused",
+			 LF_INT("suppressed", (int64_t)suppressed));
 }
 
 /*
@@ -115,6 +120,14 @@ void revoke_kick(struct worker *wk, int64_t conv, int64_t user)
 bool revoke_is_due(const struct worker *wk, const struct uuid *session, int64_t user)
 {
 	return revoked_has(wk->shm, session) || revoked_has_user(wk->shm, user);
+}
+
+bool revoke_is_forgotten(const struct worker *wk, int64_t made_ms)
+{
+	int64_t lost_ms = revoked_lost_ms(wk->shm);
+
+	/* when the newest of those was revoked: what was made later is none of theirs */
+	return lost_ms && made_ms <= lost_ms - wk->settings->auth_access_ttl - CLOCK_MARGIN_MS;
 }
 
 /* ---- Hearing ---- */

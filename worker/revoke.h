@@ -27,6 +27,12 @@ void revoke_kick(struct worker *wk, int64_t conv, int64_t user);
 /* Whether a token or cookie of this session and user must be refused: the node's memory. */
 bool revoke_is_due(const struct worker *wk, const struct uuid *session, int64_t user);
 
+/*
+ * Whether the node's memory gave up so much that it cannot speak for credentials made at MADE_MS
+ * (clock_wall_ms): the database can.
+ */
+bool revoke_is_forgotten(const struct worker *wk, int64_t made_ms);
+
 /* A control record of the ring. False: it is no notice of these. */
 bool revoke_control(struct worker *wk, struct str bytes);
 

@@ -318,6 +318,44 @@ async def test_registrations_count_by_address(start_daemon):
         assert 1700 < (await http.register())[1]['retry_after'] <= 1800
 
 
+async def test_a_full_memory_of_ended_sessions_lets_no_ended_session_back_in(start_daemon):
+    """Seen red when the oldest entry made room and nothing else happened: 200 for a token that was ended."""
+    daemon = start_daemon(workers=1, settings={**CHEAP, 'memory.revocations': 64})
+    async with People(daemon) as http:
+        ended, early = await http.new_person(), await http.new_person()
+        form = {'username': early['user']['username'], 'password': PASSWORD, 'cookie': True}
+        _, _, headers = await http.ask('POST', '/api/v1/auth/login', form)
+        cookie = {'Cookie': headers['Set-Cookie'].partition(';')[0]}
+        bearer = {'Authorization': f'Bearer {ended["token"]}'}
+        assert (await http.ask('POST', '/api/v1/auth/logout', headers=bearer))[0] == 204
+        assert [(await http.me(one['token']))[0] for one in (ended, early)] == [401, 200]
+        # a second later than the first: tokens tell whole ones
+        since = int(time.time())
+        await eventually(lambda: _later_than(since + 1), 'the next second')
+        other = await http.new_person()
+        name = other['user']['username']
+        sessions = [(await http.login(name))[1]['token'] for _ in range(200)]
+        last = {'Authorization': f'Bearer {sessions[-1]}'}
+        assert (await http.ask('DELETE', '/api/v1/sessions', headers=last))[0] == 204
+        assert daemon.wait_log('the table of revocations is full: older tokens are refused')
+        # whoever was ended stays ended, and so do those that came last
+        assert (await http.me(ended['token']))[0] == 401
+        assert {(await http.me(token))[0] for token in sessions[:-1]} == {401}
+        # whoever was not goes on by the refresh, or by the cookie, which the database vouches for
+        if (await http.me(early['token']))[0] == 401:
+            status, early, _ = await http.refresh(early['refresh_token'])
+            assert status == 200
+        assert (await http.ask('GET', '/api/v1/users/me', headers=cookie))[0] == 200
+        late = (await http.login(name))[1]
+        assert (await http.me(late['token']))[0] == 200
+    text = 'the table of revocations is full: older tokens are refused'
+    assert sum(line.get('text') == text for line in daemon.log_lines()) == 1
+
+
+async def _later_than(second):
+    return time.time() > second
+
+
 # ---------------------------------------------------------------- sockets
 
 

@@ -11,9 +11,9 @@ import subprocess
 
 import pytest
 
-from roomd_clients import Http
-from roomd_harness import CTL, PATIENCE, clean_environment, run_roomd
-from roomd_people import PASSWORD, People, unique_login
+from roomd_clients import Http, NativeSocket
+from roomd_harness import CTL, PATIENCE, clean_environment, run_roomd, unique
+from roomd_people import PASSWORD, People, cookie_of, unique_login
 from roomd_raw import TEXT, Link
 
 PROXY, STRANGER = '127.0.0.2', '127.0.0.9'
@@ -289,3 +289,36 @@ def test_a_list_that_cannot_be_read_is_refused():
     for item in ('proxy.example.org', '10.0.0.0/33', '10.0.0.1/8', '2001:db8::/129', '10.0.0.0/', 'all'):
         done = run_roomd('-t', '-o', f'http.trusted_proxies={item}')
         assert done.returncode == 78 and 'http.trusted_proxies' in done.stderr, item
+
+
+# ---------------------------------------------------------------- a proxy's own password
+
+
+BASIC = 'Authorization: Basic YWxhZGRpbjpvcGVuc2VzYW1l'  # RFC 7617 section 2
+
+
+async def test_a_password_for_the_proxy_is_none_of_ours(daemon):
+    """nginx with auth_basic: browsers send it with everything. Seen red when it was a bad token: 401."""
+    async with await Link.open(daemon) as link:
+        for fields in ([BASIC], ['Authorization: Digest username="x"'], ['Authorization: Bearerish x']):
+            assert (await link.ask('GET', '/api/chat/rooms', fields)).status == 200
+        # where an account is needed it is none, and what would be one is told
+        answer = await link.ask('GET', '/api/v1/users/me', [BASIC])
+        assert answer.status == 401 and answer['www-authenticate'] == 'Bearer'
+        for fields in (['Authorization: Bearer'], ['Authorization: Bearer x'], ['Authorization: bearer x'],
+                       [BASIC, 'Authorization: Bearer x']):
+            assert (await link.ask('GET', '/api/chat/rooms', fields)).status == 401, fields
+    socket = await NativeSocket.open(daemon, '/ws', subprotocols=['roomd.v1'],
+                                     extra_headers={'Authorization': BASIC.partition(': ')[2]})
+    assert (await socket.ask('hello', name=unique('Aladdin')))['op'] == 'welcome'
+    await socket.close()
+
+
+async def test_beside_a_password_for_the_proxy_the_cookie_says_who_it_is(daemon):
+    async with People(daemon) as http:
+        made = await http.new_person()
+        form = {'username': made['user']['username'], 'password': PASSWORD, 'cookie': True}
+        _, _, headers = await http.ask('POST', '/api/v1/auth/login', form)
+        fields = {'Cookie': f'session={cookie_of(headers).value}', 'Authorization': BASIC.partition(': ')[2]}
+        status, me, _ = await http.ask('GET', '/api/v1/users/me', headers=fields)
+        assert status == 200 and me['username'] == made['user']['username']

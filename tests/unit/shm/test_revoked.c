@@ -74,14 +74,20 @@ static void test_full(void **state)
 	unsigned lost = 0, kept = 0;
 
 	(void)state;
-	for (uint64_t n = 1; n <= REVOKED_MAX; n++)
+	assert_int_equal(revoked_lost_ms(shm), 0);
+	for (int64_t user = 1; user <= 100; user++)
+		assert_int_equal(revoked_set_user(shm, 0, user, now + HOUR_MS / 2, NULL), 0);
+	for (uint64_t n = 1; n <= REVOKED_USUAL; n++)
 		lost += add(shm, n, now + HOUR_MS);
-	for (uint64_t n = REVOKED_MAX + 1; n <= 2 * REVOKED_MAX; n++)
+	for (uint64_t n = REVOKED_USUAL + 1; n <= 2 * REVOKED_USUAL; n++)
 		lost += add(shm, n, now + 2 * HOUR_MS);
-	for (uint64_t n = 1; n <= 2 * REVOKED_MAX; n++)
+	for (uint64_t n = 1; n <= 2 * REVOKED_USUAL; n++)
 		kept += has(shm, n);
-	assert_int_equal(kept + lost, 2 * REVOKED_MAX);
-	assert_in_range(lost, REVOKED_MAX, REVOKED_MAX + REVOKED_MAX / 10);
+	assert_int_equal(kept + lost, 2 * REVOKED_USUAL);
+	assert_in_range(lost, REVOKED_USUAL, REVOKED_USUAL + REVOKED_USUAL / 10);
+	assert_in_range(revoked_lost_ms(shm), now + HOUR_MS, now + 2 * HOUR_MS);
+	for (int64_t user = 1; user <= 100; user++)
+		assert_true(revoked_has_user(shm, user));
 	segment_done(&shm);
 }
 

@@ -61,6 +61,7 @@ static void test_bad_geometry_is_refused(void **state)
 	geo = usual, geo.users_max = 0, expect_refused(geo);
 	geo = usual, geo.typing_max = 1, expect_refused(geo);
 	geo = usual, geo.ring_bytes = 65535, expect_refused(geo);
+	geo = usual, geo.revoked_max = (1u << 24) + 1, expect_refused(geo);
 	geo = usual, geo.limits_max = (1u << 24) + 1, expect_refused(geo);
 }
 
