@@ -299,14 +299,20 @@ size_t sio_arg_count(const struct sio_packet *p)
 	return n > first ? n - first : 0;
 }
 
+struct str sio_attachment_at(const struct sio_packet *p, size_t i)
+{
+	size_t begin = i ? p->ends[i - 1] : 0;
+
+	return (struct str){p->bytes.p ? p->bytes.p + begin : "", p->ends[i] - begin};
+}
+
 bool sio_attachment(const struct sio_packet *p, const struct json_value *v, struct str *ret)
 {
-	size_t i, begin;
+	size_t i;
 
 	if (!p->ends || !v || !is_placeholder(v) || !placeholder_num(v, p->nattachments, &i))
 		return false;
-	begin = i ? p->ends[i - 1] : 0;
-	*ret = (struct str){p->bytes.p ? p->bytes.p + begin : "", p->ends[i] - begin};
+	*ret = sio_attachment_at(p, i);
 	return true;
 }
 

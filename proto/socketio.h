@@ -86,6 +86,9 @@ bool sio_event_name(const struct sio_packet *p, struct str *ret);
 const struct json_value *sio_arg(const struct sio_packet *p, size_t i);
 size_t sio_arg_count(const struct sio_packet *p);
 
+/* Attachment I of P, I below p->nattachments. */
+struct str sio_attachment_at(const struct sio_packet *p, size_t i);
+
 /* The attachment that V stands for in P's payload. False when V is no placeholder. */
 bool sio_attachment(const struct sio_packet *p, const struct json_value *v, struct str *ret);
 
@@ -132,6 +135,11 @@ void sio_event_begin(struct buf *b, struct str nsp, int64_t id, uint32_t nattach
  * not end in a string.
  */
 void sio_event_end(struct buf *b, struct str offset);
+
+/*
+ * The same packet for one receiver: appends EVENT, written without an offset, with one of its own.
+ */
+void sio_add_event_at(struct buf *b, struct str event, struct str offset);
 
 /* The answer to an event: 43ID[. RE is the request's id, not empty. Then arguments, then end. */
 void sio_ack_begin(struct buf *b, struct str nsp, const struct cmd_id *re, uint32_t nattachments);

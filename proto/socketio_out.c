@@ -65,6 +65,13 @@ void sio_event_end(struct buf *b, struct str offset)
 	buf_add_char(b, ']');
 }
 
+void sio_add_event_at(struct buf *b, struct str event, struct str offset)
+{
+	assert(event.len && event.p[event.len - 1] == ']');
+	buf_add(b, event.p, event.len - 1);
+	sio_event_end(b, offset);
+}
+
 void sio_ack_begin(struct buf *b, struct str nsp, const struct cmd_id *re, uint32_t nattachments)
 {
 	begin(b, nattachments ? SIO_BINARY_ACK : SIO_ACK, nsp, nattachments);

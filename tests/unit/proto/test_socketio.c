@@ -227,6 +227,8 @@ static void test_attachments(void **state)
 	assert_int_equal(p.id, 7);
 	check_attachment(&p, json_at(json_get(sio_arg(&p, 0), "b"), 1), "\3\4");
 	check_attachment(&p, sio_arg(&p, 1), "");
+	assert_int_equal(sio_attachment_at(&p, 0).len, 0);
+	assert_str(sio_attachment_at(&p, 1), "\3\4");
 	sio_packet_done(&p);
 
 	assert_int_equal(decode(&in, "61-15[\"bar\",{\"_placeholder\":true,\"num\":0}]", &p),

@@ -51,6 +51,10 @@ static void test_events(void **state)
 	sio_event_begin(&b, MAIN, 0, 0, "foo");
 	sio_event_end(&b, STR("x1"));
 	assert_buf(&b, "420[\"foo\",\"x1\"]"); /* the offset comes last */
+	sio_add_event_at(&b, STR("42[\"foo\",{}]"), STR("x1"));
+	assert_buf(&b, "42[\"foo\",{},\"x1\"]");
+	sio_add_event_at(&b, STR("42[\"foo\"]"), STR(""));
+	assert_buf(&b, "42[\"foo\"]");
 	sio_event_begin(&b, STR("/admin"), SIO_NO_ID, 2, "baz");
 	sio_add_placeholder(&b, 0);
 	sio_add_placeholder(&b, 1);
