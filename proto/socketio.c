@@ -79,7 +79,7 @@ static int take_count(struct str *rest, uint32_t max, uint32_t *ret)
 {
 	int64_t n;
 
-	if (!take_digits(rest, &n) || n > max || !rest->len || *rest->p != '-')
+	if (!take_digits(rest, &n) || n < 1 || n > max || !rest->len || *rest->p != '-')
 		return -ERR_PROTO;
 	*ret = (uint32_t)n;
 	*rest = (struct str){rest->p + 1, rest->len - 1};
@@ -189,6 +189,8 @@ static int read_payload(struct str text, enum sio_type type, const struct sio_li
 			struct sio_packet *p, struct fault *ret_fault)
 {
 	if (text.len) {
+		if (!strchr("[{\"", *text.p)) /* no blank either: other readers take it for an id */
+			return -ERR_PROTO;
 		if (json_parse(text, lim->depth_max, &p->doc, ret_fault) < 0)
 			return ret_fault->kind == FAULT_VALUE ? -ERR_INVAL : -ERR_PROTO;
 		p->data = json_root(p->doc);

@@ -70,7 +70,7 @@ void sio_in_done(struct sio_in *in);
  *			id but no payload, *RET_FAULT the reason; the connection goes on
  *	-ERR_PROTO	the connection is to be closed: no packet, a payload of another shape than
  *			its type has, an event with a reserved name, attachments that were not
- *			announced, that are too many or too large, or text in their place
+ *			announced, that are none, too many or too large, or text in their place
  *
  * EVENT and ACK must have their array; ids beside other types are taken and mean nothing. *RET is
  * untouched unless the result is 0 or -ERR_INVAL.
