@@ -58,19 +58,87 @@ static bool is_mark(uint32_t cp)
 	return uc_is_general_category_withtable(cp, UC_CATEGORY_MASK_M);
 }
 
+/* ---- Characters that show nothing by themselves ---- */
+
+#define ZWNJ 0x200c
+#define ZWJ 0x200d
+#define KEYCAP 0x20e3
+#define BLACK_FLAG 0x1f3f4
+#define VIRAMA 9 /* its combining class */
+
+/* Drawn as a picture, unlike digits, which become one only below a keycap. */
+static bool is_picture(uint32_t cp)
+{
+	return cp >= 0x80 && (uc_is_property_emoji(cp) || is_pictograph_to_come(cp));
+}
+
+static bool is_tag(uint32_t cp)
+{
+	return cp >= 0xe0020 && cp <= 0xe007f;
+}
+
+/* The next code point at POS that joins, or stops joining; UC_JOINING_TYPE_U at the end. */
+static int joining_after(struct str s, size_t pos)
+{
+	uint32_t cp;
+
+	while (utf8_next(s, &pos, &cp))
+		if (uc_joining_type(cp) != UC_JOINING_TYPE_T)
+			return uc_joining_type(cp);
+	return UC_JOINING_TYPE_U;
+}
+
+/* What stands before a code point: the one before, and the one before that which joins. */
+struct before {
+	uint32_t cp; /* 0: nothing */
+	int joining;
+};
+
+/*
+ * Whether an invisible CP does something here that readers see: RFC 5892 appendix A.1 and A.2 for
+ * the joiners, UTS 51 for pictures, and the selectors of scripts that have variants.
+ */
+static bool has_effect(uint32_t cp, const struct before *b, struct str s, size_t pos)
+{
+	int left = b->joining, right = joining_after(s, pos);
+	uint32_t next = 0;
+
+	utf8_next(s, &pos, &next);
+	if ((cp == ZWNJ || cp == ZWJ) && uc_combining_class(b->cp) == VIRAMA)
+		return true;
+	if (cp == ZWNJ)
+		return (left == UC_JOINING_TYPE_L || left == UC_JOINING_TYPE_D) &&
+		       (right == UC_JOINING_TYPE_R || right == UC_JOINING_TYPE_D);
+	if (cp == ZWJ)
+		return (is_picture(b->cp) || b->cp == 0xfe0f || is_tag(b->cp)) && is_picture(next);
+	if (cp == 0xfe0e || cp == 0xfe0f)
+		return is_picture(b->cp) || next == KEYCAP;
+	if ((cp >= 0xfe00 && cp <= 0xfe02) || (cp >= 0xe0100 && cp <= 0xe01ef))
+		return uc_is_property_ideographic(b->cp);
+	if (cp >= 0x180b && cp <= 0x180f)
+		return b->cp >= 0x1820 && b->cp <= 0x18aa;
+	return is_tag(cp) && (b->cp == BLACK_FLAG || is_tag(b->cp));
+}
+
 /* Returns 0 or -ERR_INVAL; *RET_PLAIN: S is its own composition. */
 static int look_at(struct str s, bool *ret_plain)
 {
+	struct before before = {0, UC_JOINING_TYPE_U};
 	bool is_plain = true;
 	size_t pos = 0;
 	uint32_t cp;
 
-	for (bool is_first = true; utf8_next(s, &pos, &cp); is_first = false) {
-		if (cp < FIRST_COMBINING)
-			continue;
-		if (is_refused(cp) || (is_first && is_mark(cp)))
+	for (; utf8_next(s, &pos, &cp); before.cp = cp) {
+		if (cp >= 0x80 && uc_is_property_default_ignorable_code_point(cp)) {
+			if (!has_effect(cp, &before, s, pos))
+				return -ERR_INVAL;
+		} else if (cp >= FIRST_COMBINING && (is_refused(cp) || (!before.cp && is_mark(cp)))) {
 			return -ERR_INVAL;
-		is_plain = false;
+		}
+		if (cp >= FIRST_COMBINING)
+			is_plain = false;
+		if (uc_joining_type(cp) != UC_JOINING_TYPE_T)
+			before.joining = uc_joining_type(cp);
 	}
 	*ret_plain = is_plain;
 	return 0;
@@ -126,6 +194,59 @@ int names_get(const struct json_value *v, const char *key, size_t max_chars, boo
 		*ret = json_set_str(json_get(v, key), buf_str(&normal));
 	buf_done(&normal);
 	return r < 0 ? refuse(r, key, max_chars, ret_fault) : 0;
+}
+
+/* ---- What is compared ---- */
+
+void names_skeleton(struct buf *b, struct str s)
+{
+	struct buf seen = BUF_INIT;
+	size_t pos = 0, start = 0, len = 0;
+	uint8_t *folded;
+	uint32_t cp;
+
+	for (; utf8_next(s, &pos, &cp); start = pos)
+		if (cp < 0x80 || !uc_is_property_default_ignorable_code_point(cp))
+			buf_add(&seen, s.p + start, pos - start);
+	folded = u8_casefold(seen.p, seen.len, NULL, UNINORM_NFKC, NULL, &len);
+	if (!folded && seen.len)
+		abort(); /* valid UTF-8 fails for want of memory alone */
+	buf_add(b, folded, len);
+	free(folded);
+	buf_done(&seen);
+}
+
+bool names_same(struct str a, struct str b)
+{
+	struct buf x = BUF_INIT, y = BUF_INIT;
+	bool is_same;
+
+	if (str_eq(a, b))
+		return true;
+	names_skeleton(&x, a);
+	names_skeleton(&y, b);
+	is_same = str_eq(buf_str(&x), buf_str(&y));
+	buf_done(&x);
+	buf_done(&y);
+	return is_same;
+}
+
+bool names_is_line(struct str s, bool may_break)
+{
+	size_t pos = 0;
+	uint32_t cp;
+
+	while (utf8_next(s, &pos, &cp)) {
+		bool is_break = cp == '\t' || cp == '\n' || cp == '\r';
+		bool is_control = cp < 0x20 || (cp >= 0x7f && cp < 0xa0) || cp == 0x2028 ||
+				  cp == 0x2029;
+
+		if (is_control && !(is_break && may_break))
+			return false;
+		if (cp >= 0x61c && uc_is_property_bidi_control(cp))
+			return false;
+	}
+	return true;
 }
 
 /* ---- Words ---- */

@@ -17,7 +17,9 @@ struct json_value;
  * zero-width characters at its ends, in Normalization Form C (UAX 15), 1 to MAX_CHARS code points
  * counted after that. What utf8_name refuses is refused, and besides: private-use and unassigned
  * code points (but for the planes' places reserved for pictographs, of which each year brings
- * some), and a name that begins with a combining mark. Taking the result again changes nothing.
+ * some), a name that begins with a combining mark, and characters that show nothing, except where
+ * readers see what they do: joiners as RFC 5892 (appendix A) has them and in sequences of pictures,
+ * selectors of variants behind what has some. Taking the result again changes nothing.
  * Returns 0; -ERR_NOENT when nothing is left; -ERR_TOOBIG; -ERR_INVAL for anything else; B is
  * untouched then.
  */
@@ -30,6 +32,23 @@ int names_normal(struct str s, size_t max_chars, struct buf *b) MUST_CHECK;
  */
 int names_get(const struct json_value *v, const char *key, size_t max_chars, bool required,
 	      struct str *ret, struct fault *ret_fault) MUST_CHECK;
+
+/*
+ * Appends what S, valid UTF-8, is compared by: compatibility forms and cases are one (UAX 15, NFKC,
+ * and case folding), characters that show nothing are left out. As name_fold of the schema, but for
+ * letters that few know.
+ */
+void names_skeleton(struct buf *b, struct str s);
+
+/* Whether A and B have one skeleton. */
+bool names_same(struct str a, struct str b);
+
+/*
+ * Whether the valid text S can stand beside others without disturbing them: no control characters,
+ * no line or paragraph separators, no bidirectional controls. MAY_BREAK: tabs and line breaks may
+ * be in it.
+ */
+bool names_is_line(struct str s, bool may_break);
 
 /* Appends S, valid UTF-8, in Normalization Form C. */
 void names_compose(struct buf *b, struct str s);

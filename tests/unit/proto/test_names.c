@@ -97,6 +97,64 @@ static void test_emoji(void **state)
 		check(same[i], same[i], 0);
 }
 
+/* RFC 5892 appendix A.1 and A.2, UTS 51, UTS 37: where readers see what invisible ones do. */
+static void test_invisible_ones(void **state)
+{
+	static const char *const same[] = {
+		"\xe0\xa4\x95\xe0\xa5\x8d\xe2\x80\x8d\xe0\xa4\xb7", /* ka virama ZWJ ssa */
+		"\xe0\xa4\x95\xe0\xa5\x8d\xe2\x80\x8c\xe0\xa4\xb7", /* with ZWNJ */
+		"\xd9\x85\xdb\x8c\xe2\x80\x8c\xd8\xae",		/* meem yeh ZWNJ khah */
+		"\xe2\x9d\xa4\xef\xb8\x8f\xe2\x80\x8d\xf0\x9f\x94\xa5", /* heart on fire */
+		"\xf0\x9f\x8f\xb4\xf3\xa0\x81\xa7\xf3\xa0\x81\xbf", /* a flag with tags */
+		"\xe8\x91\x9b\xf3\xa0\x84\x80",			/* U+845B VS17 */
+	};
+	static const char *const bad[] = {
+		"an\xe2\x80\x8bn", "an\xe2\x80\x8cn", "an\xe2\x80\x8dn", "an\xe2\x81\xa0n",
+		"an\xc2\xadn", "an\xef\xbb\xbfn", "an\xcd\x8fn", "an\xe3\x85\xa4n",
+		"an\xef\xbe\xa0n", "an\xef\xb8\x8fn", "an\xf3\xa0\x81\xa7n",
+		"an\xf3\xa0\x84\x80n", "an\xe1\xa0\x8en", "an\xe2\x81\xa4n",
+		"\xd8\xa7\xe2\x80\x8c\xd8\xa7", /* alef does not join to the left */
+		"\xd9\x85\xe2\x80\x8d\xd9\x85",
+		"\xf0\x9f\x98\x80\xe2\x80\x8d" "a",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(same); i++)
+		check(same[i], same[i], 0);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		check(bad[i], NULL, -ERR_INVAL);
+}
+
+static void test_skeletons(void **state)
+{
+	static const char *const pairs[][2] = {
+		{"ann", "an\xe2\x80\x8bn"}, {"Ann", "aNN"}, {"ann", "\xef\xbd\x81nn"},
+		{"stra\xc3\x9f" "e", "STRASSE"}, {"\xe2\x9d\xa4", "\xe2\x9d\xa4\xef\xb8\x8f"},
+		{"\xcf\x83\xcf\x8c\xcf\x82", "\xce\xa3\xce\x8c\xce\xa3"}, {"", "\xe2\x80\x8b"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(pairs); i++)
+		assert_true(names_same(str_of(pairs[i][0]), str_of(pairs[i][1])));
+	assert_false(names_same(STR("ann"), STR("anna")));
+	assert_false(names_same(STR("ann"), STR("")));
+}
+
+static void test_lines(void **state)
+{
+	(void)state;
+	assert_true(names_is_line(STR("Ada L. \xd7\x93"), false));
+	assert_true(names_is_line(STR("a\tb\r\nc"), true));
+	assert_false(names_is_line(STR("a\nb"), false));
+	for (int may = 0; may < 2; may++) {
+		assert_false(names_is_line(STR("a\xe2\x80\xae" "b"), may));
+		assert_false(names_is_line(STR("a\xe2\x81\xa6" "b"), may));
+		assert_false(names_is_line(STR("a\xe2\x80\x8f" "b"), may));
+		assert_false(names_is_line(STR("a\xe2\x80\xa8" "b"), may));
+		assert_false(names_is_line(STR("a\x01" "b"), may));
+	}
+}
+
 /* Ten characters of up to four code points each fit: they are counted when they are composed. */
 static void test_length_is_counted_after_composing(void **state)
 {
@@ -204,6 +262,9 @@ int main(void)
 	    cmocka_unit_test(test_ends),
 	    cmocka_unit_test(test_refused),
 	    cmocka_unit_test(test_emoji),
+	    cmocka_unit_test(test_invisible_ones),
+	    cmocka_unit_test(test_skeletons),
+	    cmocka_unit_test(test_lines),
 	    cmocka_unit_test(test_length_is_counted_after_composing),
 	    cmocka_unit_test(test_get),
 	    cmocka_unit_test(test_fold),
