@@ -193,12 +193,13 @@ static enum authn by_cookie(struct call *call)
 	struct str text = http_cookie(call->req, COOKIE_FIELD);
 	int64_t now_ms = clock_wall_ms();
 	struct cookie cookie;
+	int r = text.p ? cookie_open(wk->keyring, text, now_ms, &cookie) : -ERR_NOENT;
 
-	if (!text.p || cookie_open(wk->keyring, text, now_ms, &cookie) < 0 || !cookie.user ||
+	if ((r < 0 && r != -ERR_CLOSED) || !cookie.user ||
 	    (cookie.is_guest && !wk->settings->chat_guests))
 		return AUTHN_DONE;
 	from_cookie(&cookie, &call->who);
-	if (is_revoked(wk, &call->who))
+	if (r < 0 || is_revoked(wk, &call->who))
 		return cookie_ended(call);
 	return is_stale(wk, &call->who, now_ms) ? AUTHN_STALE : AUTHN_DONE;
 }

@@ -195,14 +195,14 @@ int cookie_open(const struct keyring *ring, struct str text, int64_t now_ms, str
 	struct json_doc *doc = NULL;
 	bool is_good = unseal(ring, text, &plain, &c.key_id) &&
 		       json_parse(buf_str(&plain), DEPTH_MAX, &doc, NULL) == 0 &&
-		       read_content(json_root(doc), &c) && now_ms < c.expires_ms;
+		       read_content(json_root(doc), &c);
 
 	json_doc_free(&doc);
 	buf_done(&plain);
 	if (!is_good)
 		return -ERR_DENIED;
 	*ret = c;
-	return 0;
+	return now_ms < c.expires_ms ? 0 : -ERR_CLOSED;
 }
 
 void cookie_add_set(struct buf *out, struct str text, int64_t max_age_s, bool is_secure)

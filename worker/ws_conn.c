@@ -148,6 +148,12 @@ static void check_room(struct conn *c)
 		free(check); /* joining asks again */
 }
 
+/* Which rooms there are is nobody's business who is not let in. */
+static bool may_know_rooms(const struct conn *c)
+{
+	return conn_worker(c)->settings->chat_guests || (c->who && c->who->user);
+}
+
 void ws_conn_start(struct conn *c, enum dialect dialect, int64_t room_id)
 {
 	worker_count(conn_worker(c), connections_metric(c), -1);
@@ -157,7 +163,7 @@ void ws_conn_start(struct conn *c, enum dialect dialect, int64_t room_id)
 	ws_in_init(&c->ws);
 	conn_wait(c, WAIT_HELLO);
 	worker_count(conn_worker(c), connections_metric(c), 1);
-	if (dialect == DIALECT_RAW)
+	if (dialect == DIALECT_RAW && may_know_rooms(c))
 		check_room(c);
 }
 

@@ -57,6 +57,18 @@ async def test_s1_22_with_guests_off_a_first_frame_without_a_token_is_4401(close
     assert await refusal(await room_socket(daemon, room, first)) == ('unauthorized', 4401)
 
 
+async def test_s1_22_with_guests_off_nobody_learns_which_rooms_there_are(closed_daemon):
+    """Seen red: a room that was not there was told before the first frame."""
+    daemon, room, made = closed_daemon
+    for there in (room, 999999999):
+        socket = await Socket.open(daemon, f'/ws/chat/{there}')
+        await socket.send({'username': 'Alice'})
+        assert (await socket.closed())[0] == 4401
+        assert [frame['code'] for frame in socket.frames] == ['unauthorized']
+    socket = await room_socket(daemon, 999999999, {'token': made['token']})
+    assert await refusal(socket) == ('no_such_room', 4404)
+
+
 async def test_s1_22_with_guests_off_a_token_still_opens(closed_daemon):
     daemon, room, made = closed_daemon
     for first in ({'username': 'x', 'token': made['token']}, {'token': made['token']}):

@@ -376,6 +376,28 @@ async def test_s0_26_a_cookie_with_one_bit_changed_is_nobodys(daemon):
         assert (await http.by_cookie('GET', '/api/v1/users/me', cookie))[0] == 200
 
 
+async def test_an_accounts_cookie_that_has_expired_is_not_a_guests(start_daemon):
+    """Seen red when it was no cookie at all; a guest's is, and is taken away."""
+    daemon = start_daemon(settings={**CHEAP, 'auth.session_ttl': '2s'})
+    async with People(daemon) as http:
+        room = (await http.new_room())['id']
+        cookie = (await http.page_login((await http.new_person())['user']['username'])).value
+        _, _, headers = await http.ask('POST', '/api/v1/auth/guest', {'name': unique_login('guest')})
+        guest = cookie_of(headers).value
+
+        async def refused():
+            return (await http.by_cookie('GET', '/api/chat/rooms', cookie))[0] == 401
+
+        await eventually(refused, 'the cookie has expired')
+        status, body, headers = await http.by_cookie('GET', '/api/v1/conversations', cookie)
+        assert (status, body['code']) == (401, 'unauthorized') and cookie_of(headers).value == ''
+        socket = await Socket.open(daemon, f'/ws/chat/{room}', extra_headers={'Cookie': f'session={cookie}'})
+        await socket.send({'username': 'Anybody'})
+        assert (await socket.closed())[0] == 4401 and socket.frames[-1]['code'] == 'unauthorized'
+        status, _, headers = await http.by_cookie('GET', '/api/chat/rooms', guest)
+        assert status == 200 and cookie_of(headers).value == ''
+
+
 async def test_a_cookie_is_vouched_for_by_its_session_and_sealed_anew(start_daemon, postgres):
     """With access_ttl at its least every request of a second later asks the database. Seen red when no
     cookie ever counted as old."""

@@ -169,7 +169,9 @@ static void test_expiry(void **state)
 	(void)state;
 	seal(&c);
 	assert_int_equal(cookie_open(ring, buf_str(&text), c.expires_ms - 1, &got), 0);
-	assert_int_equal(cookie_open(ring, buf_str(&text), c.expires_ms, &got), -ERR_DENIED);
+	memset(&got, 0, sizeof(got));
+	assert_int_equal(cookie_open(ring, buf_str(&text), c.expires_ms, &got), -ERR_CLOSED);
+	assert_int_equal(got.user, c.user); /* whose it was */
 }
 
 static void test_rotation(void **state)
