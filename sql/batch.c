@@ -34,7 +34,7 @@ struct batch {
 	uint32_t n;
 	struct buf text;	      /* content and meta of all rows */
 	struct batch_row *rows;	      /* copies that point into text */
-	struct batch_answer *answers; /* n of them */
+	struct batch_answer *answers; /* n of them; stored texts are owned */
 	uint32_t *first;	      /* per row the first one with the same key, mostly itself */
 	struct part *parts;	      /* owned; the first is in flight */
 };
@@ -184,6 +184,9 @@ static void batch_free(struct batch *b)
 		b->parts = p->next;
 		free(p);
 	}
+	for (uint32_t i = 0; i < b->n; i++)
+		if (b->first[i] == i)
+			free((char *)(uintptr_t)b->answers[i].content.p);
 	buf_done(&b->text);
 	free(b->rows);
 	free(b->answers);
@@ -240,7 +243,7 @@ static struct batch *batch_new(struct db *db, const struct batch_row *rows, uint
 	return b;
 }
 
-/* A doubled row shares the fate of the first one. */
+/* A doubled row shares the fate of the first one; the text it is told is borrowed from there. */
 static void batch_finish(struct batch *b)
 {
 	for (uint32_t i = 0; i < b->n; i++) {
@@ -253,6 +256,12 @@ static void batch_finish(struct batch *b)
 		a->rev = first->rev;
 		a->seq = first->seq;
 		a->at_ms = first->at_ms;
+		a->content = first->content;
+		a->reply_to_rev = first->reply_to_rev;
+		if (first->status == BATCH_STORED) {
+			a->content = b->rows[b->first[i]].content;
+			a->reply_to_rev = b->rows[b->first[i]].reply_to_rev;
+		}
 	}
 	b->done(b->arg, b->answers, b->n);
 	batch_free(b);
@@ -298,6 +307,16 @@ static void take_base(struct batch *b, int64_t conv, int64_t rev, int64_t seq, i
 	}
 }
 
+/* What the log has under the key of a row: it stays when the result goes. */
+static void take_stored(struct batch_answer *a, const struct db_result *res, int i)
+{
+	struct str content = db_get_str(res, i, 6);
+
+	if (content.p)
+		a->content = (struct str){xstrndup(content.p, content.len), content.len};
+	a->reply_to_rev = db_get_i64(res, i, 7);
+}
+
 static void take_rows(struct batch *b, const struct db_result *res)
 {
 	part_set(b, BATCH_NO_CONV);
@@ -319,6 +338,8 @@ static void take_rows(struct batch *b, const struct db_result *res)
 		a->rev = rev;
 		a->seq = seq;
 		a->at_ms = at_ms;
+		if (a->status == BATCH_DUPLICATE)
+			take_stored(a, res, i);
 	}
 }
 

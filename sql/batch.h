@@ -37,6 +37,9 @@ struct batch_answer {
 	int64_t rev, seq;	   /* 0 unless STORED or DUPLICATE */
 	int64_t at_ms;		   /* commit's stamp, ms since 1970; 0 unless STORED or DUPLICATE */
 	struct uuid client_msg_id; /* as stored */
+	/* DUPLICATE: the text as it is now, p NULL when it is deleted; what it replies to */
+	struct str content;
+	int64_t reply_to_rev;
 	void *arg;		   /* the row's */
 };
 

@@ -5,6 +5,8 @@
  */
 #include "sql/events.h"
 
+#include "sql/array.h"
+
 #include <limits.h>
 
 const char *kind_name(int64_t kind)
@@ -89,6 +91,33 @@ static int range_submit(struct db *db, int64_t conv, int64_t first, int64_t last
 	r = db_submit(db, &q, ret_token);
 	db_args_done(&args);
 	return r;
+}
+
+int events_by_key(struct db *db, const int64_t *actors, const struct uuid *keys, size_t n,
+		  uint64_t deadline_ms, events_done_fn *done, void *arg, uint64_t *ret_token)
+{
+	struct db_args args = DB_ARGS_INIT;
+	struct db_query q = {.stmt = STMT_EVENTS_BY_KEY,
+			     .args = &args,
+			     .deadline_ms = deadline_ms,
+			     .done = on_range,
+			     .call = {arg, (db_fn *)done}};
+	struct buf *b;
+	int r;
+
+	array_i64(&args, actors, n);
+	b = array_open(&args, OID_UUID, n);
+	for (size_t i = 0; i < n; i++)
+		array_add_uuid(b, &keys[i]);
+	db_args_close(&args);
+	r = db_submit(db, &q, ret_token);
+	db_args_done(&args);
+	return r;
+}
+
+size_t event_by_key_place(const struct db_result *res, int i)
+{
+	return (size_t)(db_get_i64(res, i, EVENT_ROW_COLUMNS) - 1);
 }
 
 static void on_settled(const struct db_call *call, const struct db_result *res)

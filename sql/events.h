@@ -92,6 +92,17 @@ typedef void events_done_fn(void *arg, int err, const struct db_result *res);
 /* Row I of the result, I below db_rows(res); strings are borrowed from the result. */
 void event_row_get(const struct db_result *res, int i, struct event_row *ret);
 
+/*
+ * What N pairs of an actor and a key stand for, for whoever has lost the first answer: rows as
+ * above, in any order; pairs that nobody has used have none. DONE as for a range.
+ */
+int events_by_key(struct db *db, const int64_t *actors, const struct uuid *keys, size_t n,
+		  uint64_t deadline_ms, events_done_fn *done, void *arg,
+		  uint64_t *ret_token) MUST_CHECK;
+
+/* The place of row I's pair among the N, from 0 on; N or more in a result that is not one. */
+size_t event_by_key_place(const struct db_result *res, int i);
+
 typedef void events_settled_fn(void *arg, int err);
 
 /*

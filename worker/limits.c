@@ -334,3 +334,9 @@ bool limits_call_send(struct call *call, int64_t user, int64_t conv)
 	tell(call, class, &state);
 	return false;
 }
+
+void limits_unsend(struct worker *wk, int64_t user, int64_t conv)
+{
+	limits_give(wk, LIMIT_SENDS_USER, limit_by_id(user));
+	limits_give(wk, LIMIT_SENDS_CONVERSATION, limit_by_id(conv));
+}

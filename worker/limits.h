@@ -129,4 +129,7 @@ enum limit_verdict limits_frame(struct conn *c, enum limit_class class, int64_t 
 /* One message or change by USER in CONV: both allowances, or neither. Returns as limits_take. */
 bool limits_send(struct worker *wk, int64_t user, int64_t conv, int64_t *ret_retry_ms);
 
+/* Gives both back: it was refused for another reason before it cost anything. */
+void limits_unsend(struct worker *wk, int64_t user, int64_t conv);
+
 #endif

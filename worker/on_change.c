@@ -7,7 +7,7 @@
 
 #include "sql/changes.h"
 #include "worker/audit.h"
-#include "worker/persist.h"
+#include "worker/limits.h"
 
 #define DAY_MS (24 * 3600 * 1000)
 
@@ -43,7 +43,7 @@ static void on_changed(struct worker *wk, void *arg, const struct persist_result
 	struct conn *c = pending_conn(p);
 
 	(void)wk;
-	if (c && res->error == E_FORBIDDEN) /* it is not his own message */
+	if (c && res->error == E_FORBIDDEN && !p->is_denied) /* it is not his own message */
 		audit_denied_conn(c, MAY_DELETE_ANY, p->conv);
 	if (res->error) {
 		pending_refuse_as(p, res->error, res->detail);
@@ -74,15 +74,23 @@ void on_change(struct conn *c, const struct cmd *cmd)
 		.key = cmd->emoji,
 		.recover_days = (int)(s->chat_recover_max / DAY_MS),
 	};
+	struct sub *sub = cmd_sub(c, cmd);
+	enum proto_error error;
 	struct rights r;
 	struct pending *p;
 
-	if (!cmd_may(c, cmd, action_of(cmd), &r) || !cmd_may_send(c, cmd))
+	if (!sub)
 		return;
+	p = pending_new(c, cmd, cmd->conv);
+	error = cmd_may_make(c, sub, action_of(cmd), p, &r);
+	if (error) {
+		cmd_refuse_new(c, cmd, (enum event_type)change.kind, p, error, on_changed);
+		return;
+	}
 	change.may_moderate = (cmd->op == OP_DELETE || cmd->op == OP_RECOVER) &&
 			      authz_allows(&r.actor, MAY_DELETE_ANY);
-	p = pending_new(c, cmd, cmd->conv);
 	if (persist_change(conn_worker(c), &change, str_of(c->name), on_changed, p) < 0) {
+		limits_unsend(conn_worker(c), c->user, cmd->conv);
 		free(p);
 		cmd_refuse(c, cmd, E_UNAVAILABLE);
 	}

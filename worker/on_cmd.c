@@ -5,7 +5,7 @@
  */
 #include "worker/on_cmd.h"
 
-#include "worker/limits.h"
+#include "worker/audit.h"
 #include "worker/on_priv.h"
 #include "worker/resume.h"
 
@@ -55,7 +55,13 @@ void pending_refuse_as(const struct pending *p, enum proto_error error, const ch
 	fault_set(&f, error);
 	if (detail)
 		snprintf(f.text, sizeof(f.text), "%s", detail);
-	if (c)
+	if (!c)
+		return;
+	if (p->is_denied && error != E_UNAVAILABLE)
+		audit_denied_conn(c, p->denied, p->conv);
+	if (p->retry_ms && error_info(error)->http_status == 429)
+		ws_conn_later(c, &f, p->retry_ms, &p->re, &p->key, p->conv);
+	else
 		ws_conn_fault(c, &f, &p->re, &p->key, p->conv);
 }
 
@@ -66,19 +72,6 @@ void cmd_refuse(struct conn *c, const struct cmd *cmd, enum proto_error error)
 	if (cmd->has_key)
 		raw_key_of(cmd, &key);
 	ws_conn_error(c, error, &cmd->id, &key, cmd->conv);
-}
-
-bool cmd_may_send(struct conn *c, const struct cmd *cmd)
-{
-	struct cmd_id key = {0};
-	int64_t retry_ms;
-
-	if (limits_send(conn_worker(c), c->user, cmd_conv(c, cmd), &retry_ms))
-		return true;
-	if (cmd->has_key)
-		raw_key_of(cmd, &key);
-	ws_conn_limited(c, retry_ms, &cmd->id, &key, cmd->conv);
-	return false;
 }
 
 void cmd_say_ok(struct conn *c, const struct cmd *cmd)

@@ -75,7 +75,7 @@ void on_mark(struct conn *c, const struct cmd *cmd)
 	struct marking *m;
 	int r;
 
-	if (!cmd_may(c, cmd, MAY_MARK, NULL))
+	if (!cmd_may(c, cmd, MAY_MARK))
 		return;
 	m = xcalloc(1, sizeof(*m));
 	m->p = pending_new(c, cmd, cmd->conv);

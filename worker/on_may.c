@@ -5,50 +5,53 @@
  */
 #include "worker/on_priv.h"
 
+#include "worker/limits.h"
 #include "worker/roles.h"
 
-struct sub *cmd_may(struct conn *c, const struct cmd *cmd, enum authz_action action,
-		    struct rights *ret)
+struct sub *cmd_may(struct conn *c, const struct cmd *cmd, enum authz_action action)
 {
 	struct sub *sub = cmd_sub(c, cmd);
 	enum proto_error error;
 
 	if (!sub)
 		return NULL;
-	error = roles_check(c, sub->chan->conv, action, ret);
+	error = roles_check(c, sub->chan->conv, action, NULL);
 	if (!error)
 		return sub;
 	cmd_refuse(c, cmd, error);
 	return NULL;
 }
 
-static void refuse_slow(struct conn *c, const struct cmd *cmd, int64_t retry_ms)
+enum proto_error cmd_may_make(struct conn *c, const struct sub *sub, enum authz_action action,
+			      struct pending *p, struct rights *ret)
 {
-	struct cmd_id key = {0};
-	struct fault f;
-	size_t mark;
-	struct buf *b;
+	struct worker *wk = conn_worker(c);
+	int64_t conv = sub->chan->conv;
+	enum proto_error error = roles_decide(c, conv, action, ret);
 
-	fault_set(&f, E_SLOW_MODE);
-	if (cmd->has_key)
-		raw_key_of(cmd, &key);
-	b = ws_reply_begin(c, &mark);
-	if (c->dialect == DIALECT_RAW)
-		raw_add_error(b, &f, retry_ms, key.len ? &key : NULL);
-	else
-		native_add_err(b, &cmd->id, &f, cmd->conv, retry_ms);
-	ws_reply_end(c, b, mark);
-	worker_count(conn_worker(c), M_COMMAND_ERRORS, 1);
+	if (error) {
+		p->is_denied = true;
+		p->denied = action;
+		return error;
+	}
+	if (!limits_send(wk, c->user, conv, &p->retry_ms))
+		return E_RATE_LIMITED;
+	if (action != MAY_SEND || roles_pace(wk, conv, ret, &p->pace, &p->retry_ms))
+		return E_NONE;
+	limits_unsend(wk, c->user, conv);
+	return E_SLOW_MODE;
 }
 
-struct sub *cmd_may_speak(struct conn *c, const struct cmd *cmd)
+void cmd_refuse_new(struct conn *c, const struct cmd *cmd, enum event_type type, struct pending *p,
+		    enum proto_error error, persist_done_fn *done)
 {
-	struct rights r;
-	struct sub *sub = cmd_may(c, cmd, MAY_SEND, &r);
-	int64_t retry_ms;
+	const struct repeat what = {.conv = p->conv,
+				    .actor = c->user,
+				    .key = cmd->key_uuid,
+				    .type = type,
+				    .target_rev = cmd->target_rev,
+				    .emoji = cmd->emoji,
+				    .error = error};
 
-	if (!sub || r.slow_ms == 0 || roles_pace(conn_worker(c), sub->chan->conv, &r, &retry_ms))
-		return sub;
-	refuse_slow(c, cmd, retry_ms);
-	return NULL;
+	repeat_ask(conn_worker(c), &what, done, p);
 }

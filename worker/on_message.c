@@ -8,8 +8,8 @@
 #include "sql/messages.h"
 #include "worker/audit.h"
 #include "worker/dbio.h"
+#include "worker/limits.h"
 #include "worker/deliver.h"
-#include "worker/persist.h"
 #include "worker/roster.h"
 #include "worker/stale.h"
 
@@ -34,13 +34,16 @@ static void on_sent(struct worker *wk, void *arg, const struct persist_result *r
 	size_t mark;
 	struct buf *b;
 
-	(void)wk;
+	if (res->error || res->is_duplicate) /* nothing new was said */
+		roles_unpace(wk, &p->pace);
 	if (c && res->error) {
 		pending_refuse_as(p, res->error, res->detail);
 	} else if (c && dialect_is_native(c->dialect)) {
 		b = ws_reply_begin(c, &mark);
 		native_add_sent(b, &p->re, res->event, res->is_duplicate);
 		ws_reply_end(c, b, mark);
+	} else if (c && res->is_duplicate && res->event->on) {
+		pending_refuse(p, E_MESSAGE_DELETED); /* there is no copy any more */
 	} else if (c && res->is_duplicate && was_seen(c, p, res->event)) {
 		/* the room will not see it again: the sender's confirmation is its own copy */
 		deliver_encode(conn_reply(c), c->dialect, res->event);
@@ -51,8 +54,10 @@ static void on_sent(struct worker *wk, void *arg, const struct persist_result *r
 void on_send(struct conn *c, const struct cmd *cmd)
 {
 	struct worker *wk = conn_worker(c);
-	struct sub *sub = cmd_may_speak(c, cmd);
+	struct sub *sub = cmd_sub(c, cmd);
+	enum proto_error error;
 	struct pending *p;
+	struct rights r;
 	const struct event ev = {
 		.conv = cmd_conv(c, cmd),
 		.actor = c->user,
@@ -63,12 +68,19 @@ void on_send(struct conn *c, const struct cmd *cmd)
 		.reply_to_rev = cmd->reply_to_rev,
 	};
 
-	if (!sub || !cmd_may_send(c, cmd))
+	if (!sub)
 		return;
-	roster_stop_typing(sub);
 	p = pending_new(c, cmd, ev.conv);
 	p->seen = sub_position(sub) < 0 ? INT64_MAX : sub_position(sub);
+	error = cmd_may_make(c, sub, MAY_SEND, p, &r);
+	if (error) {
+		cmd_refuse_new(c, cmd, EVT_MESSAGE_NEW, p, error, on_sent);
+		return;
+	}
+	roster_stop_typing(sub);
 	if (persist_send(wk, &ev, on_sent, p) < 0) {
+		limits_unsend(wk, c->user, ev.conv);
+		roles_unpace(wk, &p->pace);
 		free(p);
 		cmd_refuse(c, cmd, E_UNAVAILABLE);
 	}

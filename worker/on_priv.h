@@ -15,6 +15,8 @@
 #include "worker/chan.h"
 #include "worker/conn.h"
 #include "worker/on_cmd.h"
+#include "worker/persist.h"
+#include "worker/repeat.h"
 #include "worker/roles.h"
 #include "worker/stale.h"
 #include "worker/ws_conn.h"
@@ -27,6 +29,10 @@ struct pending {
 	int64_t seen; /* send: the newest rev the connection had; INT64_MAX: not known */
 	struct cmd_id re, key;
 	struct stale_key page; /* history: what an old answer may do for */
+	struct pace pace;      /* send: to be given back unless it is stored */
+	int64_t retry_ms;      /* refused: when to come again */
+	enum authz_action denied; /* is_denied: what a refusal is noted for in the audit log */
+	bool is_denied;
 };
 
 struct pending *pending_new(const struct conn *c, const struct cmd *cmd, int64_t conv);
@@ -37,14 +43,14 @@ struct conn *pending_conn(const struct pending *p);
 /* Answers the pending request with an error, in the connection's dialect. */
 void pending_refuse(const struct pending *p, enum proto_error error);
 
-/* The same with DETAIL in the place of the error's own text, unless it is NULL. */
+/*
+ * The same with DETAIL in the place of the error's own text, unless it is NULL; p->retry_ms tells
+ * when to come again.
+ */
 void pending_refuse_as(const struct pending *p, enum proto_error error, const char *detail);
 
 /* Answers a request with an error at once. */
 void cmd_refuse(struct conn *c, const struct cmd *cmd, enum proto_error error);
-
-/* False when the user or the conversation has had too many messages and changes: refused here. */
-bool cmd_may_send(struct conn *c, const struct cmd *cmd);
 
 /* {"op":"ok"} when the request has an id and the dialect such an answer. */
 void cmd_say_ok(struct conn *c, const struct cmd *cmd);
@@ -56,13 +62,26 @@ int64_t cmd_conv(const struct conn *c, const struct cmd *cmd);
 struct sub *cmd_sub(struct conn *c, const struct cmd *cmd);
 
 /*
- * The subscription that the request needs if its sender may do ACTION there, and his rights (RET
- * may be NULL); refused here and NULL otherwise. cmd_may_speak is the same for sending, slow mode
- * included.
+ * The subscription that the request needs if its sender may do ACTION there; refused here and NULL
+ * otherwise.
  */
-struct sub *cmd_may(struct conn *c, const struct cmd *cmd, enum authz_action action,
-		    struct rights *ret);
-struct sub *cmd_may_speak(struct conn *c, const struct cmd *cmd);
+struct sub *cmd_may(struct conn *c, const struct cmd *cmd, enum authz_action action);
+
+/*
+ * May the request P, which wants to do ACTION and make an event in SUB's conversation, do so now:
+ * rights, limits and for a message slow mode, in this order. *RET are its sender's rights if so.
+ * False: E_NONE is not what it returns, and what is to be told besides is in P; nothing has been
+ * taken from anybody's allowance. Tell it with cmd_refuse_new.
+ */
+enum proto_error cmd_may_make(struct conn *c, const struct sub *sub, enum authz_action action,
+			      struct pending *p, struct rights *ret);
+
+/*
+ * Refuses P for ERROR (and frees it, in DONE) unless what it asks for was stored before under its
+ * key; TYPE is the event that it would make.
+ */
+void cmd_refuse_new(struct conn *c, const struct cmd *cmd, enum event_type type, struct pending *p,
+		    enum proto_error error, persist_done_fn *done);
 
 /* One for each operation; see the table of on_cmd.c. */
 void on_hello(struct conn *c, const struct cmd *cmd);

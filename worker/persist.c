@@ -19,6 +19,7 @@
 #include "worker/dbio.h"
 #include "worker/fanout.h"
 #include "worker/persist_priv.h"
+#include "worker/repeat.h"
 #include "worker/stale.h"
 
 #define CHANGES_MAX 64	 /* in one round: what the connection's pipeline takes */
@@ -93,7 +94,8 @@ void persist_drop(struct worker *wk, struct item *it, enum proto_error error, co
 	judge_forget(wk, it);
 	queue_take(wk->persist, it);
 	it->error = error;
-	answer_with(wk, it, NULL, detail);
+	if (!repeat_ask_item(wk, it, error, detail))
+		answer_with(wk, it, NULL, detail);
 	item_free(it);
 }
 
@@ -510,12 +512,12 @@ static void watch_time(struct worker *wk, uint64_t now)
 		worker_wake_in(wk, p->expire_ms - now);
 }
 
-void persist_flush(struct worker *wk)
+static void flush(struct worker *wk)
 {
 	struct persist *p = wk->persist;
 	uint64_t delay = (uint64_t)wk->settings->persist_delay, now, age;
 
-	if (persist_is_idle(wk)) {
+	if (!p->round && p->n_queued == 0) {
 		p->expire_ms = 0;
 		return;
 	}
@@ -535,15 +537,22 @@ void persist_flush(struct worker *wk)
 		round_begin(wk);
 }
 
+void persist_flush(struct worker *wk)
+{
+	flush(wk);
+	repeat_flush(wk);
+}
+
 bool persist_is_idle(const struct worker *wk)
 {
-	return !wk->persist->round && wk->persist->n_queued == 0;
+	return !wk->persist->round && wk->persist->n_queued == 0 && repeat_is_idle(wk);
 }
 
 void persist_open(struct worker *wk)
 {
 	wk->persist = xcalloc(1, sizeof(*wk->persist));
 	list_init(&wk->persist->queue);
+	repeat_open(wk);
 }
 
 /* Nobody hears the answer any more, but who asked frees what was kept for it. */
@@ -565,6 +574,7 @@ void persist_close(struct worker *wk)
 	}
 	for (size_t i = 0; p->round && i < p->round->n_rows + p->round->n_changes; i++)
 		give_up(wk, p->round->items[i]);
+	repeat_close(wk);
 	free(p->round);
 	free(p);
 	wk->persist = NULL;

@@ -36,7 +36,8 @@ struct item *item_new_message(const struct event *ev)
 	it->event.actor_name = keep(&at, ev->actor_name);
 	it->event.content = keep(&at, ev->content);
 	it->event.client_id = keep(&at, ev->client_id);
-	if (uuid_is_zero(&it->event.client_msg_id))
+	it->has_key = !uuid_is_zero(&ev->client_msg_id);
+	if (!it->has_key)
 		it->event.client_msg_id = uuid_v7();
 	return it;
 }
@@ -54,7 +55,8 @@ struct item *item_new_change(const struct log_change *change, struct str actor_n
 	it->change.reason = keep(&at, change->reason);
 	it->change.address = keep(&at, change->address);
 	/* chosen here, so that it is the same one in every attempt */
-	if (uuid_is_zero(&it->change.client_msg_id))
+	it->has_key = !uuid_is_zero(&change->client_msg_id);
+	if (!it->has_key)
 		it->change.client_msg_id = uuid_v7();
 	it->event = (struct event){
 		.type = (enum event_type)change->kind,
@@ -186,6 +188,14 @@ static void take_numbers(struct item *it, int64_t rev, int64_t seq, int64_t at_m
 	it->event.at_ms = at_ms;
 }
 
+/* What the log has is answered, whatever the repetition says. */
+static void take_stored(struct item *it, const struct batch_answer *a)
+{
+	it->event.content = a->content;
+	it->event.reply_to_rev = a->reply_to_rev;
+	it->event.on = !a->content.p;
+}
+
 enum verdict item_judge_message(struct item *it, const struct batch_answer *a)
 {
 	switch (a->status) {
@@ -199,6 +209,8 @@ enum verdict item_judge_message(struct item *it, const struct batch_answer *a)
 			return settled(it, E_CONFLICT);
 		take_numbers(it, a->rev, a->seq, a->at_ms);
 		it->is_duplicate = a->status == BATCH_DUPLICATE;
+		if (it->is_duplicate)
+			take_stored(it, a);
 		return it->is_duplicate ? VERDICT_SETTLED : VERDICT_STORED;
 	case BATCH_NO_CONV:
 		return settled(it, E_NO_SUCH_ROOM);

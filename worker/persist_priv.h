@@ -13,6 +13,7 @@
 #include "sql/changes.h"
 #include "worker/persist.h"
 
+struct repeats;
 struct round;
 
 struct persist {
@@ -20,6 +21,7 @@ struct persist {
 	size_t n_queued, n_changes; /* all; the changes among them */
 	size_t n_due, n_held; /* to be judged; all that are not judged, those included */
 	struct round *round; /* NULL: the writer is free */
+	struct repeats *repeats; /* repeat.c's */
 	bool has_notes; /* something flagged was stored in this round */
 	uint64_t expire_ms;  /* the end of the oldest that is not answered; 0 = look */
 	uint64_t pause_ms, pause_until_ms;
@@ -46,6 +48,7 @@ struct item {
 	uint64_t ticket; /* of the hook, while it is asked */
 	struct buf text; /* owned: what is stored in the place of the sender's text */
 	struct filter_note *note; /* owned: what a filter remarked, or NULL */
+	bool has_key; /* the client's own: it may come again under it */
 	bool is_duplicate;
 	bool is_again; /* goes back to the queue when its round ends */
 	char bytes[];  /* the strings of event and change */

@@ -10,7 +10,9 @@
 #include "worker/audit.h"
 #include "worker/call.h"
 #include "worker/dbio.h"
+#include "worker/limits.h"
 #include "worker/persist.h"
+#include "worker/repeat.h"
 #include "worker/rest.h"
 #include "worker/routes.h"
 #include "worker/session.h"
@@ -121,16 +123,36 @@ static void posting_free(struct posting *p)
 	free(p);
 }
 
+/* What is left of a posting while it is stored, or looked up. */
+struct sent {
+	struct call *call;
+	struct pace pace;
+	int64_t user, conv;
+	bool is_denied; /* a refusal is noted in the audit log */
+};
+
+static void refuse_sent(struct worker *wk, const struct sent *s, const struct persist_result *res)
+{
+	if (s->is_denied && res->error != E_UNAVAILABLE)
+		audit_denied(wk, s->user, MAY_SEND, s->conv, 0, str_of(s->call->address));
+	call_error(s->call, res->error, res->detail);
+}
+
 static void on_sent(struct worker *wk, void *arg, const struct persist_result *res)
 {
-	struct call *call = arg;
+	struct sent *s = arg;
+	struct call *call = s->call;
 	struct buf body = BUF_INIT;
 
-	(void)wk;
+	if (res->error || res->is_duplicate) /* nothing new was said */
+		roles_unpace(wk, &s->pace);
 	if (res->error) {
-		call_error(call, res->error, res->detail);
+		refuse_sent(wk, s, res);
+		free(s);
 		return;
 	}
+	free(s);
+	call->limit.retry_ms = 0; /* it may have been refused before it was found */
 	native_add_message(&body, res->event);
 	body.len--; /* reopened for one more member */
 	json_add_key_bool(&body, "duplicate", res->is_duplicate);
@@ -139,29 +161,26 @@ static void on_sent(struct worker *wk, void *arg, const struct persist_result *r
 	buf_done(&body);
 }
 
-static enum proto_error judge(struct posting *p, const struct rights *r)
+/* Slow mode comes last: what is refused has cost its sender nothing. */
+static enum proto_error judge(struct posting *p, const struct rights *r, struct sent *s)
 {
 	struct call *call = p->call;
 
 	if (!authz_allows(&r->actor, MAY_SEND)) {
-		audit_denied(call->wk, p->user, MAY_SEND, p->cmd.conv, 0, str_of(call->address));
+		s->is_denied = true;
 		return authz_refusal(&r->actor, MAY_SEND);
 	}
-	if (!roles_pace(call->wk, p->cmd.conv, r, &call->limit.retry_ms))
-		return E_SLOW_MODE;
-	if (!limits_send(call->wk, p->user, p->cmd.conv, &call->limit.retry_ms))
+	if (!limits_call_send(call, p->user, p->cmd.conv))
 		return E_RATE_LIMITED;
-	return E_NONE;
+	if (roles_pace(call->wk, p->cmd.conv, r, &s->pace, &call->limit.retry_ms))
+		return E_NONE;
+	limits_unsend(call->wk, p->user, p->cmd.conv);
+	return E_SLOW_MODE;
 }
 
-static void on_rights(struct worker *wk, void *arg, int err, const struct rights *r)
+static int store(struct worker *wk, const struct posting *p, struct sent *s)
 {
-	struct posting *p = arg;
-	struct call *call = p->call;
-	enum proto_error error = err == -ERR_NOENT ? E_NO_SUCH_ROOM
-				 : err		   ? E_UNAVAILABLE
-						   : judge(p, r);
-	struct event event = {
+	const struct event event = {
 		.type = EVT_MESSAGE_NEW,
 		.conv = p->cmd.conv,
 		.actor = p->user,
@@ -172,11 +191,28 @@ static void on_rights(struct worker *wk, void *arg, int err, const struct rights
 		.reply_to_rev = p->cmd.reply_to_rev,
 	};
 
-	if (!error && persist_send(wk, &event, on_sent, call) < 0)
-		error = E_UNAVAILABLE;
+	return persist_send(wk, &event, on_sent, s);
+}
+
+static void on_rights(struct worker *wk, void *arg, int err, const struct rights *r)
+{
+	struct posting *p = arg;
+	struct sent *s = xcalloc(1, sizeof(*s));
+	struct repeat what = {.conv = p->cmd.conv,
+			      .actor = p->user,
+			      .key = p->cmd.key_uuid,
+			      .type = EVT_MESSAGE_NEW};
+
+	*s = (struct sent){.call = p->call, .user = p->user, .conv = p->cmd.conv};
+	what.error = err == -ERR_NOENT ? E_NO_SUCH_ROOM : err ? E_UNAVAILABLE : judge(p, r, s);
+	if (!what.error && store(wk, p, s) < 0) {
+		limits_unsend(wk, p->user, p->cmd.conv);
+		roles_unpace(wk, &s->pace);
+		what.error = E_UNAVAILABLE;
+	}
 	posting_free(p);
-	if (error)
-		call_error(call, error, NULL);
+	if (what.error)
+		repeat_ask(wk, &what, on_sent, s);
 }
 
 static void on_sender(struct worker *wk, void *arg, enum proto_error error, int64_t user,

@@ -58,11 +58,22 @@ void roles_changed(struct worker *wk, int64_t conv, int64_t user);
 /* Notices may have been lost: everything is as if it had changed. */
 void roles_doubt(struct worker *wk);
 
+/* What a message took of slow mode. */
+struct pace {
+	int64_t conv, user;
+	int64_t slow_ms; /* 0: nothing */
+};
+
 /*
  * One message of USER in a conversation with these rights, if slow mode lets it through now: node-
- * exact. Else false and *RET_RETRY_MS.
+ * exact. Else false and *RET_RETRY_MS. *RET is for roles_unpace, should the message not be stored;
+ * ask for this last of all.
  */
-bool roles_pace(struct worker *wk, int64_t conv, const struct rights *r, int64_t *ret_retry_ms);
+bool roles_pace(struct worker *wk, int64_t conv, const struct rights *r, struct pace *ret,
+		int64_t *ret_retry_ms);
+
+/* Gives it back, once: another message may come in its place. */
+void roles_unpace(struct worker *wk, struct pace *pace);
 
 /* ---- Connections (roles_conn.c) ---- */
 
@@ -73,6 +84,10 @@ bool roles_pace(struct worker *wk, int64_t conv, const struct rights *r, int64_t
  */
 enum proto_error roles_check(struct conn *c, int64_t conv, enum authz_action action,
 			     struct rights *ret);
+
+/* The same without a word in the audit log: for whoever refuses only perhaps. */
+enum proto_error roles_decide(struct conn *c, int64_t conv, enum authz_action action,
+			      struct rights *ret);
 
 /*
  * chan_join (chan.h) for those who may read; others are refused on the connection. While the

@@ -23,8 +23,8 @@ static void on_known(struct worker *wk, void *arg, int err, const struct rights 
 	(void)r;
 }
 
-enum proto_error roles_check(struct conn *c, int64_t conv, enum authz_action action,
-			     struct rights *ret)
+enum proto_error roles_decide(struct conn *c, int64_t conv, enum authz_action action,
+			      struct rights *ret)
 {
 	struct rights r;
 
@@ -33,13 +33,21 @@ enum proto_error roles_check(struct conn *c, int64_t conv, enum authz_action act
 		roles_get(conn_worker(c), conv, c->user, c->is_admin, on_known, NULL);
 		return E_UNAVAILABLE;
 	}
-	if (!authz_allows(&r.actor, action)) {
-		audit_denied_conn(c, action, conv);
+	if (!authz_allows(&r.actor, action))
 		return authz_refusal(&r.actor, action);
-	}
 	if (ret)
 		*ret = r;
 	return E_NONE;
+}
+
+enum proto_error roles_check(struct conn *c, int64_t conv, enum authz_action action,
+			     struct rights *ret)
+{
+	enum proto_error error = roles_decide(c, conv, action, ret);
+
+	if (error && error != E_UNAVAILABLE)
+		audit_denied_conn(c, action, conv);
+	return error;
 }
 
 /* ---- Entering ---- */

@@ -236,15 +236,20 @@ void ws_conn_error(struct conn *c, enum proto_error error, const struct cmd_id *
 	ws_conn_fault(c, &f, re, key, conv);
 }
 
+void ws_conn_later(struct conn *c, const struct fault *f, int64_t retry_ms,
+		   const struct cmd_id *re, const struct cmd_id *key, int64_t conv)
+{
+	if (c->state == CONN_WS || c->state == CONN_SSE)
+		say_fault(c, f, re, key, conv, retry_ms);
+}
+
 void ws_conn_limited(struct conn *c, int64_t retry_ms, const struct cmd_id *re,
 		     const struct cmd_id *key, int64_t conv)
 {
 	struct fault f;
 
-	if (c->state != CONN_WS && c->state != CONN_SSE)
-		return;
 	fault_set(&f, E_RATE_LIMITED);
-	say_fault(c, &f, re, key, conv, retry_ms);
+	ws_conn_later(c, &f, retry_ms, re, key, conv);
 }
 
 void ws_conn_abused(struct conn *c)

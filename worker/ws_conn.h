@@ -51,10 +51,11 @@ void ws_conn_fault(struct conn *c, const struct fault *f, const struct cmd_id *r
 void ws_conn_error(struct conn *c, enum proto_error error, const struct cmd_id *re,
 		   const struct cmd_id *key, int64_t conv);
 
-/*
- * Refuses one frame for being one too many (E_RATE_LIMITED); the socket stays. RE, KEY and CONV as
- * above.
- */
+/* An error that says when to come again; the socket stays. RE, KEY and CONV as above. */
+void ws_conn_later(struct conn *c, const struct fault *f, int64_t retry_ms,
+		   const struct cmd_id *re, const struct cmd_id *key, int64_t conv);
+
+/* The same of one frame that was one too many (E_RATE_LIMITED). */
 void ws_conn_limited(struct conn *c, int64_t retry_ms, const struct cmd_id *re,
 		     const struct cmd_id *key, int64_t conv);
 

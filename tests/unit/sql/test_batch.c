@@ -20,6 +20,7 @@ struct outcome {
 	int n; /* callbacks */
 	size_t n_rows;
 	struct batch_answer rows[ROWS_MAX];
+	char text[8][16]; /* of the first answers */
 };
 
 static void on_batch(void *arg, const struct batch_answer *answers, size_t n)
@@ -30,6 +31,9 @@ static void on_batch(void *arg, const struct batch_answer *answers, size_t n)
 	o->n++;
 	o->n_rows = n;
 	memcpy(o->rows, answers, n * sizeof(*answers));
+	for (size_t i = 0; i < n && i < ARRAY_LEN(o->text); i++)
+		snprintf(o->text[i], sizeof(o->text[i]), "%.*s", (int)answers[i].content.len,
+			 answers[i].content.p ? answers[i].content.p : "");
 }
 
 static void on_change(void *arg, const struct log_change_answer *a)
@@ -240,6 +244,50 @@ static void test_duplicates(void **state UNUSED)
 	other.sender = 2; /* keys belong to their sender */
 	run_batch(&l, &other, 1, &o);
 	expect(&o.rows[0], BATCH_STORED, 5, 5);
+	link_close(&l);
+}
+
+/*
+ * The log's text and reply, as they are now, whatever the repetition says. Seen red with nothing
+ * taken of what is stored, and with the row's own text given to a doubled one.
+ */
+static void test_duplicates_are_told_what_is_stored(void **state UNUSED)
+{
+	int64_t room = pg_room(pg, "told");
+	struct batch_row rows[] = {row_of(room, 41, "one"), row_of(room, 42, "two"),
+				   row_of(room, 42, "doubled"), row_of(room, 43, "gone")};
+	struct batch_row again[] = {row_of(room, 41, "other"), row_of(room, 42, "other"),
+				    row_of(room, 43, "other"), row_of(room, 44, "new"),
+				    row_of(room, 42, "doubled")};
+	struct outcome o;
+	struct link l;
+
+	link_open(&l, url, NULL);
+	rows[1].reply_to_rev = 1;
+	run_batch(&l, rows, ARRAY_LEN(rows), &o);
+	expect(&o.rows[2], BATCH_DUPLICATE, 2, 2);
+	assert_string_equal(o.text[2], "two");
+	assert_int_equal(o.rows[2].reply_to_rev, 1);
+	pg_valuef(pg,
+		  "UPDATE events SET content = 'edited' WHERE conversation_id = %" PRId64
+		  " AND rev = 1",
+		  room);
+	pg_valuef(pg,
+		  "UPDATE events SET deleted_at = now() WHERE conversation_id = %" PRId64
+		  " AND rev = 3",
+		  room);
+	again[0].reply_to_rev = 2;
+	run_batch(&l, again, ARRAY_LEN(again), &o);
+	expect(&o.rows[0], BATCH_DUPLICATE, 1, 1);
+	assert_string_equal(o.text[0], "edited");
+	assert_int_equal(o.rows[0].reply_to_rev, 0);
+	expect(&o.rows[1], BATCH_DUPLICATE, 2, 2);
+	assert_string_equal(o.text[1], "two");
+	assert_int_equal(o.rows[1].reply_to_rev, 1);
+	expect(&o.rows[2], BATCH_DUPLICATE, 3, 3);
+	assert_null(o.rows[2].content.p);
+	expect(&o.rows[3], BATCH_STORED, 4, 4);
+	assert_string_equal(o.text[4], "two");
 	link_close(&l);
 }
 
@@ -574,6 +622,7 @@ int main(void)
 		cmocka_unit_test(test_keys_are_given),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_duplicates),
+		cmocka_unit_test(test_duplicates_are_told_what_is_stored),
 		cmocka_unit_test(test_key_of_a_change),
 		cmocka_unit_test(test_no_conversation),
 		cmocka_unit_test(test_poisoned_rows),

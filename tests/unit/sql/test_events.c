@@ -335,6 +335,60 @@ static void test_emptied_log(void **state UNUSED)
 	assert_int_equal(r.row[0].rev, 41); /* above the one asked for: what is between is gone */
 }
 
+struct by_key {
+	int n, err, rows;
+	size_t place[4];
+	int64_t conv[4], rev[4];
+	char content[4][32];
+};
+
+static void on_by_key(void *arg, int err, const struct db_result *res)
+{
+	struct by_key *b = arg;
+
+	b->n++;
+	b->err = err;
+	b->rows = err ? 0 : db_rows(res);
+	for (int i = 0; i < b->rows && i < 4; i++) {
+		struct event_row row;
+
+		event_row_get(res, i, &row);
+		b->place[i] = event_by_key_place(res, i);
+		b->conv[i] = row.conv;
+		b->rev[i] = row.rev;
+		copy(b->content[i], sizeof(b->content[i]), row.content);
+	}
+}
+
+/* Keys are their senders' own; who asks for one that nobody has used gets no row. */
+static void test_by_key(void **state UNUSED)
+{
+	int64_t a = pg_room(pg, "by key a"), b = pg_room(pg, "by key b");
+	int64_t cleo = pg_account(pg, "cleo"), dan = pg_account(pg, "dan");
+	const struct uuid keys[] = {uuid_v7(), uuid_v7(), uuid_v7()};
+	const int64_t actors[] = {dan, cleo, cleo, dan, cleo};
+	const struct uuid asked[] = {keys[0], keys[1], keys[2], keys[1], keys[0]};
+	struct by_key got = {0};
+	bool is_seen[5] = {false};
+
+	send(a, cleo, "cleo's", &keys[0]);
+	send(b, cleo, "elsewhere", &keys[1]);
+	send(a, dan, "dan's", &keys[0]);
+	assert_int_equal(events_by_key(l.db, actors, asked, 5, 0, on_by_key, &got, NULL), 0);
+	link_until(&l, &got.n, 1);
+	assert_int_equal(got.err, 0);
+	assert_int_equal(got.rows, 3);
+	for (int i = 0; i < 3; i++) {
+		assert_true(got.place[i] < 5 && !is_seen[got.place[i]]);
+		is_seen[got.place[i]] = true;
+		assert_string_equal(got.content[i], got.place[i] == 0   ? "dan's"
+						    : got.place[i] == 1 ? "elsewhere"
+									: "cleo's");
+		assert_int_equal(got.conv[i], got.place[i] == 1 ? b : a);
+	}
+	assert_true(is_seen[0] && is_seen[1] && is_seen[4]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -344,6 +398,7 @@ int main(void)
 		cmocka_unit_test(test_changes_in_a_range),
 		cmocka_unit_test(test_deleted_text_stays),
 		cmocka_unit_test(test_emptied_log),
+		cmocka_unit_test(test_by_key),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

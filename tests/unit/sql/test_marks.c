@@ -298,6 +298,30 @@ static void test_sending_reads(void **state UNUSED)
 	assert_int_equal(receipts(a) + receipts(b), 0); /* the message says it */
 }
 
+/*
+ * A send with the key of a change is answered as a conflict and stores nothing: nobody has read
+ * anything by it. Seen red without the kind in senders_have_read.
+ */
+static void test_key_of_a_change_reads_nothing(void **state UNUSED)
+{
+	int64_t room = pg_room(pg, "keys of changes");
+	struct batch_row row = {
+		.conv = room, .sender = anna, .client_msg_id = uuid_v7(), .content = STR("x")};
+	char key[UUID_TEXT_LEN + 1];
+	int n = 0;
+
+	change(room, 7, anna, 0, anna);
+	pg_send(pg, room, berta, "x");
+	uuid_format(&row.client_msg_id, key);
+	pg_valuef(pg,
+		  "SELECT log_change(%" PRId64 ", 5::smallint, %" PRId64
+		  ", '%s', 2, NULL, NULL, '+1', true, 0)",
+		  room, anna, key);
+	assert_int_equal(batch_submit(l.db, &row, 1, 0, on_batch, &n), 0);
+	link_until(&l, &n, 1);
+	assert_string_equal(read_marks(room), "anna 0/1");
+}
+
 /* A row made by hand, as by a room with an owner, is noted as well. */
 static void test_members_are_noted(void **state UNUSED)
 {
@@ -542,6 +566,7 @@ int main(void)
 		cmocka_unit_test(test_read_rev),
 		cmocka_unit_test(test_first_mark),
 		cmocka_unit_test(test_sending_reads),
+		cmocka_unit_test(test_key_of_a_change_reads_nothing),
 		cmocka_unit_test(test_members_are_noted),
 		cmocka_unit_test(test_page),
 		cmocka_unit_test(test_many_at_once),

@@ -158,6 +158,7 @@ static void test_raw_duplicate_is_confirmed_to_the_sender_alone(void **state)
 {
 	const struct batch_answer again = {.status = BATCH_DUPLICATE,
 					   .conv = ROOM,
+					   .content = STR("hi"),
 					   .rev = 11,
 					   .seq = 11,
 					   .at_ms = STAND_AT_MS};
@@ -179,6 +180,7 @@ static void test_raw_duplicate_that_is_news_comes_once(void **state)
 {
 	const struct batch_answer again = {.status = BATCH_DUPLICATE,
 					   .conv = ROOM,
+					   .content = STR("hi"),
 					   .rev = 11,
 					   .seq = 11,
 					   .at_ms = STAND_AT_MS};
@@ -196,6 +198,7 @@ static void test_native_duplicate(void **state)
 {
 	const struct batch_answer again = {.status = BATCH_DUPLICATE,
 					   .conv = ROOM,
+					   .content = STR("hi"),
 					   .rev = 11,
 					   .seq = 11,
 					   .at_ms = STAND_AT_MS};
