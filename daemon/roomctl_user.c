@@ -232,7 +232,8 @@ static int run_passwd(struct run *run)
 		run->is_done = false;
 		r = wait_for(run, account_set_password(await_db(run->db), run->user,
 						       buf_str(&hash), NULL, ACCOUNT_ACTOR_SYSTEM,
-						       (struct str){0}, 0, on_ended, run, NULL));
+						       ACCOUNT_CREDENTIALS_ANY, (struct str){0}, 0,
+						       on_ended, run, NULL));
 	}
 	if (r == 0)
 		answer_ended(run, "password set");

@@ -132,11 +132,12 @@ static int look_at(struct str s, bool *ret_plain)
 		if (cp >= 0x80 && uc_is_property_default_ignorable_code_point(cp)) {
 			if (!has_effect(cp, &before, s, pos))
 				return -ERR_INVAL;
-		} else if (cp >= FIRST_COMBINING && (is_refused(cp) || (!before.cp && is_mark(cp)))) {
-			return -ERR_INVAL;
 		}
-		if (cp >= FIRST_COMBINING)
+		if (cp >= FIRST_COMBINING) {
+			if (is_refused(cp) || (!before.cp && is_mark(cp)))
+				return -ERR_INVAL;
 			is_plain = false;
+		}
 		if (uc_joining_type(cp) != UC_JOINING_TYPE_T)
 			before.joining = uc_joining_type(cp);
 	}

@@ -128,6 +128,7 @@ int account_create(struct db *db, const struct account_new *n, uint64_t deadline
 	db_args_i32(&args, n->is_admin);
 	db_args_i32(&args, n->by_operator);
 	db_args_text(&args, n->address);
+	db_args_text(&args, n->avatar_url);
 	return account_submit(db, &q, &args, ret_token);
 }
 
@@ -182,8 +183,9 @@ int account_credentials(struct db *db, int64_t user, uint64_t deadline_ms, accou
 /* ---- Passwords, disabling, administrators ---- */
 
 int account_set_password(struct db *db, int64_t user, struct str hash, const struct uuid *keep,
-			 int64_t actor, struct str address, uint64_t deadline_ms,
-			 account_ended_fn *done, void *arg, uint64_t *ret_token)
+			 int64_t actor, int64_t credentials, struct str address,
+			 uint64_t deadline_ms, account_ended_fn *done, void *arg,
+			 uint64_t *ret_token)
 {
 	struct account_query q = {STMT_ACCOUNT_SET_PASSWORD, account_on_ended, (db_fn *)done, arg,
 				  deadline_ms};
@@ -195,6 +197,7 @@ int account_set_password(struct db *db, int64_t user, struct str hash, const str
 	db_args_text(&args, hash);
 	db_args_uuid(&args, keep);
 	db_args_i64(&args, actor);
+	db_args_i64(&args, credentials);
 	db_args_text(&args, address);
 	return account_submit(db, &q, &args, ret_token);
 }
@@ -258,16 +261,45 @@ int account_get(struct db *db, int64_t id, const struct uuid *uid, bool is_self,
 			   done, arg, ret_token);
 }
 
-int account_patch(struct db *db, int64_t user, const struct account_patch *patch,
-		  uint64_t deadline_ms, page_done_fn *done, void *arg, uint64_t *ret_token)
+static void on_patched(const struct db_call *call, const struct db_result *res)
 {
+	int err = db_result_err(res);
+	struct str old = {0};
+
+	if (err == 0 && db_rows(res) == 0)
+		err = -ERR_NOENT;
+	if (err == 0 && db_get_i64(res, 0, 0) != 0)
+		old = db_get_str(res, 0, 1);
+	((account_patched_fn *)call->then)(call->arg, err, old);
+}
+
+int account_patch(struct db *db, int64_t user, const struct account_patch *patch,
+		  int64_t credentials, struct str address, uint64_t deadline_ms,
+		  account_patched_fn *done, void *arg, uint64_t *ret_token)
+{
+	struct account_query q = {STMT_ACCOUNT_PATCH, on_patched, (db_fn *)done, arg, deadline_ms};
 	struct db_args args = DB_ARGS_INIT;
 
 	db_args_i64(&args, user);
 	db_args_text(&args, patch->full_name);
 	db_args_text(&args, patch->avatar_url);
 	db_args_text(&args, patch->email);
-	return page_submit(db, STMT_ACCOUNT_PATCH, &args, deadline_ms, done, arg, ret_token);
+	db_args_i64(&args, credentials);
+	db_args_text(&args, address);
+	return account_submit(db, &q, &args, ret_token);
+}
+
+int account_note(struct db *db, struct str action, int64_t user, struct str address,
+		 uint64_t deadline_ms, account_done_fn *done, void *arg, uint64_t *ret_token)
+{
+	struct account_query q = {STMT_ACCOUNT_NOTE, account_on_done, (db_fn *)done, arg,
+				  deadline_ms};
+	struct db_args args = DB_ARGS_INIT;
+
+	db_args_text(&args, action);
+	db_args_i64(&args, user);
+	db_args_text(&args, address);
+	return account_submit(db, &q, &args, ret_token);
 }
 
 int account_search(struct db *db, struct str query, int limit, uint64_t deadline_ms,

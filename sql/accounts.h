@@ -24,6 +24,7 @@ struct account_new {
 	struct str username;  /* 1 to 100 characters, no '@'; also the shown name */
 	struct str email;     /* up to 320 characters; p == NULL: none */
 	struct str full_name; /* up to 200 characters; p == NULL: none */
+	struct str avatar_url; /* up to 2,048 characters; p == NULL: none */
 	struct str hash;      /* PHC string; p == NULL: no password opens it */
 	int64_t guest;	      /* users.id of a guest who becomes the account; 0: somebody new */
 	bool is_admin;	      /* of the server */
@@ -54,8 +55,9 @@ typedef void account_made_fn(void *arg, int err, enum account_clash clash,
 
 /*
  * Makes an account, or makes one of a guest: the users row stays and with it everything that names
- * it. Of many who ask for one name or address at once, one wins. The same request again (known by
- * its hash, which has a salt of its own) is answered as the first time.
+ * it. A name that the cookie of another guest holds (guests.h) is taken. Of many who ask for one
+ * name or address at once, one wins. The same request again (known by its hash, which has a salt of
+ * its own) is answered as the first time.
  */
 int account_create(struct db *db, const struct account_new *account, uint64_t deadline_ms,
 		   account_made_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
@@ -96,11 +98,14 @@ typedef void account_ended_fn(void *arg, int err, const struct uuid *sessions, s
 
 /*
  * Sets the password, ends all sessions except KEEP (NULL or zero: all of them) and voids reset
- * tokens. ACTION of the audit is "password.change".
+ * tokens. ACTION of the audit is "password.change". CREDENTIALS: of the login that was proved, and
+ * -ERR_NOENT if they are not in force any more; ACCOUNT_CREDENTIALS_ANY: whichever.
  */
+#define ACCOUNT_CREDENTIALS_ANY (-1)
 int account_set_password(struct db *db, int64_t user, struct str hash, const struct uuid *keep,
-			 int64_t actor, struct str address, uint64_t deadline_ms,
-			 account_ended_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
+			 int64_t actor, int64_t credentials, struct str address,
+			 uint64_t deadline_ms, account_ended_fn *done, void *arg,
+			 uint64_t *ret_token) MUST_CHECK;
 
 /* Puts a better hash of the same password in place of OLD; nothing if another one is there now. */
 typedef void account_done_fn(void *arg, int err);
@@ -136,12 +141,21 @@ struct account_patch { /* p == NULL: stays; empty: is removed */
 };
 
 /*
- * The profile after the change, as account_get with IS_SELF. -ERR_EXISTS: the address is another's;
- * -ERR_NOENT: no such account.
+ * OLD_EMAIL: the address until now, when it has become another one or none; p NULL otherwise, or
+ * when there was none. ERR: -ERR_EXISTS the address is another's; -ERR_NOENT no such account, or
+ * CREDENTIALS (as account_set_password) are not in force; -ERR_INVAL, -ERR_UNAVAILABLE, -ERR_DB.
  */
+typedef void account_patched_fn(void *arg, int err, struct str old_email);
+
+/* Changes a profile. Another address voids the reset tokens that were mailed to the former one. */
 int account_patch(struct db *db, int64_t user, const struct account_patch *patch,
-		  uint64_t deadline_ms, page_done_fn *done, void *arg,
-		  uint64_t *ret_token) MUST_CHECK;
+		  int64_t credentials, struct str address, uint64_t deadline_ms,
+		  account_patched_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
+
+/* ACTION about USER in the audit, by nobody who is logged in. */
+int account_note(struct db *db, struct str action, int64_t user, struct str address,
+		 uint64_t deadline_ms, account_done_fn *done, void *arg,
+		 uint64_t *ret_token) MUST_CHECK;
 
 /*
  * [{"id","uid","username","name","full_name","avatar_url"}…]: accounts that can act whose

@@ -65,7 +65,7 @@ static void args_hashes(struct db_args *args, const uint8_t (*hashes)[FACTOR_HAS
 	db_args_close(args);
 }
 
-int factor_totp_confirm(struct db *db, int64_t user, int64_t step,
+int factor_totp_confirm(struct db *db, int64_t user, struct str sealed, int64_t step,
 			const uint8_t (*hashes)[FACTOR_HASH_LEN], size_t n, struct str address,
 			uint64_t deadline_ms, account_done_fn *done, void *arg, uint64_t *ret_token)
 {
@@ -76,6 +76,7 @@ int factor_totp_confirm(struct db *db, int64_t user, int64_t step,
 	if (n < 1 || n > FACTOR_CODES_MAX)
 		return -ERR_INVAL;
 	db_args_i64(&args, user);
+	args_bytes(&args, sealed.p, sealed.len);
 	db_args_i64(&args, step);
 	args_hashes(&args, hashes, n);
 	db_args_text(&args, address);

@@ -31,10 +31,11 @@ int factor_totp_waiting(struct db *db, int64_t user, uint64_t deadline_ms, facto
 			void *arg, uint64_t *ret_token) MUST_CHECK;
 
 /*
- * Puts the waiting secret in force, STEP being the time step of the code that proved it, with N
- * (1 to FACTOR_CODES_MAX) hashes of recovery codes. -ERR_NOENT: none waits. Not safe to repeat.
+ * Puts the waiting secret SEALED in force, STEP being the time step of the code that proved it,
+ * with N (1 to FACTOR_CODES_MAX) hashes of recovery codes. -ERR_NOENT: it waits no more. Not safe
+ * to repeat.
  */
-int factor_totp_confirm(struct db *db, int64_t user, int64_t step,
+int factor_totp_confirm(struct db *db, int64_t user, struct str sealed, int64_t step,
 			const uint8_t (*hashes)[FACTOR_HASH_LEN], size_t n, struct str address,
 			uint64_t deadline_ms, account_done_fn *done, void *arg,
 			uint64_t *ret_token) MUST_CHECK;

@@ -27,8 +27,8 @@ int guest_claim(struct db *db, const struct guest_claim *claim, uint64_t deadlin
 		login_done_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
 
 /*
- * Guests whose name is NAME as accounts are compared: an account of this name was made, and they
- * cannot keep it. At most GUESTS_NAMED_MAX. USERS borrowed; N 0 unless ERR is 0.
+ * Guests whose name is NAME as names are compared: who an account of this name would put out. At
+ * most GUESTS_NAMED_MAX. USERS borrowed; N 0 unless ERR is 0.
  */
 #define GUESTS_NAMED_MAX 100
 typedef void guests_named_fn(void *arg, int err, const int64_t *users, size_t n);

@@ -265,6 +265,18 @@ int login_touch(struct db *db, const struct login_touch *touches, size_t n, int6
 
 /* ---- Showing and ending ---- */
 
+int login_is_known(struct db *db, int64_t user, struct str address, uint64_t deadline_ms,
+		   account_done_fn *done, void *arg, uint64_t *ret_token)
+{
+	struct account_query q = {STMT_LOGIN_KNOWN, account_on_found, (db_fn *)done, arg,
+				  deadline_ms};
+	struct db_args args = DB_ARGS_INIT;
+
+	db_args_i64(&args, user);
+	db_args_text(&args, address);
+	return account_submit(db, &q, &args, ret_token);
+}
+
 int login_list(struct db *db, int64_t user, const struct uuid *current, uint64_t deadline_ms,
 	       page_done_fn *done, void *arg, uint64_t *ret_token)
 {

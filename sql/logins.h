@@ -136,6 +136,10 @@ int login_touch(struct db *db, const struct login_touch *touches, size_t n, int6
 		uint64_t deadline_ms, account_done_fn *done, void *arg,
 		uint64_t *ret_token) MUST_CHECK;
 
+/* Whether USER has or had a session from ADDRESS. -ERR_NOENT: none that is remembered. */
+int login_is_known(struct db *db, int64_t user, struct str address, uint64_t deadline_ms,
+		   account_done_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
+
 /* ---- Showing and ending ---- */
 
 /*

@@ -20,7 +20,7 @@ struct user {
 typedef void user_done_fn(void *arg, int err, const struct user *user);
 
 /*
- * The guest of exactly this name; made if there is none. Accounts are compared without case. ERR:
+ * The guest of this name, however it is written (accounts.h); made if there is none. ERR:
  * -ERR_EXISTS an account has the name or a session holds it (guests.h), -ERR_DENIED the guest is
  * disabled, -ERR_INVAL a value the schema refuses, -ERR_UNAVAILABLE, -ERR_DB.
  */

@@ -48,8 +48,8 @@ enum authn {
 /*
  * Fills call->who from "Authorization: Bearer", on upgrades and event streams also from ?token=,
  * else from the cookie. Routes that are open to anybody refuse nobody: who has bad credentials is
- * nobody there. A text that is no cookie of ours is no cookie; one of an account that has expired is
- * bad credentials, one of a guest is taken away.
+ * nobody there. A text that is no cookie of ours is no cookie; one of an account that has expired
+ * is bad credentials, one of a guest is taken away.
  */
 enum authn authn_call(struct call *call);
 

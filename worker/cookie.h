@@ -37,8 +37,8 @@ int cookie_seal(const struct keyring *ring, const struct cookie *c, struct buf *
 
 /*
  * Opens TEXT by any key of the ring. Returns 0; -ERR_CLOSED with *RET set when it has expired at
- * NOW_MS; -ERR_DENIED with *RET untouched when it is another's or one bit was changed: then there is
- * no cookie.
+ * NOW_MS; -ERR_DENIED with *RET untouched when it is another's or one bit was changed: then there
+ * is no cookie.
  */
 int cookie_open(const struct keyring *ring, struct str text, int64_t now_ms,
 		struct cookie *ret) MUST_CHECK;

@@ -61,8 +61,37 @@ int credentials_password(const struct json_value *body, const char *key, struct 
 	return 0;
 }
 
+/* What guessers try first, of eight characters and more, in small letters. */
+static const char *const common[] = {
+	"00000000",  "11111111",   "12121212",	   "123123123",	 "12341234",	"12345678",
+	"123456789", "1234567890", "123456789a",   "1q2w3e4r",	 "1q2w3e4r5t",	"1qaz2wsx",
+	"66666666",  "87654321",   "88888888",	   "987654321",	 "99999999",	"a1234567",
+	"aaaaaaaa",  "abc12345",   "abcd1234",	   "abcdefgh",	 "administrator", "alexander",
+	"asdfasdf",  "asdfghjkl",  "baseball",	   "basketball", "changeme",	"computer",
+	"football",  "iloveyou",   "internet",	   "jennifer",	 "liverpool",	"michelle",
+	"passw0rd",  "password",   "password1",	   "passwort",	 "princess",	"q1w2e3r4",
+	"q1w2e3r4t5", "qwer1234",  "qwerty123",	   "qwertyui",	 "qwertyuiop",	"qwertzui",
+	"qwertzuiop", "starwars",  "sunshine",	   "superman",	 "trustno1",	"welcome1",
+	"whatever",  "zaq12wsx",
+};
+
+static bool is_guessed_first(struct str password, struct str name)
+{
+	struct buf text = BUF_INIT;
+	bool is_weak = name.len && names_same(password, name);
+
+	names_skeleton(&text, password);
+	for (size_t i = 0; i < ARRAY_LEN(common) && !is_weak; i++)
+		is_weak = str_eq(buf_str(&text), str_of(common[i]));
+	if (text.len)
+		explicit_bzero(text.p, text.len);
+	buf_done(&text);
+	return is_weak;
+}
+
 int credentials_new_password(const struct call *call, const struct json_value *body,
-			     const char *key, struct str *ret, struct fault *ret_fault)
+			     const char *key, struct str name, struct str *ret,
+			     struct fault *ret_fault)
 {
 	int64_t min = call->wk->settings->auth_password_min;
 	struct str password;
@@ -72,6 +101,12 @@ int credentials_new_password(const struct call *call, const struct json_value *b
 		return r;
 	if ((int64_t)utf8_length(password) < min) {
 		fault_field(ret_fault, FAULT_TOO_SHORT, key, min);
+		return -ERR_INVAL;
+	}
+	if (!call->wk->settings->auth_password_common && is_guessed_first(password, name)) {
+		fault_field(ret_fault, FAULT_VALUE, key, 0);
+		snprintf(ret_fault->text, sizeof(ret_fault->text), "%s",
+			 "The password is among those that are guessed first.");
 		return -ERR_INVAL;
 	}
 	*ret = password;
@@ -137,4 +172,34 @@ int credentials_email(const struct json_value *body, bool required, struct str *
 	}
 	*ret = email;
 	return 0;
+}
+
+/* ---- Profiles ---- */
+
+/* Scripts and data must not hide in what pages will load. */
+static bool is_web_address(struct str s)
+{
+	static const char *const schemes[] = {"https://", "http://"};
+
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 0x7f || strchr("\"<>\\^`{|}", s.p[i]))
+			return false;
+	for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+		size_t n = strlen(schemes[i]);
+
+		if (s.len > n && str_ieq((struct str){s.p, n}, str_of(schemes[i])))
+			return true;
+	}
+	return false;
+}
+
+int credentials_profile(struct str full_name, struct str avatar_url, struct fault *ret_fault)
+{
+	if (full_name.len && !names_is_line(full_name, false))
+		fault_field(ret_fault, FAULT_VALUE, "full_name", 0);
+	else if (avatar_url.len && !is_web_address(avatar_url))
+		fault_field(ret_fault, FAULT_VALUE, "avatar_url", 0);
+	else
+		return 0;
+	return -ERR_INVAL;
 }

@@ -29,18 +29,29 @@ const struct json_value *credentials_body(struct call *call, struct json_doc **r
  * -ERR_INVAL and the fault. Strings live as long as the document. KEY must be static.
  *
  * A username is a name without '@'. A new password has auth.password_min characters and at most
- * PWHASH_PASSWORD_MAX bytes; one that is to be checked only has the latter rule. An address is a
+ * PWHASH_PASSWORD_MAX bytes and, unless auth.password_common is on, is neither one of those that
+ * are tried first nor the NAME of whose it is going to be (empty: unknown), in whatever case; one
+ * that is to be checked only has the rule of bytes. An address is a
  * dot-atom (RFC 5321 section 4.1.2, with UTF-8 as in RFC 6531) at a domain, so it can stand in a
  * mail's header.
  */
 int credentials_username(const struct call *call, const struct json_value *body, struct str *ret,
 			 struct fault *ret_fault) MUST_CHECK;
 int credentials_new_password(const struct call *call, const struct json_value *body,
-			     const char *key, struct str *ret, struct fault *ret_fault) MUST_CHECK;
+			     const char *key, struct str name, struct str *ret,
+			     struct fault *ret_fault) MUST_CHECK;
 int credentials_password(const struct json_value *body, const char *key, struct str *ret,
 			 struct fault *ret_fault) MUST_CHECK;
 int credentials_email(const struct json_value *body, bool required, struct str *ret,
 		      struct fault *ret_fault) MUST_CHECK;
+
+/*
+ * What profiles show of a person, p NULL or empty: nothing. A full name is one line without
+ * bidirectional controls, a picture's address one of the web. Returns 0, or -ERR_INVAL and the
+ * fault of "full_name" or "avatar_url".
+ */
+int credentials_profile(struct str full_name, struct str avatar_url,
+			struct fault *ret_fault) MUST_CHECK;
 
 /* Whether S may stand as an address. */
 bool credentials_email_valid(struct str s);
@@ -71,13 +82,10 @@ typedef void proof_done_fn(struct call *call, void *arg, enum proto_error error,
 			   const struct proved *who);
 
 /*
- * Checks PROOF; failures count for limits of the address and of the account. DONE is called exactly
+ * Checks PROOF; failures count (attempts.h). DONE is called exactly
  * once, possibly before this returns, even when the client has gone.
  */
 void credentials_prove(struct call *call, const struct proof *proof, proof_done_fn *done,
 		       void *arg);
-
-/* The operator's word: failed attempts at the account USER no longer count. */
-void credentials_forgive(struct worker *wk, int64_t user);
 
 #endif

@@ -8,10 +8,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "sql/factors.h"
-#include "worker/conn.h"
+#include "worker/attempts.h"
 #include "worker/credentials.h"
 #include "worker/dbio.h"
-#include "worker/limits.h"
 #include "worker/pwhash.h"
 #include "worker/seal.h"
 #include "worker/totp.h"
@@ -22,8 +21,8 @@ struct proving {
 	struct call *call;
 	proof_done_fn *done;
 	void *arg;
-	struct addr address;
-	char *account;	  /* whose allowance of attempts: "#" and the id, or what was typed */
+	struct attempt attempt;
+	char *login; /* as it was typed; "" for who is signed in */
 	char *password, *code; /* CODE may be NULL */
 	bool no_factor, is_known, is_disabled;
 	int64_t user, credentials, totp_step;
@@ -48,6 +47,7 @@ static void finish(struct proving *p, enum proto_error error)
 {
 	const struct proved who = {p->user, p->credentials, str_of(p->name)};
 
+	attempt_end(&p->attempt, error == E_BAD_LOGIN || error == E_BAD_CODE);
 	p->done(p->call, p->arg, error, error ? NULL : &who);
 	wipe(&p->password);
 	wipe(&p->code);
@@ -55,46 +55,9 @@ static void finish(struct proving *p, enum proto_error error)
 	if (p->totp.len)
 		explicit_bzero(p->totp.p, p->totp.len);
 	buf_done(&p->totp);
-	free(p->account);
+	free(p->login);
 	free(p->name);
 	free(p);
-}
-
-/* ---- Attempts ---- */
-
-#define ACCOUNT_KEY_SIZE 24 /* '#', 19 digits and a NUL */
-
-/* Whose attempts these are, however the account was called. */
-static void account_key_of(int64_t user, char ret[ACCOUNT_KEY_SIZE])
-{
-	snprintf(ret, ACCOUNT_KEY_SIZE, "#%" PRId64, user);
-}
-
-void credentials_forgive(struct worker *wk, int64_t user)
-{
-	char key[ACCOUNT_KEY_SIZE];
-
-	account_key_of(user, key);
-	limits_forget(wk, LIMIT_LOGINS_ACCOUNT, limit_by_text(str_of(key)));
-}
-
-static bool take_attempt(struct proving *p)
-{
-	return limits_call_take(p->call, LIMIT_LOGINS_ADDRESS, limit_by_addr(&p->address)) &&
-	       limits_call_take(p->call, LIMIT_LOGINS_ACCOUNT, limit_by_text(str_of(p->account)));
-}
-
-/* It was no failure: the attempt does not count. */
-static void give_back(struct proving *p)
-{
-	limits_give(p->wk, LIMIT_LOGINS_ADDRESS, limit_by_addr(&p->address));
-	limits_give(p->wk, LIMIT_LOGINS_ACCOUNT, limit_by_text(str_of(p->account)));
-}
-
-static void succeed(struct proving *p)
-{
-	give_back(p);
-	finish(p, E_NONE);
 }
 
 static enum proto_error error_of(int err)
@@ -109,7 +72,7 @@ static void on_factor(void *arg, int err)
 	struct proving *p = arg;
 
 	if (!err)
-		succeed(p);
+		finish(p, E_NONE);
 	else
 		finish(p, err == -ERR_DENIED ? E_BAD_CODE : error_of(err));
 }
@@ -146,7 +109,6 @@ static void check_factor(struct proving *p)
 	int r;
 
 	if (!p->code) {
-		give_back(p); /* the question came before the answer */
 		finish(p, E_TOTP_REQUIRED);
 		return;
 	}
@@ -205,30 +167,27 @@ static void on_verified(struct worker *wk, void *arg, int err, bool matches, boo
 	}
 	if (needs_rehash && phc.len)
 		rehash(p, phc);
-	if (p->is_disabled) {
-		give_back(p);
+	if (p->is_disabled)
 		finish(p, E_ACCOUNT_DISABLED);
-	} else if (p->totp.len && !p->no_factor) {
+	else if (p->totp.len && !p->no_factor)
 		check_factor(p);
-	} else {
-		succeed(p);
-	}
+	else
+		finish(p, E_NONE);
 }
 
-static void verify(struct proving *p)
+static void verify(void *arg, enum proto_error error)
 {
+	struct proving *p = arg;
 	struct str stored = p->hash && p->hash[0] ? str_of(p->hash) : str_of(NULL);
-	int r = 0;
+	int r;
 
-	if (!take_attempt(p)) {
-		finish(p, E_RATE_LIMITED);
+	if (error) {
+		finish(p, error);
 		return;
 	}
 	r = pwhash_verify(p->wk, str_of(p->password), stored, on_verified, p);
-	if (r < 0) {
-		give_back(p);
+	if (r < 0)
 		finish(p, error_of(r));
-	}
 }
 
 /* ---- The row ---- */
@@ -236,7 +195,6 @@ static void verify(struct proving *p)
 static void on_found(void *arg, int err, const struct account_login *login)
 {
 	struct proving *p = arg;
-	char text[ACCOUNT_KEY_SIZE];
 
 	if (err && err != -ERR_NOENT && err != -ERR_INVAL) {
 		finish(p, error_of(err));
@@ -251,28 +209,13 @@ static void on_found(void *arg, int err, const struct account_login *login)
 		p->name = copy(login->name);
 		p->hash = copy(login->hash);
 		buf_add_str(&p->totp, login->totp);
-		account_key_of(login->id, text);
-		free(p->account);
-		p->account = xstrndup(text, strlen(text));
 	}
-	verify(p);
-}
-
-/* One spelling for all that a careless hand may type. */
-static char *account_key(struct str login)
-{
-	char *key = copy(login);
-
-	for (char *c = key; *c; c++)
-		if (*c >= 'A' && *c <= 'Z')
-			*c = (char)(*c - 'A' + 'a');
-	return key;
+	attempt_begin(&p->attempt, p->call, p->user, str_of(p->login), verify, p);
 }
 
 void credentials_prove(struct call *call, const struct proof *proof, proof_done_fn *done, void *arg)
 {
 	struct worker *wk = call->wk;
-	const struct conn *c = call_conn(call);
 	struct proving *p = xcalloc(1, sizeof(*p));
 	int r;
 
@@ -283,9 +226,7 @@ void credentials_prove(struct call *call, const struct proof *proof, proof_done_
 	p->no_factor = proof->no_factor;
 	p->password = copy(proof->password);
 	p->code = proof->code.p ? copy(proof->code) : NULL;
-	p->account = account_key(proof->login);
-	if (c)
-		p->address = c->addr;
+	p->login = copy(proof->login);
 	if (proof->login.p)
 		r = account_find_login(dbio_reader(wk), proof->login, dbio_deadline(wk), on_found,
 				       p, NULL);

@@ -19,7 +19,7 @@
 #include "shm/typing.h"
 #include "worker/conn.h"
 #include "worker/peer.h"
-#include "worker/credentials.h"
+#include "worker/attempts.h"
 
 /* Answers that wait for their askers at once; the next one is cut. */
 #define REPLIES_MAX 32
@@ -176,7 +176,7 @@ static void user_unlock(struct worker *wk, struct str arg, struct buf *b)
 		add_error(b, "user unlock needs the number of a user");
 		return;
 	}
-	credentials_forgive(wk, user);
+	attempts_forgive(wk, user);
 	buf_add_char(b, '{');
 	json_add_key_bool(b, "ok", true);
 	json_add_key_i64(b, "user", user);

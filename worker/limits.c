@@ -151,6 +151,14 @@ bool limits_take(struct worker *wk, enum limit_class class, struct limit_who who
 	return false;
 }
 
+bool limits_try(struct worker *wk, enum limit_class class, struct limit_who who)
+{
+	struct limit_state state;
+
+	take(wk, class, &who, 1, &state);
+	return state.is_taken;
+}
+
 void limits_give(struct worker *wk, enum limit_class class, struct limit_who who)
 {
 	const struct rate *rate = rate_of(wk, class);

@@ -48,6 +48,9 @@ struct limit_who limit_by_text(struct str text);
 bool limits_take(struct worker *wk, enum limit_class class, struct limit_who who,
 		 int64_t *ret_retry_ms);
 
+/* As limits_take, but a refusal is not counted: the caller asks again. */
+bool limits_try(struct worker *wk, enum limit_class class, struct limit_who who);
+
 /* Gives one back: what was taken turned out not to count, such as a login that succeeded. */
 void limits_give(struct worker *wk, enum limit_class class, struct limit_who who);
 

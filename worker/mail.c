@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The mail command: started without a shell, fed through a pipe, watched, ended when it is late.
- * What a mail says is here too, because there is one.
+ * What a mail says is here too, because there are two.
  */
 #include "worker/mail.h"
 
@@ -111,7 +111,15 @@ static void on_end(EV_P_ ev_io *w, int revents)
 
 	(void)loop;
 	(void)revents;
-	if (waitid(P_PIDFD, (id_t)l->pidfd, &info, WEXITED | WNOHANG) < 0 || !info.si_pid)
+	if (waitid(P_PIDFD, (id_t)l->pidfd, &info, WEXITED | WNOHANG) < 0) {
+		if (errno == EINTR)
+			return; /* asked again at once */
+		complain(l, "nobody knows what became of the mail command", errno);
+		let_go(l);
+		run_next(wk);
+		return;
+	}
+	if (!info.si_pid)
 		return;
 	if (l->is_late)
 		complain(l, "the mail command took too long", info.si_status);
@@ -334,5 +342,19 @@ void mail_reset(struct worker *wk, int64_t user, struct str to, struct str name,
 		buf_add_str(&b, token);
 	}
 	buf_add_cstr(&b, "\n\nIf it was not you, nothing has to be done.\n");
+	post(wk, user, b);
+}
+
+void mail_moved(struct worker *wk, int64_t user, struct str to, struct str name)
+{
+	struct buf b = BUF_INIT;
+
+	if (!mail_is_on(wk) || !credentials_email_valid(to))
+		return;
+	add_head(wk, &b, to, "Your address was changed");
+	buf_add_cstr(&b, "This is not the address of the account\n\n\t");
+	buf_add_str(&b, name);
+	buf_add_cstr(&b, "\n\nany more: somebody who knows its password has changed it.\n\nIf it"
+			 " was not you, sign in and change the password, or ask the operator.\n");
 	post(wk, user, b);
 }

@@ -18,6 +18,12 @@ bool mail_is_on(const struct worker *wk);
  */
 void mail_reset(struct worker *wk, int64_t user, struct str to, struct str name, struct str token);
 
+/*
+ * Tells the former address TO of an account that it is that no more. Whoever can lose it should
+ * know.
+ */
+void mail_moved(struct worker *wk, int64_t user, struct str to, struct str name);
+
 /* Ends what still runs. */
 void mail_close(struct worker *wk);
 

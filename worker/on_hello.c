@@ -6,6 +6,7 @@
 #include "worker/on_priv.h"
 
 #include "proto/cursor.h"
+#include "proto/names.h"
 #include "shm/presence.h"
 #include "worker/authn.h"
 #include "worker/limits.h"
@@ -275,7 +276,7 @@ static enum proto_error tell_who(struct conn *c, const struct cmd *cmd, struct i
 	if (cmd->token.len)
 		return authn_token(wk, cmd->token, ret);
 	if (c->who && (c->who->is_account || c->who->user == 0 || cmd->name.len == 0 ||
-		       str_eq(cmd->name, str_of(c->who->name))))
+		       names_same(cmd->name, str_of(c->who->name))))
 		return authn_again(wk, c->who, ret);
 	return cmd->name.len && wk->settings->chat_guests ? E_NONE : E_UNAUTHORIZED;
 }

@@ -6,6 +6,7 @@
  */
 #include "base/clock.h"
 #include "proto/json.h"
+#include "proto/utf8.h"
 #include "sql/accounts.h"
 #include "sql/logins.h"
 #include "worker/authn.h"
@@ -42,37 +43,49 @@ static int take_wish(struct call *call, const struct json_value *body, struct lo
 struct making {
 	struct call *call;
 	struct login_wish wish;
-	char *username, *email, *full_name; /* the latter two may be NULL */
+	char *username, *password;
+	char *email, *full_name, *avatar_url; /* may be NULL */
 	int64_t guest;			    /* who becomes the account; 0: somebody new */
 };
 
 static void making_free(struct making *m)
 {
+	if (m->password)
+		explicit_bzero(m->password, strlen(m->password));
+	free(m->password);
 	free(m->username);
 	free(m->email);
 	free(m->full_name);
+	free(m->avatar_url);
 	free(m);
+}
+
+/* FIELD is what somebody else has. */
+static void answer_taken(struct call *call, const char *field, enum proto_error error,
+			 const char *text)
+{
+	struct fault fault;
+
+	fault_field(&fault, FAULT_VALUE, field, 0);
+	fault.error = error;
+	snprintf(fault.text, sizeof(fault.text), "%s", text);
+	call_fault(call, &fault, NULL);
 }
 
 static void on_made(void *arg, int err, enum account_clash clash, const struct account *account)
 {
 	struct making *m = arg;
 	struct call *call = m->call;
-	struct fault fault;
 
 	if (!err) {
 		session_names_changed(call->wk);
 		session_put_out(call->wk, str_of(m->username), account->id);
 		login_end_guest(call); /* its cookie would become the account's */
 		login_begin(call, 201, account->id, -1, &m->wish);
+	} else if (err == -ERR_EXISTS && clash == ACCOUNT_CLASH_EMAIL) {
+		answer_taken(call, "email", E_DUPLICATE, "The address has an account already.");
 	} else if (err == -ERR_EXISTS) {
-		fault_field(&fault, FAULT_VALUE,
-			    clash == ACCOUNT_CLASH_EMAIL ? "email" : "username", 0);
-		fault.error = clash == ACCOUNT_CLASH_EMAIL ? E_DUPLICATE : E_NAME_TAKEN;
-		snprintf(fault.text, sizeof(fault.text), "%s",
-			 clash == ACCOUNT_CLASH_EMAIL ? "The address has an account already."
-						      : "The name is taken.");
-		call_fault(call, &fault, NULL);
+		answer_taken(call, "username", E_NAME_TAKEN, "The name is taken.");
 	} else if (err == -ERR_NOENT) {
 		call_error(call, E_CONFLICT, "The guest cannot become an account.");
 	} else {
@@ -89,6 +102,7 @@ static void on_hashed(struct worker *wk, void *arg, int err, bool matches, bool 
 		.username = str_of(m->username),
 		.email = str_of(m->email),
 		.full_name = str_of(m->full_name),
+		.avatar_url = str_of(m->avatar_url),
 		.hash = phc,
 		.guest = m->guest,
 		.address = call_address(m->call),
@@ -105,30 +119,52 @@ static void on_hashed(struct worker *wk, void *arg, int err, bool matches, bool 
 		on_made(m, err, ACCOUNT_CLASH_NONE, NULL);
 }
 
+/* Whoever uses the name at this moment keeps it. */
+static void on_free(struct worker *wk, void *arg, enum proto_error error)
+{
+	struct making *m = arg;
+
+	if (!error && pwhash_make(wk, str_of(m->password), on_hashed, m) < 0)
+		error = E_OVERLOADED;
+	if (!error)
+		return;
+	if (error == E_NAME_TAKEN)
+		answer_taken(m->call, "username", error, "A guest uses the name at present.");
+	else
+		call_error(m->call, error, NULL);
+	making_free(m);
+}
+
 static char *copy_or_null(struct str s)
 {
 	return s.len ? xstrndup(s.p, s.len) : NULL;
 }
 
-/* Reads the form; *RET_PASSWORD lives as long as the document. Returns 0, or -ERR_INVAL. */
+/* Reads the form. Returns 0, or -ERR_INVAL. */
 static int read_making(struct call *call, const struct json_value *body, struct making *m,
 		       struct str *ret_password, struct fault *fault)
 {
-	static const struct json_str_rule name_rule = {0, 200, false};
-	struct str username = {0}, email = {0}, full_name = {0};
+	static const struct json_str_rule name_rule = {0, 200, false}, url_rule = {0, 2048, false};
+	struct str username = {0}, email = {0}, full_name = {0}, avatar_url = {0};
 	int r = credentials_username(call, body, &username, fault);
 
 	if (r == 0)
-		r = credentials_new_password(call, body, "password", ret_password, fault);
+		r = credentials_new_password(call, body, "password", username, ret_password, fault);
 	if (r == 0)
 		r = credentials_email(body, false, &email, fault);
 	if (r == 0 || r == -ERR_NOENT)
 		r = json_get_str(body, "full_name", &name_rule, &full_name, fault);
-	if (r < 0 && r != -ERR_NOENT)
+	if (r == 0 || r == -ERR_NOENT)
+		r = json_get_str(body, "avatar_url", &url_rule, &avatar_url, fault);
+	full_name = full_name.p ? utf8_trim(full_name) : full_name;
+	if (r == 0 || r == -ERR_NOENT)
+		r = credentials_profile(full_name, avatar_url, fault);
+	if (r < 0)
 		return r;
 	m->username = copy_or_null(username);
 	m->email = copy_or_null(email);
 	m->full_name = copy_or_null(full_name);
+	m->avatar_url = copy_or_null(avatar_url);
 	return 0;
 }
 
@@ -136,8 +172,8 @@ static void make(struct call *call, const struct json_value *body, struct making
 {
 	struct str password = {0};
 	struct fault fault;
-	int r;
 
+	m->call = call;
 	if (read_making(call, body, m, &password, &fault) < 0) {
 		call_fault(call, &fault, NULL);
 		making_free(m);
@@ -148,12 +184,13 @@ static void make(struct call *call, const struct json_value *body, struct making
 		making_free(m);
 		return;
 	}
-	m->call = call;
-	r = pwhash_make(call->wk, password, on_hashed, m);
-	if (r < 0) {
-		call_error(call, E_OVERLOADED, NULL);
+	if (session_is_reserved(call->wk, str_of(m->username))) {
+		answer_taken(call, "username", E_NAME_TAKEN, "The name is reserved.");
 		making_free(m);
+		return;
 	}
+	m->password = xstrndup(password.p, password.len);
+	session_is_free(call->wk, str_of(m->username), m->guest, on_free, m);
 }
 
 void rest_auth_register(struct call *call)

@@ -107,7 +107,7 @@ static void on_guest(struct worker *wk, void *arg, enum proto_error error, int64
 /* Whose cookie holds the name already keeps it. */
 static bool is_own(const struct call *call, struct str name)
 {
-	return call->who.user && !call->who.is_account && str_eq(name, str_of(call->who.name));
+	return call->who.user && !call->who.is_account && names_same(name, str_of(call->who.name));
 }
 
 static void answer_own(struct call *call)

@@ -9,6 +9,7 @@
 #include "base/base64.h"
 #include "base/log.h"
 #include "proto/json.h"
+#include "proto/names.h"
 #include "sql/accounts.h"
 #include "sql/resets.h"
 #include "worker/credentials.h"
@@ -27,6 +28,7 @@ _Static_assert(RESET_HASH_LEN == SHA256_DIGEST_LENGTH, "tokens are kept as SHA-2
 struct change {
 	struct call *call;
 	bool is_reset;
+	int64_t credentials; /* that were proved; not of a reset */
 	uint8_t token[RESET_HASH_LEN];
 	char *password;
 };
@@ -56,7 +58,7 @@ static void on_set(void *arg, int err, const struct uuid *sessions, size_t n)
 		login_ended(call->wk, sessions, n);
 		login_answer_nothing(call);
 	} else if (err == -ERR_NOENT) {
-		call_error(call, c->is_reset ? E_BAD_CODE : E_UNAUTHORIZED, NULL);
+		call_error(call, c->is_reset ? E_BAD_CODE : E_BAD_PASSWORD, NULL);
 	} else {
 		call_db_error(call, err);
 	}
@@ -79,8 +81,8 @@ static void on_hashed(struct worker *wk, void *arg, int err, bool matches, bool 
 				dbio_deadline(wk), on_set, c, NULL);
 	else
 		err = account_set_password(dbio_writer(wk), who->user, phc, &who->session,
-					   who->user, call_address(call), dbio_deadline(wk), on_set,
-					   c, NULL);
+					   who->user, c->credentials, call_address(call),
+					   dbio_deadline(wk), on_set, c, NULL);
 	if (err < 0)
 		on_set(c, err, NULL, 0);
 }
@@ -102,8 +104,8 @@ static void on_proved(struct call *call, void *arg, enum proto_error error,
 {
 	struct change *c = arg;
 
-	(void)who;
 	if (!error) {
+		c->credentials = who->credentials;
 		hash(c);
 		return;
 	}
@@ -122,7 +124,8 @@ void rest_password_change(struct call *call)
 	if (!body)
 		return;
 	if (credentials_password(body, "old_password", &proof.password, &fault) < 0 ||
-	    credentials_new_password(call, body, "new_password", &password, &fault) < 0)
+	    credentials_new_password(call, body, "new_password", str_of(call->who.name), &password,
+				     &fault) < 0)
 		call_fault(call, &fault, NULL);
 	else
 		credentials_prove(call, &proof, on_proved, change_new(call, password));
@@ -193,6 +196,25 @@ static int ask(struct call *call, struct str email)
 	return r;
 }
 
+/* Nothing can be found out by asking: it does not count. */
+static void refuse_mail(struct call *call)
+{
+	limits_call_proved(call);
+	call_error(call, E_NO_MAIL, NULL);
+}
+
+/* However the address is written. */
+static bool may_mail(struct call *call, struct str email)
+{
+	struct buf key = BUF_INIT;
+	bool may;
+
+	names_skeleton(&key, email);
+	may = limits_call_take(call, LIMIT_MAILS, limit_by_text(buf_str(&key)));
+	buf_done(&key);
+	return may;
+}
+
 /*
  * Answered before anybody looks whether there is such an account: neither words nor time tell it.
  */
@@ -208,8 +230,8 @@ void rest_password_reset_request(struct call *call)
 	if (credentials_email(body, true, &email, &fault) < 0)
 		call_fault(call, &fault, NULL);
 	else if (!mail_is_on(call->wk))
-		call_error(call, E_FORBIDDEN, "No mail is sent from here; ask the operator.");
-	else if (!limits_call_take(call, LIMIT_MAILS, limit_by_text(email)))
+		refuse_mail(call);
+	else if (!may_mail(call, email))
 		call_error(call, E_RATE_LIMITED, NULL);
 	else if (!db_is_connected(dbio_writer(call->wk)) || ask(call, email) < 0)
 		call_error(call, E_UNAVAILABLE, NULL);
@@ -245,7 +267,7 @@ void rest_password_reset(struct call *call)
 	if (!body)
 		return;
 	if (json_get_str(body, "token", &rule, &token, &fault) < 0 ||
-	    credentials_new_password(call, body, "password", &password, &fault) < 0) {
+	    credentials_new_password(call, body, "password", STR(""), &password, &fault) < 0) {
 		call_fault(call, &fault, NULL);
 		json_doc_free(&doc);
 		return;

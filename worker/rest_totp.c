@@ -142,6 +142,8 @@ static void on_waiting(void *arg, int err, struct str sealed)
 		r = seal_open(wk->keyring, call->who.user, sealed, &secret);
 	if (r == 0)
 		r = totp_check(buf_str(&secret), str_of(c->typed), clock_wall_ms(), 0, &step);
+	if (secret.len)
+		explicit_bzero(secret.p, secret.len);
 	buf_done(&secret);
 	if (r == -ERR_DENIED) {
 		call_error(call, E_BAD_CODE, NULL);
@@ -151,7 +153,7 @@ static void on_waiting(void *arg, int err, struct str sealed)
 	if (r == 0)
 		r = codes_draw(c);
 	if (r == 0)
-		r = factor_totp_confirm(dbio_writer(wk), call->who.user, step, c->hashes,
+		r = factor_totp_confirm(dbio_writer(wk), call->who.user, sealed, step, c->hashes,
 					TOTP_RECOVERY_CODES, call_address(call), dbio_deadline(wk),
 					on_kept, c, NULL);
 	if (r < 0)

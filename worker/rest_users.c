@@ -5,10 +5,12 @@
  * alone.
  */
 #include "proto/json.h"
+#include "proto/names.h"
 #include "proto/utf8.h"
 #include "sql/accounts.h"
 #include "worker/credentials.h"
 #include "worker/dbio.h"
+#include "worker/mail.h"
 #include "worker/rest.h"
 #include "worker/routes.h"
 
@@ -72,38 +74,25 @@ static int take_text(const struct json_value *body, const char *key, uint32_t ma
 	return r == -ERR_NOENT ? 0 : r;
 }
 
-/* Scripts and data must not hide in what pages will load. */
-static bool is_web_address(struct str s)
+/* Everything is its own; strings p NULL stay as they are. */
+struct patching {
+	struct call *call;
+	struct account_patch patch;
+	int64_t credentials;
+	bool is_moved; /* the address is to change */
+};
+
+static struct str keep(struct str s)
 {
-	static const char *const schemes[] = {"https://", "http://"};
-
-	for (size_t i = 0; i < s.len; i++)
-		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 0x7f || strchr("\"<>\\^`{|}", s.p[i]))
-			return false;
-	for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
-		size_t n = strlen(schemes[i]);
-
-		if (s.len > n && str_ieq((struct str){s.p, n}, str_of(schemes[i])))
-			return true;
-	}
-	return false;
+	return s.p ? (struct str){xstrndup(s.p, s.len), s.len} : s;
 }
 
-static bool is_one_line(struct str s)
+static void patching_free(struct patching *p)
 {
-	uint32_t cp;
-	size_t pos = 0;
-
-	while (utf8_next(s, &pos, &cp))
-		if (cp < 0x20 || (cp >= 0x7f && cp < 0xa0) || cp == 0x2028 || cp == 0x2029)
-			return false;
-	return true;
-}
-
-static int refuse_field(const char *field, struct fault *fault)
-{
-	fault_field(fault, FAULT_VALUE, field, 0);
-	return -ERR_INVAL;
+	free((char *)p->patch.full_name.p);
+	free((char *)p->patch.avatar_url.p);
+	free((char *)p->patch.email.p);
+	free(p);
 }
 
 static int read_patch(const struct json_value *body, struct account_patch *ret,
@@ -118,33 +107,93 @@ static int read_patch(const struct json_value *body, struct account_patch *ret,
 	if (r < 0)
 		return r;
 	ret->full_name = ret->full_name.p ? utf8_trim(ret->full_name) : ret->full_name;
-	if (ret->full_name.len && !is_one_line(ret->full_name))
-		return refuse_field("full_name", fault);
-	if (ret->avatar_url.len && !is_web_address(ret->avatar_url))
-		return refuse_field("avatar_url", fault);
-	if (ret->email.len && !credentials_email_valid(ret->email))
-		return refuse_field("email", fault);
-	return 0;
+	if (ret->email.len) {
+		ret->email = utf8_trim(ret->email);
+		if (!credentials_email_valid(ret->email)) {
+			fault_field(fault, FAULT_VALUE, "email", 0);
+			return -ERR_INVAL;
+		}
+	}
+	return credentials_profile(ret->full_name, ret->avatar_url, fault);
 }
 
+static void on_patched(void *arg, int err, struct str old_email)
+{
+	struct patching *p = arg;
+	struct call *call = p->call;
+	struct worker *wk = call->wk;
+
+	if (!err && old_email.len)
+		mail_moved(wk, call->who.user, old_email, str_of(call->who.name));
+	if (err == -ERR_NOENT && p->is_moved) { /* another password meanwhile */
+		call_error(call, E_BAD_PASSWORD, NULL);
+		patching_free(p);
+		return;
+	}
+	patching_free(p);
+	if (!err)
+		err = account_get(dbio_writer(wk), call->who.user, NULL, true, dbio_deadline(wk),
+				  on_profile, call, NULL);
+	if (err < 0)
+		on_profile(call, err, STR(""));
+}
+
+static void patch(struct patching *p)
+{
+	struct call *call = p->call;
+	struct worker *wk = call->wk;
+	int r = account_patch(dbio_writer(wk), call->who.user, &p->patch, p->credentials,
+			      call_address(call), dbio_deadline(wk), on_patched, p, NULL);
+
+	if (r < 0)
+		on_patched(p, r, (struct str){0});
+}
+
+static void on_proved(struct call *call, void *arg, enum proto_error error,
+		      const struct proved *who)
+{
+	struct patching *p = arg;
+
+	if (!error) {
+		p->credentials = who->credentials;
+		patch(p);
+		return;
+	}
+	call_error(call, error == E_BAD_LOGIN ? E_BAD_PASSWORD : error, NULL);
+	patching_free(p);
+}
+
+/*
+ * Whoever has the address can set a new password: a token alone, which may be stolen, does not
+ * change it.
+ */
 void rest_users_patch(struct call *call)
 {
-	struct account_patch patch = {0};
+	struct proof proof = {.user = call->who.user, .no_factor = true};
+	struct account_patch read = {0};
 	struct json_doc *doc = NULL;
 	const struct json_value *body = credentials_body(call, &doc);
+	struct patching *p;
 	struct fault fault;
-	int r;
 
 	if (!body)
 		return;
-	if (read_patch(body, &patch, &fault) < 0) {
+	if (read_patch(body, &read, &fault) < 0 ||
+	    (read.email.p && credentials_password(body, "password", &proof.password, &fault) < 0)) {
 		call_fault(call, &fault, NULL);
-	} else {
-		r = account_patch(dbio_writer(call->wk), call->who.user, &patch,
-				  dbio_deadline(call->wk), on_profile, call, NULL);
-		if (r < 0)
-			on_profile(call, r, STR(""));
+		json_doc_free(&doc);
+		return;
 	}
+	p = xcalloc(1, sizeof(*p));
+	p->call = call;
+	p->patch = (struct account_patch){keep(read.full_name), keep(read.avatar_url),
+					  keep(read.email)};
+	p->credentials = ACCOUNT_CREDENTIALS_ANY;
+	p->is_moved = read.email.p;
+	if (p->is_moved)
+		credentials_prove(call, &proof, on_proved, p);
+	else
+		patch(p);
 	json_doc_free(&doc);
 }
 

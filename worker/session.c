@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guests by name: a bounded cache over the table of users. Equal names are the same guest.
+ * Guests by name: a bounded cache over the table of users, by each way of writing a name that was
+ * used. Equal names are the same guest.
  * Whoever is asked for in one turn of the loop is looked up by one statement: a crowd that comes
  * back costs few. The other workers are told, so that a guest whom the node knows is let in while
  * the database is away. Which names are acceptable was checked by the decoder.
@@ -10,6 +11,8 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "proto/names.h"
+#include "shm/presence.h"
 #include "sql/guests.h"
 #include "sql/users.h"
 #include "worker/dbio.h"
@@ -212,6 +215,10 @@ void session_guest(struct worker *wk, struct str name, session_guest_fn *done, v
 		done(wk, arg, E_UNAUTHORIZED, 0, STR(""));
 		return;
 	}
+	if (session_is_reserved(wk, name)) {
+		done(wk, arg, E_NAME_TAKEN, 0, STR(""));
+		return;
+	}
 	g = cache_get(wk, name);
 	if (g) {
 		done(wk, arg, E_NONE, g->user, g->name);
@@ -265,6 +272,49 @@ void session_names_changed(struct worker *wk)
 	worker_count(wk, M_NAMES_TAKEN, 1);
 }
 
+bool session_is_reserved(const struct worker *wk, struct str name)
+{
+	struct str item;
+	size_t pos = 0;
+
+	while (settings_list_next(wk->settings->auth_reserved_names, &pos, &item))
+		if (names_same(item, name))
+			return true;
+	return false;
+}
+
+struct asking_free {
+	struct worker *wk;
+	int64_t user;
+	session_free_fn *done;
+	void *arg;
+};
+
+static void on_users_named(void *arg, int err, const int64_t *users, size_t n)
+{
+	struct asking_free a = *(struct asking_free *)arg;
+	bool is_here = false;
+
+	free(arg);
+	for (size_t i = 0; i < n && !is_here && !err; i++)
+		if (users[i] != a.user)
+			err = member_is_present(a.wk->shm, (unsigned)a.wk->slot, MEMBER_NODE,
+						users[i], false, &is_here);
+	a.done(a.wk, a.arg, err < 0 ? E_UNAVAILABLE : is_here ? E_NAME_TAKEN : E_NONE);
+}
+
+void session_is_free(struct worker *wk, struct str name, int64_t user, session_free_fn *done,
+		     void *arg)
+{
+	struct asking_free *a = xmalloc(sizeof(*a));
+	int r;
+
+	*a = (struct asking_free){wk, user, done, arg};
+	r = guests_named(dbio_reader(wk), name, dbio_deadline(wk), on_users_named, a, NULL);
+	if (r < 0)
+		on_users_named(a, r, NULL, 0);
+}
+
 struct putting_out {
 	struct worker *wk;
 	int64_t user;
@@ -294,7 +344,8 @@ void session_put_out(struct worker *wk, struct str name, int64_t user)
 		on_named(p, r, NULL, 0);
 }
 
-void session_forget(struct worker *wk, int64_t user)
+/* By whichever of the ways to write the name comes first; false: by none any more. */
+static bool forget_one(struct worker *wk, int64_t user)
 {
 	uint32_t pos = 0;
 	struct str key;
@@ -307,8 +358,15 @@ void session_forget(struct worker *wk, int64_t user)
 			continue;
 		strmap_del(&wk->guests, key);
 		free(g);
-		return;
+		return true;
 	}
+	return false;
+}
+
+void session_forget(struct worker *wk, int64_t user)
+{
+	while (forget_one(wk, user))
+		;
 }
 
 void session_open(struct worker *wk)

@@ -15,10 +15,10 @@ typedef void session_guest_fn(struct worker *wk, void *arg, enum proto_error err
 			      struct str name);
 
 /*
- * Finds or makes the guest of a checked name. E_NAME_TAKEN: an account has the name, or a guest's
- * cookie is bound to it; E_UNAUTHORIZED: guests are not let in. DONE is called exactly once,
- * possibly before this returns: the cache answers at once, the database after the next
- * session_flush.
+ * Finds or makes the guest of a checked name. E_NAME_TAKEN: an account has the name, a guest's
+ * cookie is bound to it, or it is reserved (auth.reserved_names); E_UNAUTHORIZED: guests are not
+ * let in. DONE is called exactly once, possibly before this returns: the cache answers at once, the
+ * database after the next session_flush.
  */
 void session_guest(struct worker *wk, struct str name, session_guest_fn *done, void *arg);
 
@@ -34,9 +34,20 @@ void session_flush(struct worker *wk);
  */
 void session_names_changed(struct worker *wk);
 
+/* Whether NAME is one of auth.reserved_names, however it is written. */
+bool session_is_reserved(const struct worker *wk, struct str name);
+
+/*
+ * Whether a guest other than USER is connected under NAME. ERROR is E_NONE, E_NAME_TAKEN if so, or
+ * E_UNAVAILABLE. DONE is called exactly once, possibly before this returns.
+ */
+typedef void session_free_fn(struct worker *wk, void *arg, enum proto_error error);
+void session_is_free(struct worker *wk, struct str name, int64_t user, session_free_fn *done,
+		     void *arg);
+
 /*
  * The guests of this name, on sockets of whatever worker, have to leave: it belongs to an account
- * now. USER, who was one of them and is the account, stays.
+ * now. They came while it was being made. USER, who was one of them and is the account, stays.
  */
 void session_put_out(struct worker *wk, struct str name, int64_t user);
 

@@ -32,6 +32,7 @@
 #include "worker/http_conn.h"
 #include "worker/keyring.h"
 #include "worker/listen.h"
+#include "worker/attempts.h"
 #include "worker/mail.h"
 #include "worker/on_cmd.h"
 #include "worker/peer.h"
@@ -311,6 +312,7 @@ void worker_close(struct worker *wk)
 	chan_close_all(wk);
 	session_close(wk);
 	touch_close(wk);
+	attempts_close(wk);
 	mail_close(wk);
 	stale_close(wk);
 	presence_close(wk);

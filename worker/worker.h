@@ -28,6 +28,7 @@ struct drain;
 struct filter_hook;
 struct filters;
 struct keyring;
+struct attempts;
 struct mails;
 struct persist;
 struct presence;
@@ -136,6 +137,7 @@ struct worker {
 	struct renewals *renewals;    /* owned: renew.c; NULL: none has come yet */
 	struct revoke *revoke;	      /* owned */
 	struct audit *audit;	      /* owned */
+	struct attempts *attempts;    /* owned: attempts.c; NULL: none has waited yet */
 	struct mails *mails;	      /* owned: mail.c; NULL: none was sent yet */
 	struct touches *touches;      /* owned: touch.c; NULL: nothing to write yet */
 	struct keyring *keyring;      /* owned; immutable, replaced by a reload */

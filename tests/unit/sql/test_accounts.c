@@ -371,15 +371,21 @@ static void test_upgrade(void **state UNUSED)
 
 /* ---- What ends sessions ---- */
 
-static struct got set_password(int64_t user, const char *hash, const struct uuid *keep)
+static struct got change_password(int64_t user, const char *hash, const struct uuid *keep,
+				  int64_t credentials)
 {
 	struct got g = {0};
 
-	assert_int_equal(account_set_password(l.db, user, str_of(hash), keep, user,
+	assert_int_equal(account_set_password(l.db, user, str_of(hash), keep, user, credentials,
 					      STR("192.0.2.7"), 0, on_ended, &g, NULL),
 			 0);
 	link_until(&l, &g.n, 1);
 	return g;
+}
+
+static struct got set_password(int64_t user, const char *hash, const struct uuid *keep)
+{
+	return change_password(user, hash, keep, ACCOUNT_CREDENTIALS_ANY);
 }
 
 static void on_done(void *arg, int err)
@@ -406,9 +412,14 @@ static void test_password(void **state UNUSED)
 	assert_int_equal(set_password(fay, "$h$3", NULL).n_ended, 0);
 	assert_int_equal(set_password(fay + 1000, "$h$", NULL).err, -ERR_NOENT);
 	assert_int_equal(set_password(guest("no account").id, "$h$", NULL).err, -ERR_NOENT);
-	assert_int_equal(account_set_password(l.db, fay, STR(""), NULL, 0, STR(""), 0, on_ended, &g,
-					      NULL),
+	assert_int_equal(account_set_password(l.db, fay, STR(""), NULL, 0, ACCOUNT_CREDENTIALS_ANY,
+					      STR(""), 0, on_ended, &g, NULL),
 			 -ERR_INVAL);
+	/* of two who proved the same password, the second proved one that is gone */
+	assert_int_equal(change_password(fay, "$h$4", NULL, before).err, -ERR_NOENT);
+	assert_string_equal(find("fay").hash, "$h$3");
+	assert_int_equal(
+		change_password(fay, "$h$3", NULL, credentials(fay).credentials).err, 0);
 	assert_string_equal(pg_valuef(pg,
 				      "SELECT detail->>'address' FROM audit WHERE"
 				      " action = 'password.change' AND target_user_id = %lld"
@@ -487,13 +498,30 @@ static void test_admin(void **state UNUSED)
 
 /* ---- Profiles ---- */
 
-static struct got patch(int64_t user, struct account_patch p)
+/* TEXT: the address until now, if it has become another. */
+static void on_patched(void *arg, int err, struct str old_email)
+{
+	struct got *g = arg;
+
+	g->n++;
+	g->err = err;
+	copy(g->text, sizeof(g->text), old_email.p ? old_email : STR(""));
+}
+
+static struct got patch_as(int64_t user, struct account_patch p, int64_t credentials)
 {
 	struct got g = {0};
 
-	assert_int_equal(account_patch(l.db, user, &p, 0, on_page, &g, NULL), 0);
+	assert_int_equal(account_patch(l.db, user, &p, credentials, STR("192.0.2.8"), 0, on_patched,
+				       &g, NULL),
+			 0);
 	link_until(&l, &g.n, 1);
 	return g;
+}
+
+static struct got patch(int64_t user, struct account_patch p)
+{
+	return patch_as(user, p, ACCOUNT_CREDENTIALS_ANY);
 }
 
 static const char *json(const char *text, const char *path)
@@ -515,11 +543,16 @@ static void test_profiles(void **state UNUSED)
 	assert_int_equal(profile(ida + 1000, false).err, -ERR_NOENT);
 	assert_string_equal(json(profile(guest("visitor").id, false).text, "kind"), "guest");
 
-	self = patch(ida, (struct account_patch){.full_name = STR("Ida \"R\""),
-						 .avatar_url = STR("https://x.example/a.png")});
+	assert_int_equal(patch(ida, (struct account_patch){
+						  .full_name = STR("Ida \"R\""),
+						  .avatar_url = STR("https://x.example/a.png")})
+				 .err,
+			 0);
+	self = profile(ida, true);
 	assert_string_equal(json(self.text, "full_name"), "Ida \"R\"");
 	assert_string_equal(json(self.text, "email"), "ida@example.org");
-	self = patch(ida, (struct account_patch){.full_name = STR("")});
+	assert_int_equal(patch(ida, (struct account_patch){.full_name = STR("")}).err, 0);
+	self = profile(ida, true);
 	assert_string_equal(json(self.text, "full_name"), "");
 	assert_string_equal(json(self.text, "avatar_url"), "https://x.example/a.png");
 	assert_int_equal(patch(ida, (struct account_patch){0}).err, 0);
@@ -527,7 +560,25 @@ static void test_profiles(void **state UNUSED)
 	register_as("joe", "joe@example.org", "$h$");
 	assert_int_equal(patch(ida, (struct account_patch){.email = STR("JOE@example.org")}).err,
 			 -ERR_EXISTS);
-	assert_int_equal(patch(ida, (struct account_patch){.email = STR("")}).err, 0);
+	assert_int_equal(patch_as(ida, (struct account_patch){.email = STR("")},
+				  credentials(ida).credentials + 1)
+				 .err,
+			 -ERR_NOENT);
+	self = patch(ida, (struct account_patch){.email = STR("ida@example.org")});
+	assert_string_equal(self.text, ""); /* it is the same */
+	pg_valuef(pg,
+		  "INSERT INTO reset_tokens (token_hash, user_id, expires_at)"
+		  " VALUES ('x', %lld, now() + interval '1 hour')",
+		  (long long)ida);
+	self = patch(ida, (struct account_patch){.email = STR("")});
+	assert_int_equal(self.err, 0);
+	assert_string_equal(self.text, "ida@example.org");
+	assert_int_equal(pg_number(pg, "SELECT count(*) FROM reset_tokens"), 0);
+	assert_int_equal(pg_numberf(pg,
+				    "SELECT count(*) FROM audit WHERE action = 'account.email'"
+				    " AND target_user_id = %lld",
+				    (long long)ida),
+			 1);
 	assert_int_equal(find("ida@example.org").err, -ERR_NOENT);
 }
 

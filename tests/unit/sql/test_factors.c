@@ -114,10 +114,18 @@ static struct got waiting(int64_t user)
 	return AWAIT(factor_totp_waiting(l.db, user, 0, on_sealed, &g, NULL));
 }
 
+static struct got confirm_of(int64_t user, const char *sealed, int64_t step)
+{
+	return AWAIT(factor_totp_confirm(l.db, user, str_of(sealed), step, codes, 3,
+					 (struct str){0}, 0, on_done, &g, NULL));
+}
+
+/* The one that waits. */
 static struct got confirm(int64_t user, int64_t step)
 {
-	return AWAIT(factor_totp_confirm(l.db, user, step, codes, 3, (struct str){0}, 0, on_done,
-					 &g, NULL));
+	struct got now = waiting(user);
+
+	return confirm_of(user, now.err ? "none" : now.text, step);
 }
 
 static struct got use(int64_t user, int64_t step)
@@ -159,6 +167,7 @@ static void test_put_in_force(void **state UNUSED)
 	assert_string_equal(waiting(ann).text, "second");
 	assert_string_equal(find("ann").text, ""); /* a login needs no code yet */
 	assert_int_equal(use(ann, 9).err, -ERR_DENIED);
+	assert_int_equal(confirm_of(ann, "first", 5).err, -ERR_NOENT); /* replaced meanwhile */
 	assert_int_equal(confirm(ann, 5).err, 0);
 	g = find("ann");
 	assert_string_equal(g.text, "second");
@@ -168,8 +177,8 @@ static void test_put_in_force(void **state UNUSED)
 	assert_int_equal(confirm(ann, 6).err, -ERR_NOENT);
 	assert_int_equal(begin(ann + 1000, "x").err, -ERR_NOENT);
 	assert_int_equal(factor_totp_begin(l.db, ann, STR(""), 0, on_done, &g, NULL), -ERR_INVAL);
-	assert_int_equal(factor_totp_confirm(l.db, ann, 1, codes, 0, (struct str){0}, 0, on_done,
-					     &g, NULL),
+	assert_int_equal(factor_totp_confirm(l.db, ann, STR("x"), 1, codes, 0,
+					     (struct str){0}, 0, on_done, &g, NULL),
 			 -ERR_INVAL);
 }
 

@@ -65,8 +65,10 @@ static void test_one_per_name(void **state UNUSED)
 	assert_false(uuid_is_zero(&first.uid));
 	assert_string_equal(first.name, "Alice");
 	assert_int_equal(again.id, first.id);
-	assert_int_not_equal(lower.id, first.id); /* people choose how they are written */
-	assert_string_equal(lower.name, "aLICE");
+	assert_int_equal(lower.id, first.id); /* one person however it is written */
+	assert_string_equal(lower.name, "Alice");
+	assert_int_equal(guest("Al\xe2\x80\x8bice").id, first.id); /* a zero-width space */
+	assert_int_equal(guest("\xef\xbc\xa1lice").id, first.id);   /* full width */
 	assert_int_not_equal(guest("Alicia").id, first.id);
 	assert_int_equal(guest("\xc3\x84nne").id, guest("\xc3\x84nne").id); /* beyond ASCII too */
 }
@@ -176,9 +178,12 @@ static void test_many(void **state UNUSED)
 	names[5] = STR("shut");
 	names[6] = str_of(longest);
 	names[7] = STR("abe");
-	assert_int_equal(user_guests_get(l.db, names, 8, 0, on_users, &m, NULL), 0);
+	names[8] = STR("ZOE");
+	assert_int_equal(user_guests_get(l.db, names, 9, 0, on_users, &m, NULL), 0);
 	link_until(&l, &m.n, 1);
-	assert_int_equal(m.rows, 8);
+	assert_int_equal(m.rows, 9);
+	assert_int_equal(m.ids[8], m.ids[0]);
+	assert_string_equal(m.names[8], "zoe");
 	assert_string_equal(m.names[0], "zoe");
 	assert_int_equal(m.ids[1], old);
 	assert_int_equal(m.errs[2], -ERR_EXISTS);
