@@ -128,6 +128,8 @@ void db_room_error(int err);
 void db_events(int64_t first, int64_t last);
 void db_events_closing(int64_t first, int64_t last); /* LAST is a conversation.close */
 void db_events_error(int err);
+/* A result with these events, for a test that answers a question itself; one at a time. */
+const struct db_result *stand_events(const struct event_row *rows, int n);
 void db_settled(int err);
 void db_alive(int64_t n); /* server processes of lost connections */
 void db_batch(const struct batch_answer *answers);
