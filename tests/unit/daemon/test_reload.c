@@ -59,7 +59,12 @@ static void write_file(const char *text)
 
 static int set_up(void **state)
 {
-	const struct shm_geometry geo = {WORKERS, 64, 64, 64, 64, 0, 65536};
+	const struct shm_geometry geo = {.n_slots = WORKERS,
+					 .rooms_max = 64,
+					 .members_max = 64,
+					 .users_max = 64,
+					 .typing_max = 64,
+					 .ring_bytes = 65536};
 	struct buf faults = BUF_INIT;
 
 	(void)state;

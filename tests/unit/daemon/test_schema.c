@@ -33,6 +33,11 @@ int migrate_run(const char *url, enum migrate_mode mode, struct buf *ret_report)
 	return outcome;
 }
 
+const char *migrate_text(int err)
+{
+	return err_text(err);
+}
+
 void master_start_workers(struct master *master)
 {
 	assert_ptr_equal(master, &m);

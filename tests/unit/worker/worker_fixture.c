@@ -612,7 +612,12 @@ static void open_line(void)
 
 static struct shm *open_shm(uint32_t *ret_generation)
 {
-	const struct shm_geometry geo = {STAND_SLOTS, 1000, 1000, 1000, 1000, 0, 65536};
+	const struct shm_geometry geo = {.n_slots = STAND_SLOTS,
+					 .rooms_max = 1000,
+					 .members_max = 1000,
+					 .users_max = 1000,
+					 .typing_max = 1000,
+					 .ring_bytes = 65536};
 	struct shm *shm = NULL;
 
 	assert_int_equal(shm_create(&geo, &shm), 0);
