@@ -12,7 +12,8 @@
 #define STATUS_MAX 200 /* characters of a status text */
 
 static const struct json_int_rule rev_rule = {0, UINT32_MAX, false, true};
-static const struct json_int_rule limit_rule = {1, 1000, false, true};
+/* more than a page holds is a page, as over HTTP */
+static const struct json_int_rule limit_rule = {1, INT64_MAX, false, true};
 static const struct json_str_rule text_rule = {0, 4096, false};
 
 /* A frame is one request or a batch of them. Takes DOC over. */

@@ -86,6 +86,8 @@ void call_add_fields(const struct call *call, struct buf *fields)
 	if (call->is_stale) /* RFC 9111, section 5.1: seconds since the origin gave the answer */
 		buf_printf(fields, "Age: %" PRIu64 "\r\nX-Roomd-Stale: database\r\n",
 			   call->age_ms / 1000);
+	if (call->etag[0])
+		buf_printf(fields, "ETag: %s\r\n", call->etag);
 	if (call->cors)
 		buf_add_cstr(fields, call->cors);
 	if (call->cookie)

@@ -14,6 +14,7 @@
 #include "proto/errors.h"
 #include "proto/http.h"
 #include "worker/authn.h"
+#include "worker/etag.h"
 #include "worker/limits.h"
 #include "worker/stale.h"
 #include "worker/worker.h"
@@ -42,6 +43,7 @@ struct call {
 	struct addr addr;	  /* the client's: peer.c */
 	struct limit_answer limit; /* that the request drew from: limits.c */
 	struct identity who;	  /* set before the handler runs: authn.c */
+	char etag[ETAG_LEN + 1];  /* of what is answered; empty: none */
 	char *cookie;		  /* owned; a line Set-Cookie for the answer, or NULL */
 	char *cors;		  /* owned; header lines for the request's origin, or NULL */
 	char request_id[UUID_TEXT_LEN + 1];

@@ -13,6 +13,8 @@
 #include "worker/call.h"
 #include "worker/roles.h"
 
+struct json_value;
+
 /* ROOM is open, readable by the caller, and borrowed during the call. Answers CALL now or later. */
 typedef void rest_room_fn(struct call *call, const struct room *room);
 
@@ -38,6 +40,26 @@ struct rights rest_rights(const struct call *call, int64_t conv);
 /* Refuses ACTION, done to TARGET (0: nobody), with the reason that A gives; audited. */
 void rest_refuse(struct call *call, const struct authz_actor *a, enum authz_action action,
 		 int64_t conv, int64_t target);
+
+/* Somebody as clients name them: a number, or a UUID while it is 0. Both 0: nobody. */
+struct rest_user {
+	int64_t id;
+	struct uuid uid;
+};
+
+/*
+ * Member KEY of a body as a user: a number, its digits or a UUID. Returns 0, or -ERR_INVAL and
+ * *RET_FAULT naming it when it is none or missing.
+ */
+int rest_user_get(const struct json_value *body, const char *key, struct rest_user *ret,
+		  struct fault *ret_fault) MUST_CHECK;
+
+/*
+ * Goes on with the number of WHO, at once or later. Answers 404 or 503 by itself, and gives the
+ * handler's state to free() then.
+ */
+typedef void rest_user_fn(struct call *call, int64_t user);
+void rest_user(struct call *call, const struct rest_user *who, rest_user_fn *next);
 
 /* A place in a log, as clients write it: a rev, or a message id in either of its forms. */
 struct rest_marker {

@@ -37,6 +37,16 @@ void rest_conversations_list(struct call *call)
 		rest_fail(call, r);
 }
 
+/* As rest_page, with the tag that a change may name. */
+static void on_json(void *arg, int err, struct str json)
+{
+	struct call *call = arg;
+
+	if (err == 0)
+		etag_of_conversation(json, call->etag);
+	rest_page(call, err, json);
+}
+
 static void show(struct call *call, const struct room *room)
 {
 	int r;
@@ -44,7 +54,7 @@ static void show(struct call *call, const struct room *room)
 	call->stale = (struct stale_key){
 		.what = STALE_CONVERSATION, .conv = room->id, .user = call->who.user};
 	r = conversation_get(dbio_reader(call->wk), room->id, NULL, call->who.user,
-			     rest_deadline(call), rest_page, call, NULL);
+			     rest_deadline(call), on_json, call, NULL);
 	if (r < 0)
 		rest_fail(call, r);
 }
@@ -66,6 +76,7 @@ static void on_new_json(void *arg, int err, struct str json)
 		call_db_error(call, err);
 		return;
 	}
+	etag_of_conversation(json, call->etag);
 	snprintf(location, sizeof(location), "Location: /api/v1/conversations/%" PRId64 "\r\n",
 		 call->path_id[0]);
 	call_answer(call, 201, "application/json", location, json);

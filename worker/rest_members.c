@@ -216,28 +216,35 @@ static void with_room(struct call *call, const struct room *room)
 		roles_get(call->wk, room->id, a->target, false, on_target, call);
 }
 
-/* Takes A over. The right itself is asked for with the room, the rank with the target. */
-static void begin(struct call *call, struct act *a)
+/* The right itself is asked for with the room, the rank with the target. */
+static void on_named(struct call *call, int64_t user)
 {
-	if (a->target <= 0) {
-		free(a);
-		call_error(call, E_NOT_FOUND, "There is no such user.");
-		return;
-	}
-	call->state = a;
+	struct act *a = call->state;
+
+	a->target = user;
 	rest_room_for(call, a->action, with_room);
+}
+
+/* Takes A over, which is done to WHO. */
+static void begin(struct call *call, struct act *a, const struct rest_user *who)
+{
+	call->state = a;
+	rest_user(call, who, on_named);
+}
+
+static struct rest_user user_of_path(const struct call *call)
+{
+	return (struct rest_user){call->path_id[1], call->path_uuid[1]};
 }
 
 /* ---- Bodies ---- */
 
-static struct act *act_new(enum authz_action action, enum kind kind, int64_t target,
-			   struct str reason)
+static struct act *act_new(enum authz_action action, enum kind kind, struct str reason)
 {
 	struct act *a = xcalloc(1, sizeof(*a) + reason.len + 1);
 
 	a->action = action;
 	a->kind = kind;
-	a->target = target;
 	a->role = ROLE_NOBODY;
 	a->reason_len = reason.len;
 	if (reason.len)
@@ -300,7 +307,7 @@ static enum authz_action action_of_role(enum authz_role role)
 }
 
 /* {"role"} or {"muted"}, "reason", "for". NULL and *FAULT for anything else. */
-static struct act *patch_of(const struct json_value *body, int64_t target, struct fault *fault)
+static struct act *patch_of(const struct json_value *body, struct fault *fault)
 {
 	enum authz_role role = ROLE_NOBODY;
 	struct str reason = STR("");
@@ -320,12 +327,12 @@ static struct act *patch_of(const struct json_value *body, int64_t target, struc
 		return NULL;
 	}
 	if (has_role == 0) {
-		a = act_new(action_of_role(role), KIND_MEMBER_ROLE, target, reason);
+		a = act_new(action_of_role(role), KIND_MEMBER_ROLE, reason);
 		a->role = role;
 		a->until_ms = role == ROLE_BANNED ? until_ms : 0;
 		return a;
 	}
-	a = act_new(MAY_MUTE, KIND_MESSAGE_NEW, target, reason);
+	a = act_new(MAY_MUTE, KIND_MESSAGE_NEW, reason);
 	if (is_muted)
 		a->until_ms = until_ms ? until_ms : MEMBER_FOR_EVER;
 	return a;
@@ -335,33 +342,33 @@ void rest_members_patch(struct call *call)
 {
 	struct json_doc *doc = NULL;
 	const struct json_value *body = credentials_body(call, &doc);
+	const struct rest_user who = user_of_path(call);
 	struct fault fault;
 	struct act *a;
 
 	if (!body)
 		return;
-	a = patch_of(body, call->path_id[1], &fault);
+	a = patch_of(body, &fault);
 	json_doc_free(&doc);
 	if (a)
-		begin(call, a);
+		begin(call, a, &who);
 	else
 		call_fault(call, &fault, NULL);
 }
 
 void rest_members_add(struct call *call)
 {
-	const struct json_int_rule rule = {1, INT64_MAX, true, true};
 	struct json_doc *doc = NULL;
 	const struct json_value *body = credentials_body(call, &doc);
 	enum authz_role role = ROLE_MEMBER;
+	struct rest_user user;
 	struct fault fault;
 	struct act *a;
-	int64_t user;
 	int r;
 
 	if (!body)
 		return;
-	r = json_get_i64(body, "user", &rule, &user, &fault);
+	r = rest_user_get(body, "user", &user, &fault);
 	if (r == 0)
 		r = take_role(body, &role, &fault);
 	if (r == -ERR_NOENT)
@@ -375,29 +382,33 @@ void rest_members_add(struct call *call)
 		call_fault(call, &fault, NULL);
 		return;
 	}
-	a = act_new(MAY_INVITE, KIND_MEMBER_JOIN, user, STR(""));
+	a = act_new(MAY_INVITE, KIND_MEMBER_JOIN, STR(""));
 	a->role = role;
-	begin(call, a);
+	begin(call, a, &user);
 }
 
 /* ---- Out ---- */
 
 void rest_members_remove(struct call *call)
 {
-	bool is_own = call->path_id[1] == call->who.user && call->who.user;
-	struct act *a = act_new(is_own ? MAY_LEAVE : MAY_KICK, KIND_MEMBER_LEAVE, call->path_id[1],
-				STR(""));
+	const struct rest_user who = user_of_path(call);
+	bool is_same = who.id ? who.id == call->who.user
+			      : memcmp(&who.uid, &call->who.uid, sizeof(who.uid)) == 0;
+	bool is_own = call->who.user && is_same;
+	struct act *a = act_new(is_own ? MAY_LEAVE : MAY_KICK, KIND_MEMBER_LEAVE, STR(""));
 
 	a->is_kick = !is_own;
-	begin(call, a);
+	begin(call, a, &who);
 }
 
 void rest_members_join(struct call *call)
 {
-	begin(call, act_new(MAY_JOIN, KIND_MEMBER_JOIN, call->who.user, STR("")));
+	begin(call, act_new(MAY_JOIN, KIND_MEMBER_JOIN, STR("")),
+	      &(struct rest_user){.id = call->who.user});
 }
 
 void rest_members_leave(struct call *call)
 {
-	begin(call, act_new(MAY_LEAVE, KIND_MEMBER_LEAVE, call->who.user, STR("")));
+	begin(call, act_new(MAY_LEAVE, KIND_MEMBER_LEAVE, STR("")),
+	      &(struct rest_user){.id = call->who.user});
 }

@@ -3,6 +3,7 @@
  * A conversation's own settings over REST (name, description, slow mode, closing), and the queue
  * of reports. People are rest_members.c's.
  */
+#include "proto/http_field.h"
 #include "proto/json.h"
 #include "proto/names.h"
 #include "proto/utf8.h"
@@ -24,7 +25,7 @@
 
 /* ---- Settings ---- */
 
-enum { SET_NAME, SET_DESCRIPTION, SET_SLOW, SETS };
+enum { SET_NAME, SET_DESCRIPTION, SET_SLOW, SETS, IF_MATCH = SETS, PARTS };
 
 static const struct {
 	const char *key;
@@ -35,14 +36,17 @@ static const struct {
 	[SET_SLOW] = {"slow_mode", MAY_SLOW},
 };
 
-/* New values, one after the other; one block, which rest.c frees when it refuses. */
+/*
+ * New values and the field If-Match, one after the other; one block, which rest.c frees when it
+ * refuses.
+ */
 struct patch {
 	int64_t conv;
 	int next; /* of them is stored next */
 	struct {
 		bool is_set;
 		size_t at, len;
-	} values[SETS];
+	} values[PARTS];
 	char bytes[];
 };
 
@@ -66,6 +70,15 @@ static void on_set(struct worker *wk, void *arg, const struct persist_result *re
 		store_next(call);
 }
 
+static void on_shown(void *arg, int err, struct str json)
+{
+	struct call *call = arg;
+
+	if (err == 0)
+		etag_of_conversation(json, call->etag);
+	rest_page(call, err, json);
+}
+
 static void show(struct call *call)
 {
 	const struct patch *p = call->state;
@@ -76,7 +89,7 @@ static void show(struct call *call)
 	call->state = NULL;
 	revoke_member(call->wk, conv, 0);
 	r = conversation_get(dbio_writer(call->wk), conv, NULL, call->who.user,
-			     dbio_deadline(call->wk), rest_page, call, NULL);
+			     dbio_deadline(call->wk), on_shown, call, NULL);
 	if (r < 0)
 		call_db_error(call, r);
 }
@@ -108,6 +121,36 @@ static void store_next(struct call *call)
 	show(call);
 }
 
+/* RFC 9110 section 13.1.1: what the client saw must be what there is. */
+static void on_present(void *arg, int err, struct str json)
+{
+	struct call *call = arg;
+	const struct patch *p = call->state;
+	const struct str seen = {p->bytes + p->values[IF_MATCH].at, p->values[IF_MATCH].len};
+
+	if (err < 0) {
+		free(call->state);
+		call->state = NULL;
+		call_db_error(call, err);
+		return;
+	}
+	etag_of_conversation(json, call->etag);
+	if (!http_etag_match(seen, str_of(call->etag), false))
+		fail(call, E_CHANGED);
+	else
+		store_next(call);
+}
+
+static void compare(struct call *call)
+{
+	const struct patch *p = call->state;
+	int r = conversation_get(dbio_writer(call->wk), p->conv, NULL, call->who.user,
+				 dbio_deadline(call->wk), on_present, call, NULL);
+
+	if (r < 0)
+		on_present(call, r, STR(""));
+}
+
 /* The rights to all that is to change, before anything does. */
 static void change_room(struct call *call, const struct room *room)
 {
@@ -120,7 +163,10 @@ static void change_room(struct call *call, const struct room *room)
 			rest_refuse(call, &r.actor, sets[i].action, room->id, 0);
 			return;
 		}
-	store_next(call);
+	if (p->values[IF_MATCH].is_set)
+		compare(call);
+	else
+		store_next(call);
 }
 
 static int take_texts(const struct call *call, const struct json_value *body, struct str *values,
@@ -138,10 +184,13 @@ static int take_texts(const struct call *call, const struct json_value *body, st
 
 static struct patch *patch_new(const struct str *values)
 {
-	size_t len = values[0].len + values[1].len + values[2].len, at = 0;
-	struct patch *p = xcalloc(1, sizeof(*p) + len + 1);
+	size_t len = 0, at = 0;
+	struct patch *p;
 
-	for (int i = 0; i < SETS; i++) {
+	for (int i = 0; i < PARTS; i++)
+		len += values[i].len;
+	p = xcalloc(1, sizeof(*p) + len + 1);
+	for (int i = 0; i < PARTS; i++) {
 		p->values[i].is_set = values[i].p != NULL;
 		p->values[i].at = at;
 		p->values[i].len = values[i].len;
@@ -155,7 +204,8 @@ static struct patch *patch_new(const struct str *values)
 void rest_conversations_patch(struct call *call)
 {
 	const struct json_int_rule rule = {0, SLOW_MAX_S, false, false};
-	struct str values[SETS] = {{0}};
+	struct str values[PARTS] = {{0}};
+	struct buf seen = BUF_INIT;
 	struct json_doc *doc = NULL;
 	const struct json_value *body = credentials_body(call, &doc);
 	struct fault fault;
@@ -173,8 +223,11 @@ void rest_conversations_patch(struct call *call)
 			values[SET_SLOW] = str_of(slow);
 		}
 	}
+	if (http_header_join(call->req, "If-Match", &seen))
+		values[IF_MATCH] = seen.len ? buf_str(&seen) : STR("");
 	if (r == 0 || r == -ERR_NOENT)
 		call->state = patch_new(values);
+	buf_done(&seen);
 	json_doc_free(&doc);
 	if (!call->state)
 		call_fault(call, &fault, NULL);
@@ -247,8 +300,18 @@ static void make_report(struct call *call, const struct room *room)
 		call_db_error(call, r);
 }
 
+/* The person, if it is one, has a number now. */
+static void report_named(struct call *call, int64_t user)
+{
+	struct reporting *rp = call->state;
+
+	rp->report.user = user;
+	rest_room_for(call, MAY_REPORT, make_report);
+}
+
 /* "message_id" names its conversation; a person is reported in "conversation_id". */
-static int take_report(const struct json_value *body, struct report_new *ret, struct fault *fault)
+static int take_report(const struct json_value *body, struct report_new *ret,
+		       struct rest_user *ret_user, struct fault *fault)
 {
 	const struct json_int_rule id = {1, INT64_MAX, false, true};
 	const struct json_str_rule rule = {1, REASON_MAX, true};
@@ -268,10 +331,7 @@ static int take_report(const struct json_value *body, struct report_new *ret, st
 		return 0;
 	r = json_get_i64(body, "conversation_id",
 			 &(struct json_int_rule){1, INT64_MAX, true, true}, &ret->conv, fault);
-	if (r == 0)
-		r = json_get_i64(body, "user_id", &(struct json_int_rule){1, INT64_MAX, true, true},
-				 &ret->user, fault);
-	return r;
+	return r == 0 ? rest_user_get(body, "user_id", ret_user, fault) : r;
 }
 
 void rest_reports_create(struct call *call)
@@ -279,12 +339,13 @@ void rest_reports_create(struct call *call)
 	struct json_doc *doc = NULL;
 	const struct json_value *body = credentials_body(call, &doc);
 	struct report_new report = {0};
+	struct rest_user user = {0};
 	struct reporting *rp;
 	struct fault fault;
 
 	if (!body)
 		return;
-	if (take_report(body, &report, &fault) < 0) {
+	if (take_report(body, &report, &user, &fault) < 0) {
 		json_doc_free(&doc);
 		call_fault(call, &fault, NULL);
 		return;
@@ -296,7 +357,10 @@ void rest_reports_create(struct call *call)
 	json_doc_free(&doc);
 	call->state = rp;
 	call->path_id[0] = report.conv;
-	rest_room_for(call, MAY_REPORT, make_report);
+	if (report.rev)
+		report_named(call, 0);
+	else
+		rest_user(call, &user, report_named);
 }
 
 struct listing {

@@ -61,8 +61,11 @@ void rest_sessions_end_others(struct call *call)
 
 void rest_sessions_end(struct call *call)
 {
-	int r = login_revoke(dbio_writer(call->wk), call->who.user, &call->path_uuid[0],
-			     call_address(call), dbio_deadline(call->wk), on_ended, call, NULL);
+	int r = -ERR_NOENT;
+
+	if (!uuid_is_zero(&call->path_uuid[0]))
+		r = login_revoke(dbio_writer(call->wk), call->who.user, &call->path_uuid[0],
+				 call_address(call), dbio_deadline(call->wk), on_ended, call, NULL);
 
 	if (r < 0)
 		on_ended(call, r, NULL, 0);

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tags of conversations: what If-Match compares, so that nobody writes over a change they have not
+ * seen. When they are compared is the handlers'.
+ */
+#ifndef WORKER_ETAG_H
+#define WORKER_ETAG_H
+
+#include "base/base.h"
+
+#define ETAG_LEN 18 /* 16 hexadecimal digits in quotes */
+
+/*
+ * The tag of a conversation as JSON: of what a PATCH can change, so that messages leave it alone.
+ * The same on every node.
+ */
+void etag_of_conversation(struct str json, char ret[ETAG_LEN + 1]);
+
+#endif
