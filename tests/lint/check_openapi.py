@@ -76,6 +76,48 @@ def compare(routes, operations):
         has_body = "requestBody" in operations[key]
         if (routes[key]["body"] == "json") != has_body:
             yield f"{name}: routes.def says body {routes[key]['body']}"
+        yield from compare_row(routes[key], operations[key], name)
+
+
+def refusals(row):
+    """The statuses that the dispatch gives before the handler, by the row of its route."""
+    statuses = {"405", "default"}
+    is_unsafe = row["method"] != "GET"
+    if row["rate"] != "static":
+        statuses.add("429")
+    if row["auth"] != "open" or row["rate"] == "upgrade":
+        statuses.add("401")
+    if row["auth"] == "admin" or is_unsafe:
+        statuses.add("403")
+    if is_unsafe:
+        statuses.add("413")
+    if row["body"] == "json":
+        statuses |= {"411", "415", "422"}
+    return statuses
+
+
+def credentials(row):
+    """Which of them an operation wants or takes: the names of security schemes, "" for none."""
+    if row["rate"] == "static":
+        return None
+    names = {"bearer", "cookie"}
+    if row["auth"] not in ("token", "admin"):
+        names.add("")
+    if row["rate"] == "upgrade":
+        names.add("query")
+    return names
+
+
+def compare_row(row, operation, name):
+    missing = refusals(row) - operation.get("responses", {}).keys()
+    if missing:
+        yield f"{name}: the dispatch answers {sorted(missing)} as well"
+    if row["rate"] == "static" and "429" in operation.get("responses", {}):
+        yield f"{name}: no limit counts it"
+    security = operation.get("security")
+    told = None if security is None else {next(iter(one), "") for one in security}
+    if told != credentials(row):
+        yield f"{name}: security says {told}, routes.def {credentials(row)}"
 
 
 def check_operation(doc, method, path, operation):
@@ -101,7 +143,7 @@ def check_document(doc):
             yield f"{ref}: points nowhere"
     used = set(references(doc))
     for group, members in doc["components"].items():
-        for name in members:
+        for name in members if group != "securitySchemes" else ():
             if f"#/components/{group}/{name}" not in used:
                 yield f"components/{group}/{name}: used by nobody"
     operations = {(method, path): operation for (method, path), operation in documented(doc).items()
