@@ -211,6 +211,13 @@ static int send_statement(struct db *db, struct job *j)
 	return PQsendQueryPrepared(db->pg, s->name, j->args.n, values, lengths, formats, 1);
 }
 
+/* libpq may have closed the socket, whose number is then nobody's, or somebody else's. */
+static void mark_broken(struct db *db)
+{
+	db->is_broken = true;
+	db_watch(db, -1, false, false, false);
+}
+
 /* A sync point after every query: its own transaction, and an error stops at it. */
 void job_send(struct db *db, struct job *j)
 {
@@ -222,7 +229,7 @@ void job_send(struct db *db, struct job *j)
 	db_count(db, DB_COUNT_SENT, j);
 	if (!(j->is_probe || (j->is_setup ? send_setup(db) : send_statement(db, j))) ||
 	    !PQpipelineSync(db->pg))
-		db->is_broken = true;
+		mark_broken(db);
 }
 
 /* Behind a pooler the connection is not ours to configure. */
@@ -251,7 +258,7 @@ void db_flush(struct db *db)
 	int r = db->is_broken ? -1 : PQflush(db->pg);
 
 	if (r < 0)
-		db->is_broken = true;
+		mark_broken(db);
 	else
 		db_watch(db, PQsocket(db->pg), true, r > 0, false);
 }

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 
+#include <fcntl.h>
 #include <signal.h>
 
 static char url[PG_URL_MAX];
@@ -400,6 +401,30 @@ static void test_counts(void **state UNUSED)
 	link_close(&l);
 }
 
+/*
+ * Who sends may be the first to notice that the server has gone, and libpq then closes the socket
+ * at once. Seen red with mark_broken watching on: libev ended the worker.
+ */
+static void test_a_closed_socket_is_not_watched(void **state UNUSED)
+{
+	struct db_config cfg = {
+		.is_prepared = true, .application_name = "closed", .retry_min_ms = 10};
+	struct answer a[8] = {{0}};
+	struct link l;
+
+	link_open(&l, url, &cfg);
+	link_until(&l, &l.n_connected, 1);
+	pg_value(pg, "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity"
+		     " WHERE application_name = 'closed'");
+	for (size_t i = 0; i < ARRAY_LEN(a); i++) {
+		assert_int_equal(ask_info(&l, 1, 0, &a[i], NULL), 0);
+		assert_true(l.fd < 0 || fcntl(l.fd, F_GETFD) >= 0);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(a); i++)
+		link_until(&l, &a[i].n, 1);
+	link_close(&l);
+}
+
 static int64_t delays[16];
 static int n_delays;
 
@@ -652,6 +677,7 @@ int main(void)
 		cmocka_unit_test(test_stall),
 		cmocka_unit_test(test_probe),
 		cmocka_unit_test(test_counts),
+		cmocka_unit_test(test_a_closed_socket_is_not_watched),
 		cmocka_unit_test(test_back_off),
 		cmocka_unit_test(test_lost_in_flight),
 		cmocka_unit_test(test_free_in_flight),
