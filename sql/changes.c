@@ -122,6 +122,8 @@ static void encode(const struct log_change *c, struct db_args *args)
 	db_args_i64_or_null(args, c->until_ms);
 	db_args_text(args, c->reason);
 	db_args_text(args, c->address);
+	db_args_text(args, str_of(c->need.least));
+	db_args_i32(args, c->need.is_above);
 }
 
 int log_change_submit(struct db *db, const struct log_change *change, uint64_t deadline_ms,

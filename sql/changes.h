@@ -12,6 +12,16 @@
 #include "sql/events.h"
 
 /*
+ * What the actor must be in the conversation when the statement runs, whatever was known before:
+ * LEAST, a role's name (NULL: nothing is asked), and of a higher one than the subject if IS_ABOVE.
+ * Administrators of the server may always, owners whatever the subject is.
+ */
+struct role_need {
+	const char *least; /* borrowed as long as the statement waits: static, say */
+	bool is_above;
+};
+
+/*
  * What each kind reads; the rest is ignored. Strings are borrowed during the call.
  *
  *	message.edit		target_rev, content (the new text)
@@ -36,6 +46,7 @@ struct log_change {
 	struct str key;
 	int recover_days;	   /* how old a deletion may be to be undone; 0 = any age */
 	bool may_moderate;	   /* the actor may do this to what others own */
+	struct role_need need;	   /* else it is as if may_moderate were not set */
 	int64_t until_ms;	   /* end of a ban, since 1970; 0: for good */
 	struct str reason;	   /* of a ban, up to 500 characters; p == NULL: none is given */
 	struct str address;	   /* of the actor's client, for the audit; p == NULL: not known */

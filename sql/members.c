@@ -61,38 +61,45 @@ void members_roles_row(const struct db_result *res, int i, struct member_row *re
 				   .banned_until_ms = db_get_i64(res, i, 9)};
 }
 
-/* ---- What changed: the first row is the clock ---- */
+/* ---- What changed: the first row is the snapshot ---- */
 
 static void on_changed(const struct db_call *call, const struct db_result *res)
 {
-	members_changed_fn *done = (members_changed_fn *)call->then;
+	rights_changed_fn *done = (rights_changed_fn *)call->then;
 	int err = db_result_err(res);
 
-	done(call->arg, err, err < 0 ? 0 : db_get_i64(res, 0, 2), err < 0 ? NULL : res);
+	if (err < 0)
+		done(call->arg, err, STR(""), false, NULL);
+	else
+		done(call->arg, 0, db_get_str(res, 0, 0), db_get_i64(res, 0, 1) != 0, res);
 }
 
-int members_changed_since(struct db *db, int64_t since_ms, uint64_t deadline_ms,
-			  members_changed_fn *done, void *arg, uint64_t *ret_token)
+int rights_changed(struct db *db, struct str seen, const struct right_change *after,
+		   uint64_t deadline_ms, rights_changed_fn *done, void *arg, uint64_t *ret_token)
 {
 	struct db_args args = DB_ARGS_INIT;
 
-	db_args_i64(&args, since_ms);
-	return submit(db, STMT_MEMBERS_CHANGED, &args, deadline_ms, on_changed, (db_fn *)done, arg,
+	db_args_text(&args, seen);
+	db_args_i64(&args, after->xid);
+	db_args_i64(&args, after->conv);
+	db_args_i64(&args, after->user);
+	db_args_i32(&args, RIGHTS_CHANGED_MAX);
+	return submit(db, STMT_RIGHTS_CHANGED, &args, deadline_ms, on_changed, (db_fn *)done, arg,
 		      ret_token);
 }
 
-int members_changed_rows(const struct db_result *res)
+int rights_changed_rows(const struct db_result *res)
 {
 	int n = db_rows(res);
 
 	return n ? n - 1 : 0;
 }
 
-void members_changed_row(const struct db_result *res, int i, struct member_change *ret)
+void rights_changed_row(const struct db_result *res, int i, struct right_change *ret)
 {
-	*ret = (struct member_change){.conv = db_get_i64(res, i + 1, 0),
-				      .user = db_get_i64(res, i + 1, 1),
-				      .at_ms = db_get_i64(res, i + 1, 2)};
+	*ret = (struct right_change){.xid = db_get_i64(res, i + 1, 2),
+				     .conv = db_get_i64(res, i + 1, 3),
+				     .user = db_get_i64(res, i + 1, 4)};
 }
 
 /* ---- Lists ---- */
@@ -131,7 +138,7 @@ int members_get(struct db *db, int64_t conv, int64_t user, bool with_reasons, ui
 
 /* ---- Mutes ---- */
 
-enum { MUTE_DONE = 0, MUTE_SAME = 2, MUTE_NO_CONV = 3, MUTE_NO_USER = 4 };
+enum { MUTE_DONE = 0, MUTE_SAME = 2, MUTE_NO_CONV = 3, MUTE_NO_USER = 4, MUTE_DENIED = 5 };
 
 static void on_muted(const struct db_call *call, const struct db_result *res)
 {
@@ -140,21 +147,24 @@ static void on_muted(const struct db_call *call, const struct db_result *res)
 
 	if (!err && (status == MUTE_NO_CONV || status == MUTE_NO_USER))
 		err = -ERR_NOENT;
+	else if (!err && status == MUTE_DENIED)
+		err = -ERR_DENIED;
 	((member_done_fn *)call->then)(call->arg, err);
 }
 
-int member_mute(struct db *db, int64_t conv, int64_t actor, int64_t user, int64_t until_ms,
-		struct str reason, struct str address, uint64_t deadline_ms, member_done_fn *done,
+int member_mute(struct db *db, const struct mute *mute, uint64_t deadline_ms, member_done_fn *done,
 		void *arg, uint64_t *ret_token)
 {
 	struct db_args args = DB_ARGS_INIT;
 
-	db_args_i64(&args, conv);
-	db_args_i64(&args, actor);
-	db_args_i64(&args, user);
-	db_args_i64_or_null(&args, until_ms);
-	db_args_text(&args, reason);
-	db_args_text(&args, address);
+	db_args_i64(&args, mute->conv);
+	db_args_i64(&args, mute->actor);
+	db_args_i64(&args, mute->user);
+	db_args_i64_or_null(&args, mute->until_ms);
+	db_args_text(&args, mute->reason);
+	db_args_text(&args, mute->address);
+	db_args_text(&args, str_of(mute->need.least));
+	db_args_i32(&args, mute->need.is_above);
 	return submit(db, STMT_MEMBER_MUTE, &args, deadline_ms, on_muted, (db_fn *)done, arg,
 		      ret_token);
 }

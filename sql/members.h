@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "base/ids.h"
+#include "sql/changes.h"
 #include "sql/db.h"
 #include "sql/messages.h"
 
@@ -45,22 +46,30 @@ void members_roles_row(const struct db_result *res, int i, struct member_row *re
 
 /* ---- What changed ---- */
 
-struct member_change {
-	int64_t conv, user;
-	int64_t at_ms;
+/* What a transaction changed: USER's rights in CONV, or with user 0 those of everybody. */
+struct right_change {
+	int64_t xid, conv, user;
 };
 
-/* NOW_MS is the database's clock. */
-typedef void members_changed_fn(void *arg, int err, int64_t now_ms, const struct db_result *res);
+#define RIGHTS_CHANGED_MAX 1000 /* in one answer: then there may be more */
 
 /*
- * Whose rights changed after SINCE_MS (the database's clock), and within ten seconds before it:
- * transactions become visible later than the time they note. 0: from the present on.
+ * SEEN is the snapshot of this look, borrowed as RES. IS_OTHER: the one that was given belongs to
+ * another database, and anything may have changed.
  */
-int members_changed_since(struct db *db, int64_t since_ms, uint64_t deadline_ms,
-			  members_changed_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
-int members_changed_rows(const struct db_result *res);
-void members_changed_row(const struct db_result *res, int i, struct member_change *ret);
+typedef void rights_changed_fn(void *arg, int err, struct str seen, bool is_other,
+			       const struct db_result *res);
+
+/*
+ * Changes that became visible after the look whose snapshot was SEEN (p NULL: nothing, but for the
+ * snapshot to begin with) in the order of AFTER, those behind it. A change is told once to who
+ * asks on with the first SEEN of a row of answers, when they have come to an end.
+ */
+int rights_changed(struct db *db, struct str seen, const struct right_change *after,
+		   uint64_t deadline_ms, rights_changed_fn *done, void *arg,
+		   uint64_t *ret_token) MUST_CHECK;
+int rights_changed_rows(const struct db_result *res);
+void rights_changed_row(const struct db_result *res, int i, struct right_change *ret);
 
 /* ---- Lists ---- */
 
@@ -79,15 +88,22 @@ int members_get(struct db *db, int64_t conv, int64_t user, bool with_reasons, ui
 
 /* ---- Mutes ---- */
 
-/* ERR 0, also when it is so already; -ERR_NOENT no such conversation or user. */
+/* ERR 0, also when it is so already; -ERR_NOENT no such conversation or user; -ERR_DENIED. */
 typedef void member_done_fn(void *arg, int err);
 
 /*
  * Takes the word from USER until UNTIL_MS (since 1970, MEMBER_FOR_EVER), or gives it back (0), with
- * its row in the audit. REASON up to 500 characters, ADDRESS of the actor's client; p NULL: none.
+ * its row in the audit.
  */
-int member_mute(struct db *db, int64_t conv, int64_t actor, int64_t user, int64_t until_ms,
-		struct str reason, struct str address, uint64_t deadline_ms, member_done_fn *done,
+struct mute {
+	int64_t conv, actor, user;
+	int64_t until_ms;
+	struct str reason;  /* up to 500 characters; p NULL: none */
+	struct str address; /* of the actor's client; p NULL: unknown */
+	struct role_need need;
+};
+
+int member_mute(struct db *db, const struct mute *mute, uint64_t deadline_ms, member_done_fn *done,
 		void *arg, uint64_t *ret_token) MUST_CHECK;
 
 /* ---- Reports ---- */

@@ -282,8 +282,8 @@ static int run_one(struct run *r, const struct migration *m)
 	}
 	if (strcmp(recorded, sum) != 0) {
 		buf_printf(r->report,
-			   "%04d %s: changed since it was applied: %04d_%s.sql of this program (%s) "
-			   "is not what this database was made with (%s)\n",
+			   "%04d %s: changed since it was applied: %04d_%s.sql of this program "
+			   "(%s) is not what this database was made with (%s)\n",
 			   m->version, m->name, m->version, m->name, sum, recorded);
 		r->is_changed = true;
 		return -ERR_CORRUPT;

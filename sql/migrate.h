@@ -16,8 +16,9 @@ enum migrate_mode {
 
 /*
  * Appends to REPORT one line per migration (applied, missing, changed) or the reason of the
- * failure and what can be done, without secrets; also on failure. Safe to call from several processes at once: one
- * works, the others wait. Waits at most 200 ms for a lock on a table in use, then lets its users
+ * failure and what can be done, without secrets; also on failure. Safe to call from several
+ * processes at once: one works, the others wait. Waits at most 200 ms for a lock on a table in use,
+ * then lets its users
  * pass and tries again, for 60 s in all. Returns 0 when the schema is up to date (now),
  * -ERR_AGAIN when MIGRATE_CHECK found some missing, -ERR_CORRUPT when an applied one differs
  * from this binary's, -ERR_UNSUPPORTED when the database is newer than this binary or the server

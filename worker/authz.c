@@ -61,6 +61,19 @@ bool authz_may_grant(const struct authz_actor *a, enum authz_role role)
 	return is_by_server(a, &rules[MAY_ROLE]) || role <= a->role;
 }
 
+const char *authz_least(const struct authz_actor *a, enum authz_action action)
+{
+	const struct rule *rule = &rules[action];
+	enum authz_role least = a->is_unowned ? rule->unowned : rule->least;
+
+	return least > ROLE_VISITOR ? role_names[least] : NULL;
+}
+
+bool authz_is_above(enum authz_action action)
+{
+	return rules[action].outrank;
+}
+
 enum proto_error authz_refusal(const struct authz_actor *a, enum authz_action action)
 {
 	bool is_speech = !rules[action].muted;

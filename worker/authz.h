@@ -52,6 +52,14 @@ bool authz_allows_to(const struct authz_actor *actor, enum authz_action action,
 bool authz_may_grant(const struct authz_actor *actor, enum authz_role role);
 
 /*
+ * What must still be so when the act is carried out, for the statement that does it
+ * (sql/changes.h): the least role's name, NULL when any visitor may; and whether it must be above
+ * the target's.
+ */
+const char *authz_least(const struct authz_actor *actor, enum authz_action action);
+bool authz_is_above(enum authz_action action);
+
+/*
  * How a refusal is told: E_NO_SUCH_ROOM to strangers of a closed conversation, who are not told
  * that there is one; E_BANNED, E_MUTED, else E_FORBIDDEN.
  */

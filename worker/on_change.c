@@ -89,7 +89,9 @@ void on_change(struct conn *c, const struct cmd *cmd)
 	}
 	change.may_moderate = (cmd->op == OP_DELETE || cmd->op == OP_RECOVER) &&
 			      authz_allows(&r.actor, MAY_DELETE_ANY);
-	if (persist_change(conn_worker(c), &change, str_of(c->name), on_changed, p) < 0) {
+	change.need.least = authz_least(&r.actor, MAY_DELETE_ANY);
+	if (persist_change(conn_worker(c), &change, str_of(c->name), &c->session_id, on_changed,
+			   p) < 0) {
 		limits_unsend(conn_worker(c), c->user, cmd->conv);
 		free(p);
 		cmd_refuse(c, cmd, E_UNAVAILABLE);

@@ -78,7 +78,7 @@ void on_send(struct conn *c, const struct cmd *cmd)
 		return;
 	}
 	roster_stop_typing(sub);
-	if (persist_send(wk, &ev, on_sent, p) < 0) {
+	if (persist_send(wk, &ev, &c->session_id, on_sent, p) < 0) {
 		limits_unsend(wk, c->user, ev.conv);
 		roles_unpace(wk, &p->pace);
 		free(p);

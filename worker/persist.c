@@ -75,8 +75,17 @@ static void refuse(struct worker *wk, struct item *it, enum proto_error error)
 
 /* ---- The queue ---- */
 
+void persist_look_again(struct persist *p)
+{
+	p->skip = NULL;
+	map_done(&p->held);
+	p->held = (struct map){0};
+}
+
 static void queue_take(struct persist *p, struct item *it)
 {
+	if (p->skip == &it->node)
+		p->skip = it->node.next;
 	list_remove(&it->node);
 	p->n_queued--;
 	p->n_changes -= item_is_change(it);
@@ -99,14 +108,19 @@ void persist_drop(struct worker *wk, struct item *it, enum proto_error error, co
 	item_free(it);
 }
 
-static int enqueue(struct worker *wk, struct item *it, persist_done_fn *done, void *arg)
+static int enqueue(struct worker *wk, struct item *it, const struct uuid *session,
+		   persist_done_fn *done, void *arg)
 {
 	struct persist *p = wk->persist;
 	uint64_t expires;
 
+	if (session)
+		it->session = *session;
 	it->queued_ms = clock_mono_ms();
 	it->done = done;
 	it->arg = arg;
+	if (p->skip == &p->queue)
+		p->skip = &it->node;
 	queue_put(p, it, &p->queue);
 	judge_enter(wk, it);
 	show_queue(wk);
@@ -123,19 +137,61 @@ static int check_queue(const struct worker *wk)
 	return dbio_is_given_up(wk) ? -ERR_UNAVAILABLE : 0;
 }
 
-int persist_send(struct worker *wk, const struct event *ev, persist_done_fn *done, void *arg)
+int persist_send(struct worker *wk, const struct event *ev, const struct uuid *session,
+		 persist_done_fn *done, void *arg)
 {
 	int r = check_queue(wk);
 
-	return r < 0 ? r : enqueue(wk, item_new_message(ev), done, arg);
+	return r < 0 ? r : enqueue(wk, item_new_message(ev), session, done, arg);
 }
 
 int persist_change(struct worker *wk, const struct log_change *change, struct str actor_name,
-		   persist_done_fn *done, void *arg)
+		   const struct uuid *session, persist_done_fn *done, void *arg)
 {
 	int r = check_queue(wk);
 
-	return r < 0 ? r : enqueue(wk, item_new_change(change, actor_name), done, arg);
+	return r < 0 ? r : enqueue(wk, item_new_change(change, actor_name), session, done, arg);
+}
+
+static bool is_speech(const struct item *it, int64_t conv, int64_t user)
+{
+	return it->event.conv == conv && (!user || it->event.actor == user) && item_text(it).p;
+}
+
+bool persist_waits(const struct worker *wk, int64_t conv, int64_t user)
+{
+	struct list *node, *next;
+
+	list_each_safe (node, next, &wk->persist->queue)
+		if (is_speech(list_entry(node, struct item, node), conv, user))
+			return true;
+	return false;
+}
+
+static bool is_by(const struct item *it, int64_t user, const struct uuid *session)
+{
+	if (session && memcmp(&it->session, session, sizeof(*session)) != 0)
+		return false;
+	return !user || it->event.actor == user;
+}
+
+void persist_revoke(struct worker *wk, int64_t user, const struct uuid *session)
+{
+	struct persist *p = wk->persist;
+	struct round *r = p->round;
+	struct list *node, *next;
+
+	if (session ? uuid_is_zero(session) : user <= 0)
+		return;
+	for (size_t i = 0; r && i < r->n_rows + r->n_changes; i++)
+		r->items[i]->is_revoked |= is_by(r->items[i], user, session);
+	list_each_safe (node, next, &p->queue) {
+		struct item *it = list_entry(node, struct item, node);
+
+		if (is_by(it, user, session))
+			persist_drop(wk, it, E_UNAUTHORIZED, NULL);
+	}
+	show_queue(wk);
 }
 
 void persist_recheck(struct worker *wk, int64_t conv, int64_t user, persist_may_fn *may_speak)
@@ -149,7 +205,7 @@ void persist_recheck(struct worker *wk, int64_t conv, int64_t user, persist_may_
 		struct item *it = list_entry(node, struct item, node);
 		enum proto_error error;
 
-		if (it->event.conv != conv || (user && it->event.actor != user) || !item_text(it).p)
+		if (!is_speech(it, conv, user))
 			continue;
 		error = may_speak(wk, conv, it->event.actor);
 		if (error)
@@ -203,6 +259,8 @@ static void round_end(struct round *r)
 
 	for (size_t i = 0; i < r->n_rows + r->n_changes; i++)
 		is_any |= r->items[i]->is_again;
+	if (is_any) /* what comes back may stand before what was skipped */
+		persist_look_again(p);
 	put_back(p, r->items, r->n_rows);
 	put_back(p, r->items + r->n_rows, r->n_changes);
 	if (is_any)
@@ -228,7 +286,9 @@ static void finish(struct worker *wk, struct item *it, enum verdict verdict,
 		fanout_republish(wk, it->event.conv);
 	else if (it->is_duplicate)
 		fanout_ensure(wk, it->event.conv, it->event.rev);
-	if (verdict == VERDICT_AGAIN && it->done && clock_mono_ms() < expires_at(wk, it))
+	if (verdict == VERDICT_AGAIN && it->is_revoked)
+		refuse(wk, it, E_UNAUTHORIZED);
+	else if (verdict == VERDICT_AGAIN && it->done && clock_mono_ms() < expires_at(wk, it))
 		it->is_again = true;
 	else if (verdict == VERDICT_AGAIN || verdict == VERDICT_UNKNOWN)
 		refuse(wk, it, E_UNAVAILABLE);
@@ -303,16 +363,34 @@ static bool may_join(struct map *keys, const struct item *it)
 
 /*
  * What follows something unjudged in its conversation waits with it: nothing overtakes, but for
- * what moderators do, which must not wait for the texts it may concern. CONVS holds the
+ * what moderators do, which must not wait for the texts it may concern. FIRST and CONVS hold the
  * conversations of such items.
  */
-static bool is_held(struct map *convs, struct item *it)
+static bool is_held(const struct map *first, struct map *convs, struct item *it)
 {
+	uint64_t conv = (uint64_t)it->event.conv;
+
 	if (item_is_moderation(it))
 		return false;
 	if (it->judgement != JUDGE_DONE)
-		map_put(convs, (uint64_t)it->event.conv, it);
-	return map_get(convs, (uint64_t)it->event.conv) != NULL;
+		map_put(convs, conv, it);
+	return map_get(convs, conv) || map_get(first, conv);
+}
+
+/*
+ * All that is held at the front of the queue is passed by once, however much it is: a conversation
+ * whose judge is slow must not keep others waiting. Returns where to begin.
+ */
+static struct list *skip_held(struct persist *p)
+{
+	struct list *node = p->skip ? p->skip : p->queue.next;
+
+	if (!p->n_held)
+		return p->queue.next;
+	while (node != &p->queue &&
+	       is_held(&p->held, &p->held, list_entry(node, struct item, node)))
+		node = node->next;
+	return p->skip = node;
 }
 
 /* Takes items out of the queue: messages to the front of ITEMS, changes to CHANGES. */
@@ -324,12 +402,12 @@ static void gather(struct worker *wk, struct round *r, size_t rows_max, struct i
 	bool is_mixed = p->n_changes > 0 || p->n_held > 0;
 	size_t left = LOOK_MAX;
 
-	for (node = p->queue.next; node != &p->queue && left-- > 0; node = next) {
+	for (node = skip_held(p); node != &p->queue && left-- > 0; node = next) {
 		struct item *it = list_entry(node, struct item, node);
 		bool is_change = item_is_change(it);
 
 		next = node->next;
-		if (p->n_held && is_held(&held, it))
+		if (p->n_held && is_held(&p->held, &held, it))
 			continue;
 		if (is_mixed && !may_join(&keys, it))
 			continue;
@@ -572,6 +650,7 @@ void persist_close(struct worker *wk)
 		list_remove(node);
 		give_up(wk, list_entry(node, struct item, node));
 	}
+	persist_look_again(p);
 	for (size_t i = 0; p->round && i < p->round->n_rows + p->round->n_changes; i++)
 		give_up(wk, p->round->items[i]);
 	repeat_close(wk);

@@ -38,23 +38,23 @@ void persist_close(struct worker *wk);
 /*
  * Queues a message: it is stored unless a content filter blocks it, and as the filters leave it.
  * EVENT has conv, actor, actor_name, content, client_msg_id (zero: given here),
- * client_id, reply_to_rev; all copied. DONE is called exactly once, after the commit or when it
- * is certain that it will not be answered in time; never from inside this call. Returns 0;
- * -ERR_FULL when persist.queue_max is reached; -ERR_UNAVAILABLE when the database has been away for
- * persist.wait_max.
+ * client_id, reply_to_rev; all copied, as SESSION (NULL: none) is, in which it was said. DONE is
+ * called exactly once, after the commit or when it is certain that it will not be answered in
+ * time; never from inside this call. Returns 0; -ERR_FULL when persist.queue_max is reached;
+ * -ERR_UNAVAILABLE when the database has been away for persist.wait_max.
  */
-int persist_send(struct worker *wk, const struct event *event, persist_done_fn *done,
-		 void *arg) MUST_CHECK;
+int persist_send(struct worker *wk, const struct event *event, const struct uuid *session,
+		 persist_done_fn *done, void *arg) MUST_CHECK;
 
 /*
  * Queues a change of the log that is no message: an edit, a reaction, a closing. Keeps the
- * promises of persist_send: CHANGE and ACTOR_NAME are copied, DONE comes exactly once and never
- * from inside this call; its row is announced to the conversation after the commit and before
+ * promises of persist_send: CHANGE, ACTOR_NAME and SESSION are copied, DONE comes exactly once and
+ * never from inside this call; its row is announced to the conversation after the commit and before
  * DONE, also when this process dies between the two. What one actor sends and changes in one
  * conversation is stored in the order of these calls. Returns 0, -ERR_FULL or -ERR_UNAVAILABLE.
  */
 int persist_change(struct worker *wk, const struct log_change *change, struct str actor_name,
-		   persist_done_fn *done, void *arg) MUST_CHECK;
+		   const struct uuid *session, persist_done_fn *done, void *arg) MUST_CHECK;
 
 /*
  * The rights of USER (0: of everybody) in CONV have changed: what they said there and still waits
@@ -62,6 +62,16 @@ int persist_change(struct worker *wk, const struct log_change *change, struct st
  */
 typedef enum proto_error persist_may_fn(struct worker *wk, int64_t conv, int64_t user);
 void persist_recheck(struct worker *wk, int64_t conv, int64_t user, persist_may_fn *may_speak);
+
+/* Whether something of USER (0: of anybody) in CONV waits to be judged so. */
+bool persist_waits(const struct worker *wk, int64_t conv, int64_t user);
+
+/*
+ * USER, or who is in SESSION (NULL: whatever the session), may not act any more: what they said and
+ * changed and still waits is refused with E_UNAUTHORIZED. What the database was given before this
+ * call is stored or not as if it had come before; if it could not be stored, it is not given again.
+ */
+void persist_revoke(struct worker *wk, int64_t user, const struct uuid *session);
 
 /* Sends the next batch if none is under way. Called once a turn. */
 void persist_flush(struct worker *wk);

@@ -14,6 +14,8 @@ static void set_judgement(struct persist *p, struct item *it, enum judgement jud
 {
 	p->n_due += (judgement == JUDGE_DUE) - (size_t)(it->judgement == JUDGE_DUE);
 	p->n_held += (judgement != JUDGE_DONE) - (size_t)(it->judgement != JUDGE_DONE);
+	if (judgement == JUDGE_DONE && it->judgement != JUDGE_DONE)
+		persist_look_again(p);
 	it->judgement = judgement;
 }
 

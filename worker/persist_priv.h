@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "sql/batch.h"
 #include "sql/changes.h"
 #include "worker/persist.h"
@@ -20,6 +21,12 @@ struct persist {
 	struct list queue; /* struct item.node */
 	size_t n_queued, n_changes; /* all; the changes among them */
 	size_t n_due, n_held; /* to be judged; all that are not judged, those included */
+	/*
+	 * All before SKIP (NULL: nothing) waits for a judgement, of its own or of something earlier
+	 * in its conversation: HELD has those.
+	 */
+	struct list *skip;
+	struct map held;
 	struct round *round; /* NULL: the writer is free */
 	struct repeats *repeats; /* repeat.c's */
 	bool has_notes; /* something flagged was stored in this round */
@@ -51,6 +58,8 @@ struct item {
 	bool has_key; /* the client's own: it may come again under it */
 	bool is_duplicate;
 	bool is_again; /* goes back to the queue when its round ends */
+	bool is_revoked; /* but this does not: its sender may not act any more */
+	struct uuid session; /* in which it was said; zero: none */
 	char bytes[];  /* the strings of event and change */
 };
 
@@ -109,6 +118,9 @@ void items_rows_settle(struct batch_row *rows, size_t n, const struct buf *metas
 void judge_enter(struct worker *wk, struct item *it);
 void judge_run(struct worker *wk);
 void judge_forget(struct worker *wk, struct item *it);
+
+/* What waits at the front of the queue may go on: it is looked at again from there. persist.c. */
+void persist_look_again(struct persist *p);
 
 /* Takes an item out of the queue and answers it: persist.c. DETAIL may be NULL. */
 void persist_drop(struct worker *wk, struct item *it, enum proto_error error, const char *detail);

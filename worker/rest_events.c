@@ -185,12 +185,6 @@ static bool take_cursor(struct opening *o, size_t max)
 
 /* ---- The answer ---- */
 
-/* Open rooms alone have streams: every other kind belongs to its members. */
-static bool is_readable(const struct room *room)
-{
-	return !room->is_closed && str_eq(room->kind, STR("room"));
-}
-
 /* The head alone of the stream that GET would begin. */
 static void answer_head(struct call *call)
 {
@@ -311,7 +305,7 @@ static void on_room(void *arg, int err, const struct room *room)
 	const struct call *call = look->o->call;
 	struct wish *w = &look->o->wishes[look->at];
 
-	if (err == 0 && !is_readable(room))
+	if (err == 0 && room->is_closed)
 		err = -ERR_NOENT;
 	if (err) {
 		look_done(look, err);

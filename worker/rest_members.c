@@ -122,6 +122,15 @@ static void fail(struct call *call, enum proto_error error, const char *detail)
 	call_error(call, error, detail);
 }
 
+/* Allowed when it was asked for, and not any more when it was to be done. */
+static void fail_denied(struct call *call)
+{
+	const struct act *a = call->state;
+
+	audit_denied_call(call, a->action, a->conv, a->target);
+	fail(call, E_FORBIDDEN, NULL);
+}
+
 static void on_changed(struct worker *wk, void *arg, const struct persist_result *res)
 {
 	struct call *call = arg;
@@ -137,6 +146,8 @@ static void on_changed(struct worker *wk, void *arg, const struct persist_result
 		fail(call, E_NOT_FOUND, a->kind == KIND_MEMBER_ROLE
 						? "This is no member of the conversation."
 						: "There is no such user.");
+	else if (res->error == E_FORBIDDEN)
+		fail_denied(call);
 	else if (res->error == E_CONFLICT)
 		fail(call, E_CONFLICT, "A conversation keeps its last owner.");
 	else
@@ -151,11 +162,38 @@ static void on_muted(void *arg, int err)
 		answer_done(call);
 	else if (err == -ERR_NOENT)
 		fail(call, E_NOT_FOUND, "There is no such user.");
+	else if (err == -ERR_DENIED)
+		fail_denied(call);
 	else
 		fail(call, E_UNAVAILABLE, NULL);
 }
 
-/* Allowed: on to the database. */
+/* Giving a role above that of a member is an act of its own. */
+static struct role_need need_of(const struct act *a)
+{
+	bool is_role = a->role != ROLE_NOBODY && a->role > ROLE_MEMBER;
+	enum authz_action action = is_role ? MAY_ROLE : a->action;
+
+	return (struct role_need){authz_least(&a->actor, action), authz_is_above(action)};
+}
+
+static int mute(struct call *call, const struct act *a)
+{
+	const struct mute mute = {
+		.conv = a->conv,
+		.actor = call->who.user,
+		.user = a->target,
+		.until_ms = a->until_ms,
+		.reason = reason_of(a),
+		.address = str_of(call->address),
+		.need = need_of(a),
+	};
+
+	return member_mute(dbio_writer(call->wk), &mute, dbio_deadline(call->wk), on_muted, call,
+			   NULL);
+}
+
+/* Allowed: on to the database, which asks again. */
 static void carry_out(struct call *call)
 {
 	const struct act *a = call->state;
@@ -167,18 +205,18 @@ static void carry_out(struct call *call)
 		.until_ms = a->until_ms,
 		.reason = reason_of(a),
 		.address = str_of(call->address),
-		.may_moderate = true,
+		.may_moderate = a->action != MAY_JOIN && a->action != MAY_LEAVE,
+		.need = need_of(a),
 	};
 	int r;
 
 	if (a->role != ROLE_NOBODY)
 		change.key = str_of(authz_role_name(a->role));
 	if (a->kind == KIND_MESSAGE_NEW)
-		r = member_mute(dbio_writer(call->wk), a->conv, call->who.user, a->target,
-				a->until_ms, reason_of(a), str_of(call->address),
-				dbio_deadline(call->wk), on_muted, call, NULL);
+		r = mute(call, a);
 	else
-		r = persist_change(call->wk, &change, str_of(call->who.name), on_changed, call);
+		r = persist_change(call->wk, &change, str_of(call->who.name), &call->who.session,
+				   on_changed, call);
 	if (r < 0)
 		fail(call, E_UNAVAILABLE, NULL);
 }

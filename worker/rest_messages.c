@@ -165,7 +165,10 @@ static void on_sent(struct worker *wk, void *arg, const struct persist_result *r
 static enum proto_error judge(struct posting *p, const struct rights *r, struct sent *s)
 {
 	struct call *call = p->call;
+	struct identity who;
 
+	if (call->who.user && authn_again(call->wk, &call->who, &who)) /* ended since it came */
+		return E_UNAUTHORIZED;
 	if (!authz_allows(&r->actor, MAY_SEND)) {
 		s->is_denied = true;
 		return authz_refusal(&r->actor, MAY_SEND);
@@ -191,7 +194,7 @@ static int store(struct worker *wk, const struct posting *p, struct sent *s)
 		.reply_to_rev = p->cmd.reply_to_rev,
 	};
 
-	return persist_send(wk, &event, on_sent, s);
+	return persist_send(wk, &event, &p->call->who.session, on_sent, s);
 }
 
 static void on_rights(struct worker *wk, void *arg, int err, const struct rights *r)

@@ -42,6 +42,7 @@ static const struct {
  */
 struct patch {
 	int64_t conv;
+	struct authz_actor actor; /* the caller, as it was when the room was found */
 	int next; /* of them is stored next */
 	struct {
 		bool is_set;
@@ -112,9 +113,11 @@ static void store_next(struct call *call)
 			.content = {p->bytes + p->values[i].at, p->values[i].len},
 			.address = str_of(call->address),
 			.may_moderate = true,
+			.need.least = authz_least(&p->actor, sets[i].action),
 		};
 
-		if (persist_change(call->wk, &change, str_of(call->who.name), on_set, call) < 0)
+		if (persist_change(call->wk, &change, str_of(call->who.name), &call->who.session,
+				   on_set, call) < 0)
 			fail(call, E_UNAVAILABLE);
 		return;
 	}
@@ -158,6 +161,7 @@ static void change_room(struct call *call, const struct room *room)
 	struct rights r = rest_rights(call, room->id);
 
 	p->conv = room->id;
+	p->actor = r.actor;
 	for (int i = 0; i < SETS; i++)
 		if (p->values[i].is_set && !authz_allows(&r.actor, sets[i].action)) {
 			rest_refuse(call, &r.actor, sets[i].action, room->id, 0);
@@ -250,13 +254,16 @@ static void on_closed(struct worker *wk, void *arg, const struct persist_result 
 
 static void close_room(struct call *call, const struct room *room)
 {
+	const struct rights r = rest_rights(call, room->id);
 	const struct log_change change = {.kind = KIND_CONVERSATION_CLOSE,
 					  .conv = room->id,
 					  .actor = call->who.user,
 					  .address = str_of(call->address),
-					  .may_moderate = true};
+					  .may_moderate = true,
+					  .need.least = authz_least(&r.actor, MAY_CLOSE)};
 
-	if (persist_change(call->wk, &change, str_of(call->who.name), on_closed, call) < 0)
+	if (persist_change(call->wk, &change, str_of(call->who.name), &call->who.session,
+			   on_closed, call) < 0)
 		call_error(call, E_UNAVAILABLE, NULL);
 }
 

@@ -177,17 +177,19 @@ static void on_closed(struct worker *wk, void *arg, const struct persist_result 
 
 static void close_room(struct call *call, const struct room *room)
 {
+	const struct rights r = rest_rights(call, room->id);
 	const struct log_change change = {.kind = KIND_CONVERSATION_CLOSE,
 					  .conv = room->id,
 					  .actor = call->who.user,
 					  .address = str_of(call->address),
-					  .may_moderate = true};
-	struct rights r = rest_rights(call, room->id);
+					  .may_moderate = true,
+					  .need.least = authz_least(&r.actor, MAY_CLOSE)};
 
 	if (!authz_allows(&r.actor, MAY_CLOSE)) {
 		audit_denied_call(call, MAY_CLOSE, room->id, 0);
 		call_error(call, E_FORBIDDEN, "Only its owner may delete this room");
-	} else if (persist_change(call->wk, &change, str_of(call->who.name), on_closed, call) < 0) {
+	} else if (persist_change(call->wk, &change, str_of(call->who.name), &call->who.session,
+			   on_closed, call) < 0) {
 		call_error(call, E_UNAVAILABLE, NULL);
 	}
 }

@@ -16,6 +16,7 @@
 #include "worker/conn.h"
 #include "worker/dbio.h"
 #include "worker/fanout.h"
+#include "worker/persist.h"
 #include "worker/roles.h"
 #include "worker/session.h"
 #include "worker/ws_conn.h"
@@ -154,6 +155,23 @@ static void on_user_gone(struct conn *c, void *arg)
 		close_unauthorized(c);
 }
 
+static void end_session(struct worker *wk, struct uuid *session)
+{
+	if (uuid_is_zero(session))
+		return;
+	persist_revoke(wk, 0, session);
+	conn_each(wk, on_session_gone, session);
+}
+
+static void end_user(struct worker *wk, int64_t user)
+{
+	if (user <= 0)
+		return;
+	persist_revoke(wk, user, NULL);
+	session_forget(wk, user);
+	conn_each(wk, on_user_gone, &user);
+}
+
 bool revoke_control(struct worker *wk, struct str bytes)
 {
 	struct notice n;
@@ -164,14 +182,10 @@ bool revoke_control(struct worker *wk, struct str bytes)
 	worker_count(wk, M_REVOKED, 1);
 	switch ((enum notice_kind)n.kind) {
 	case NOTICE_SESSION:
-		if (!uuid_is_zero(&n.session))
-			conn_each(wk, on_session_gone, &n.session);
+		end_session(wk, &n.session);
 		break;
 	case NOTICE_USER:
-		if (n.user > 0) {
-			session_forget(wk, n.user);
-			conn_each(wk, on_user_gone, &n.user);
-		}
+		end_user(wk, n.user);
 		break;
 	case NOTICE_MEMBER:
 		roles_changed(wk, n.conv, n.user);
@@ -186,17 +200,20 @@ bool revoke_control(struct worker *wk, struct str bytes)
 /* ---- Looking ---- */
 
 /*
- * Changes are told again for some seconds, because a transaction becomes visible later than the
- * time that it notes: what this worker has acted on already is remembered for so long.
+ * Ended logins are told again for some seconds, because a transaction becomes visible later than
+ * the time that it notes: what this worker has acted on already is remembered for so long.
  */
 #define SEEN_MAX 65536
 
 struct revoke {
 	struct worker *wk;
 	ev_timer look;
-	int64_t logins_ms, members_ms; /* the database's clock at the last answers; 0: none yet */
-	bool is_asking_logins, is_asking_members;
+	int64_t logins_ms; /* the database's clock at the last answer; 0: none yet */
+	bool is_asking_logins, is_asking_rights;
 	struct map seen, seen_before; /* hash of what and when -> itself */
+	char *rights_seen; /* owned: up to this snapshot all is known; or NULL */
+	char *rights_next; /* owned: the one of the look that is not at its end; or NULL */
+	struct right_change rights_at; /* how far that look is */
 };
 
 static bool is_news(struct revoke *rv, const void *p, size_t len)
@@ -226,13 +243,12 @@ static void take_login(struct revoke *rv, const struct login_revoked *l)
 		return;
 	worker_count(wk, M_REVOKED, 1);
 	if (uuid_is_zero(&session)) {
-		session_forget(wk, user);
-		conn_each(wk, on_user_gone, &user);
+		end_user(wk, user);
 		return;
 	}
 	r = revoked_add(wk->shm, (unsigned)wk->slot, &session, forget_at_ms(wk), &lost);
 	note(r, lost);
-	conn_each(wk, on_session_gone, &session);
+	end_session(wk, &session);
 }
 
 static void on_logins(void *arg, int err, int64_t now_ms, const struct db_result *res)
@@ -255,25 +271,64 @@ static void on_logins(void *arg, int err, int64_t now_ms, const struct db_result
 	}
 }
 
-static void on_members(void *arg, int err, int64_t now_ms, const struct db_result *res)
+static void ask_rights(struct revoke *rv);
+
+/* Whatever was asked before may be older than the snapshot to begin with. */
+static void begin_rights(struct revoke *rv, struct str seen)
+{
+	free(rv->rights_seen);
+	free(rv->rights_next);
+	rv->rights_seen = xstrndup(seen.p, seen.len);
+	rv->rights_next = NULL;
+	rv->rights_at = (struct right_change){0};
+	roles_doubt(rv->wk);
+}
+
+static void end_rights(struct revoke *rv)
+{
+	free(rv->rights_seen);
+	rv->rights_seen = rv->rights_next;
+	rv->rights_next = NULL;
+	rv->rights_at = (struct right_change){0};
+}
+
+static void on_rights(void *arg, int err, struct str seen, bool is_other,
+		      const struct db_result *res)
 {
 	struct worker *wk = arg;
 	struct revoke *rv = wk->revoke;
+	int n;
 
 	if (!rv)
 		return;
-	rv->is_asking_members = false;
+	rv->is_asking_rights = false;
 	if (err)
 		return;
-	rv->members_ms = now_ms;
-	for (int i = 0; i < members_changed_rows(res); i++) {
-		struct member_change m;
-
-		memset(&m, 0, sizeof(m));
-		members_changed_row(res, i, &m);
-		if (is_news(rv, &m, sizeof(m)))
-			roles_changed(wk, m.conv, m.user);
+	if (!rv->rights_seen || is_other) {
+		begin_rights(rv, seen);
+		return;
 	}
+	if (!rv->rights_next)
+		rv->rights_next = xstrndup(seen.p, seen.len);
+	n = rights_changed_rows(res);
+	for (int i = 0; i < n; i++) {
+		rights_changed_row(res, i, &rv->rights_at);
+		roles_changed(wk, rv->rights_at.conv, rv->rights_at.user);
+	}
+	if (n == RIGHTS_CHANGED_MAX)
+		ask_rights(rv);
+	else
+		end_rights(rv);
+}
+
+static void ask_rights(struct revoke *rv)
+{
+	struct worker *wk = rv->wk;
+
+	if (!rv->is_asking_rights)
+		rv->is_asking_rights =
+			rights_changed(dbio_reader(wk), str_of(rv->rights_seen), &rv->rights_at, 0,
+				       on_rights, wk, NULL) == 0;
 }
 
 /* A worker that begins asks for all whose tokens may still be good. */
@@ -285,9 +340,7 @@ static void look(struct revoke *rv)
 	if (!rv->is_asking_logins)
 		rv->is_asking_logins = logins_revoked_since(dbio_reader(wk), since, 0, on_logins,
 							    wk, NULL) == 0;
-	if (!rv->is_asking_members)
-		rv->is_asking_members = members_changed_since(dbio_reader(wk), rv->members_ms, 0,
-							      on_members, wk, NULL) == 0;
+	ask_rights(rv);
 }
 
 static void on_look(EV_P_ ev_timer *w, int revents)
@@ -319,5 +372,7 @@ void revoke_close(struct worker *wk)
 	ev_timer_stop(wk->loop, &rv->look);
 	map_done(&rv->seen);
 	map_done(&rv->seen_before);
+	free(rv->rights_seen);
+	free(rv->rights_next);
 	free(rv);
 }

@@ -13,7 +13,10 @@
 
 /*
  * Call these after the commit of the act. Every worker of the node, this one too, closes or
- * updates its sockets with its next turn; tokens of the session or user are refused at once.
+ * updates its sockets with its next turn; tokens of the session or user are refused at once. From
+ * that turn on the worker gives the database nothing more of what they said: it is refused with
+ * E_UNAUTHORIZED, whether it came by a socket or a request. What the database was given before is
+ * as if it had come before the act.
  */
 void revoke_session(struct worker *wk, const struct uuid *session); /* closes with 4401 */
 void revoke_user(struct worker *wk, int64_t user);		      /* closes with 4401 */

@@ -31,6 +31,7 @@ struct roles_conv {
 	int64_t slow_ms;
 	bool is_open, is_owned, is_closed;
 	bool is_complete; /* whoever is not in USERS is nobody in particular */
+	bool is_asked;	  /* a look at all of it waits to be sent */
 	struct map users; /* user -> struct role_row, owned */
 };
 
@@ -349,6 +350,14 @@ static void on_rows(void *arg, int err, const struct db_result *res)
 	free(q);
 }
 
+static void forget_asked(struct roles *rs, const struct ask *a)
+{
+	struct roles_conv *rc = a->is_look ? map_get(&rs->convs, (uint64_t)a->conv) : NULL;
+
+	if (rc)
+		rc->is_asked = false;
+}
+
 static struct asking *take_asks(struct worker *wk)
 {
 	struct asking *q = xcalloc(1, sizeof(*q) + MEMBERS_ROLES_MAX * sizeof(q->asks[0]));
@@ -359,6 +368,7 @@ static struct asking *take_asks(struct worker *wk)
 	while (q->n < MEMBERS_ROLES_MAX && (node = list_first(&wk->roles->asks))) {
 		list_remove(node);
 		q->asks[q->n++] = list_entry(node, struct ask, node);
+		forget_asked(wk->roles, q->asks[q->n - 1]);
 	}
 	return q;
 }
@@ -464,7 +474,7 @@ static void note_change(struct roles *rs, int64_t conv)
 	rs->n_changes++;
 }
 
-static void look_again(struct worker *wk, int64_t conv, int64_t user)
+void roles_look(struct worker *wk, int64_t conv, int64_t user)
 {
 	struct ask *a = xcalloc(1, sizeof(*a));
 
@@ -481,10 +491,19 @@ void roles_changed(struct worker *wk, int64_t conv, int64_t user)
 	if (conv <= 0)
 		return;
 	note_change(rs, conv);
-	if (chan_find(wk, conv))
-		look_again(wk, conv, user); /* what was true serves until then */
-	else if (rc)
-		conv_drop(rs, rc);
+	if (!chan_find(wk, conv) && !roles_is_awaited(wk, conv, user)) {
+		if (rc)
+			conv_drop(rs, rc);
+	} else if (!rc || user == 0) {
+		roles_look(wk, conv, user); /* what was true serves until then */
+	} else if (rc->is_complete) {
+		/* a crowd costs one look */
+		if (!rc->is_asked)
+			roles_look(wk, conv, 0);
+		rc->is_asked = true;
+	} else if (map_get(&rc->users, (uint64_t)user)) { /* whoever is here is among them */
+		roles_look(wk, conv, user);
+	}
 }
 
 void roles_doubt(struct worker *wk)
@@ -502,14 +521,14 @@ void roles_doubt(struct worker *wk)
 			conv_drop(rs, rc);
 			continue;
 		}
-		look_again(wk, rc->conv, 0);
+		roles_look(wk, rc->conv, 0);
 		if (!rc->is_complete) {
 			uint32_t at = 0;
 			uint64_t user;
 			void *row;
 
 			while (map_next(&rc->users, &at, &user, &row))
-				look_again(wk, rc->conv, (int64_t)user);
+				roles_look(wk, rc->conv, (int64_t)user);
 		}
 	}
 }

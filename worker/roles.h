@@ -105,6 +105,12 @@ void roles_unblock(struct conn *c);
  */
 void roles_put_out(struct worker *wk, int64_t conv, int64_t user, enum proto_error error);
 
+/* Asks the database anew for USER (0: all that is kept) in CONV, then roles_sweep. */
+void roles_look(struct worker *wk, int64_t conv, int64_t user);
+
+/* Whether what USER (0: anybody) said in CONV waits to be stored. */
+bool roles_is_awaited(const struct worker *wk, int64_t conv, int64_t user);
+
 /* Whoever of USER (0: all) follows CONV and may not read it any more is put out. */
 void roles_sweep(struct worker *wk, int64_t conv, int64_t user);
 

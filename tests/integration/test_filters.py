@@ -10,10 +10,11 @@ import asyncio
 import json
 import os
 import time
+import uuid
 
 import pytest
 
-from roomd_clients import Http, NativeSocket, RoomSocket, eventually
+from roomd_clients import Http, NativeSocket, RoomSocket, Socket, eventually
 from roomd_harness import HAS_SANITIZERS, unique
 from roomd_people import People, bearer, unique_login
 
@@ -304,7 +305,7 @@ class Hook:
 
     def __init__(self, path):
         self.path = path
-        self.asked = []
+        self.asked, self.askers = [], []
         self.server = None
         self.writers = []
         self.answer = lambda question: {'action': 'pass'}
@@ -314,6 +315,7 @@ class Hook:
         while line := await reader.readline():
             question = json.loads(line)
             self.asked.append(question)
+            self.askers.append(writer)
             answer = self.answer(question)
             if answer is not None:
                 self.say(writer, question, answer)
@@ -414,6 +416,51 @@ async def test_who_is_banned_while_the_hook_thinks_has_said_nothing(hooked):
             assert (await saying)['code'] == 'banned'
             hook.say(hook.writers[0], hook.asked[0], {'action': 'pass'})
         assert await contents(http, room) == []
+
+
+@pytest.mark.parametrize('end', ['logout', 'disabled', 'by request'])
+async def test_who_may_not_act_any_more_while_the_hook_thinks_has_said_nothing(hooked, postgres, end):
+    """S4-33: by the end of the session, by the database alone, and for who has no socket here.
+
+    Seen red with persist_revoke not called.
+    """
+    one, path = hooked(hook_timeout='30s')
+    async with Hook(path) as hook, People(one) as http:
+        hook.answer = lambda question: None
+        room = (await http.new_room())['id']
+        person = await http.new_person()
+        token, name = person['token'], person['user']['username']
+        other = (await http.login(name))[1]['token']
+
+        def say(text, as_token):
+            return asyncio.create_task(http.ask('POST', f'/api/v1/conversations/{room}/messages', {'content': text},
+                                                headers=bearer(as_token)))
+        if end == 'by request':
+            saying = say('not any more', token)
+        else:
+            socket = await Socket.open(one, '/ws', subprotocols=['roomd.v1'])
+            await socket.send([{'op': 'hello', 'id': 1, 'token': token}, {'op': 'sub', 'id': 2, 'c': room}])
+            await socket.expect(re=2, op='live')
+            await socket.send({'op': 'send', 'id': 3, 'c': room, 'content': 'not any more', 'k': str(uuid.uuid4())})
+        await eventually(lambda: len(hook.asked) == 1, 'the hook is asked')
+        remains = say('said by another session', other) if end != 'disabled' else None
+        if remains:
+            await eventually(lambda: len(hook.asked) == 2, 'the hook is asked')
+        if end == 'disabled':
+            with postgres.connect(one.database) as link:
+                link.execute('UPDATE users SET disabled_at = now() WHERE id = %s', (person['user']['id'],))
+        else:
+            assert (await http.ask('POST', '/api/v1/auth/logout', headers=bearer(token)))[0] < 300
+        if end == 'by request':
+            status, answer, _ = await saying
+            assert (status, answer['code']) == (401, 'unauthorized')
+        else:
+            assert (await socket.closed())[0] == 4401
+        for writer, question in zip(hook.askers, hook.asked):
+            hook.say(writer, question, {'action': 'pass'})
+        if remains:
+            assert (await remains)[0] == 201
+        assert await contents(http, room) == (['said by another session'] if remains else [])
 
 
 @pytest.mark.parametrize('fail', ['closed', 'open'])

@@ -14,7 +14,7 @@ from roomd_clients import NativeSocket, RoomSocket, Socket, eventually
 from roomd_harness import SECOND, unique
 from roomd_people import PASSWORD, People, bearer, claims_of, header_of, kid_of
 from roomd_stream import Stream
-from test_roles import CHEAP, act, guest_at, room_of
+from test_roles import CHEAP, act, group_of, guest_at, room_of
 
 WORKERS = 4
 DAEMON = {'settings': CHEAP, 'workers': WORKERS}
@@ -251,6 +251,116 @@ async def test_c13_a_role_that_was_changed_is_in_force_everywhere_at_once(daemon
             assert time.monotonic() - since < SECOND
         for socket in sockets:
             await socket.close()
+
+
+async def test_c13_settings_that_were_changed_elsewhere(daemon, rows):
+    """By the look alone: slow mode, in a room that nobody has changed otherwise.
+
+    Seen red with the trigger on conversations not made.
+    """
+    async with People(daemon) as http:
+        room, _, _ = await room_of(http)
+        person = await http.new_person()
+        sockets = [await native(daemon, person['token'], worker, room) for worker in range(WORKERS)]
+        rows("UPDATE conversations SET settings = '{\"slow_mode\": 3600}' WHERE id = %s RETURNING id", room)
+
+        async def is_slow(socket):
+            number = len(socket.frames) + 1000
+            await socket.send({'op': 'send', 'id': number, 'c': room, 'content': 'hi', 'k': str(uuid.uuid4())})
+            return (await socket.expect(re=number)).get('code') == 'slow_mode'
+        for socket in sockets:
+            await eventually(lambda socket=socket: is_slow(socket), 'slow mode is in force')
+            await socket.close()
+
+
+async def test_c13_many_that_were_changed_elsewhere(daemon, rows):
+    """More than one answer to the look holds, in one transaction, and a second change in the same millisecond.
+
+    Seen red with the pages behind the first not asked for.
+    """
+    async with People(daemon) as http:
+        room, _, _ = await room_of(http)
+        people = [await http.new_person() for _ in range(2)]
+        sockets = [await native(daemon, person['token'], worker, room)
+                   for worker, person in enumerate(people)]
+        rows("WITH u AS (INSERT INTO users (kind, name) SELECT 'guest', 'crowd ' || i FROM generate_series(1, 2500) AS i"
+             ' RETURNING id), m AS (INSERT INTO members (conversation_id, user_id, role, left_at)'
+             " SELECT %s, id, 'banned', now() FROM (SELECT id FROM u UNION ALL SELECT unnest(%s::bigint[])) AS x"
+             ' ORDER BY id RETURNING user_id) SELECT count(*) FROM m', room, [p['user']['id'] for p in people])
+        for socket in sockets:
+            assert (await socket.expect(op='err', c=room))['code'] == 'banned'
+            await socket.close()
+
+
+async def test_c13_a_group_has_streams_for_its_members(daemon, rows):
+    """By token and by cookie; nobody else learns that it is there. Removal and the end of the session end them.
+
+    Seen red with streams for open rooms alone, and with sse_conn.c adopting nobody.
+    """
+    async with People(daemon) as http:
+        boss, person, stranger = [await http.new_person() for _ in range(3)]
+        group = group_of(rows, boss['user']['id'], person['user']['id'])
+        cookie = {'Cookie': f'session={(await http.page_login(person["user"]["username"])).value}'}
+        for fields in (None, bearer(stranger['token'])):
+            async with await Stream.open(daemon, [group], headers=fields) as stream:
+                assert stream.answer.status == 404
+        streams = [await Stream.open(daemon, [group], worker=worker, headers=fields)
+                   for worker, fields in enumerate((bearer(person['token']), cookie, bearer(boss['token'])))]
+        for stream in streams:
+            await stream.expect('live', c=group)
+        speaker = await native(daemon, boss['token'], 3, group)
+        await speaker.send({'op': 'send', 'id': 5, 'c': group, 'content': 'among us', 'k': str(uuid.uuid4())})
+        await speaker.expect(re=5, op='ok')
+        for stream in streams:
+            await stream.expect('message.new')
+            assert stream.contents(group) == ['among us']
+        by_token, by_page, of_boss = streams
+        assert (await http.ask('POST', '/api/v1/auth/logout', headers=bearer(person['token'])))[0] < 300
+        assert (await by_token.expect('err')).data['code'] == 'unauthorized'
+        await by_token.ended()
+        place = by_page.last_id
+        await act(http, 'DELETE', f'/api/v1/conversations/{group}/members/{person["user"]["id"]}', boss['token'])
+        assert (await by_page.expect('err', c=group)).data['code'] in ('kicked', 'forbidden')
+        await by_page.ended()
+        # the place is theirs, the right is not any more; nor is the place anybody else's
+        for fields, status in ((cookie, 404), (bearer(stranger['token']), 422)):
+            async with await Stream.open(daemon, [group], place, headers=fields) as stream:
+                assert stream.answer.status == status
+        async with await Stream.open(daemon, [], of_boss.last_id, headers=bearer(boss['token'])) as stream:
+            await stream.expect('live', c=group)
+            assert not stream.contents(group)
+        for stream in streams:
+            await stream.close()
+        await speaker.close()
+
+
+@pytest.mark.parametrize('change', ({'role': 'banned'}, {'muted': True}))
+async def test_c13_rights_are_asked_for_again_where_they_are_used(daemon, rows, postgres, database, change):
+    """A moderator who is demoted while the request waits for the conversation.
+
+    Seen red without the need in rest_members.c.
+    """
+    async with People(daemon) as http:
+        room, path, boss = await room_of(http)
+        person, target = await http.new_person(), await http.new_person()
+        await act(http, 'POST', f'{path}/members', boss['token'], {'user': person['user']['id'], 'role': 'moderator'})
+        with postgres.connect(database) as link:
+            link.autocommit = False
+            link.execute('SELECT 1 FROM conversations WHERE id = %s FOR NO KEY UPDATE', (room,))
+            asked = asyncio.create_task(http.ask('PATCH', f'{path}/members/{target["user"]["id"]}', change,
+                                                 headers=bearer(person['token'])))
+
+            async def is_waiting():
+                return rows("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                            ' AND datname = current_database()')[0][0] > 0
+            await eventually(is_waiting, 'the request waits')
+            link.execute("UPDATE members SET role = 'member' WHERE conversation_id = %s AND user_id = %s",
+                         (room, person['user']['id']))
+            link.commit()
+        status, answer, _ = await asked
+        assert status == 403, answer
+        assert rows('SELECT count(*) FROM members WHERE conversation_id = %s AND user_id = %s', room,
+                    target['user']['id']) == [(0,)]
 
 
 async def eventually_equal(ask, expected):

@@ -96,11 +96,7 @@ class Stage:
         self.boss = await self.http.new_person('boss')
         self.boss_token = self.boss['token']
         if self.role == 'none':
-            self.room = self.rows(
-                'WITH c AS (INSERT INTO conversations (kind, name, created_by) VALUES (%s, %s, %s)'
-                ' RETURNING *), m AS (INSERT INTO members (conversation_id, user_id, role)'
-                " SELECT id, created_by, 'owner' FROM c) SELECT id FROM c",
-                'group', unique('stage'), self.boss['user']['id'])[0][0]
+            self.room = group_of(self.rows, self.boss['user']['id'])
         else:
             self.room = (await self.ok('POST', 'conversations', {'name': unique('stage')},
                                        token=self.boss_token))['id']
@@ -257,6 +253,14 @@ async def test_s1_47_each_action_by_each_role(daemon, rows, action):
 
 
 # ---- What roles mean for those who are there ---------------------------------------------------------
+
+def group_of(rows, owner, *members):
+    """A conversation of its members' own: its id."""
+    return rows('WITH c AS (INSERT INTO conversations (kind, name, created_by) VALUES (%s, %s, %s) RETURNING *),'
+                ' m AS (INSERT INTO members (conversation_id, user_id, role)'
+                "  SELECT id, u, CASE WHEN u = created_by THEN 'owner' ELSE 'member' END FROM c, unnest(%s) AS u)"
+                ' SELECT id FROM c', 'group', unique('group'), owner, [owner, *members])[0][0]
+
 
 async def room_of(http, kind='room'):
     """A conversation with an owner: (id, path, owner's token)."""

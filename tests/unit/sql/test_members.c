@@ -19,10 +19,11 @@ static int64_t anna, berta, carla, room;
 
 static struct {
 	int n, err, rows;
-	int64_t now_ms;
 	struct member_row row[16];
 	char role[16][20];
-	struct member_change change[16];
+	char seen[200];
+	bool is_other;
+	struct right_change change[RIGHTS_CHANGED_MAX];
 	enum log_change_status status;
 	char json[4096];
 } got;
@@ -39,14 +40,16 @@ static void on_roles(void *arg UNUSED, int err, const struct db_result *res)
 	}
 }
 
-static void on_changes(void *arg UNUSED, int err, int64_t now_ms, const struct db_result *res)
+static void on_changes(void *arg UNUSED, int err, struct str seen, bool is_other,
+		       const struct db_result *res)
 {
 	got.n++;
 	got.err = err;
-	got.now_ms = now_ms;
-	got.rows = err ? 0 : members_changed_rows(res);
-	for (int i = 0; i < got.rows && i < 16; i++)
-		members_changed_row(res, i, &got.change[i]);
+	got.is_other = is_other;
+	snprintf(got.seen, sizeof(got.seen), "%.*s", (int)seen.len, seen.p ? seen.p : "");
+	got.rows = err ? 0 : rights_changed_rows(res);
+	for (int i = 0; i < got.rows; i++)
+		rights_changed_row(res, i, &got.change[i]);
 }
 
 static void on_changed(void *arg UNUSED, const struct log_change_answer *a)
@@ -181,22 +184,160 @@ static void test_a_room_without_exceptions_is_one_row(void **state UNUSED)
 }
 
 /* Kept by a trigger, so that no program can forget it; marks change nobody's rights. */
-static void test_changes_are_told(void **state UNUSED)
+/* What changed since SEEN, which becomes the snapshot of this look. */
+static void look_since(char *seen)
 {
-	int64_t since = clock_wall_ms();
+	const struct right_change start = {0};
+
+	ASK(rights_changed(l.db, str_of(*seen ? seen : NULL), &start, 0, on_changes, NULL, NULL));
+	assert_int_equal(got.err, 0);
+	memcpy(seen, got.seen, sizeof(got.seen));
+}
+
+static bool is_told(int64_t user)
+{
 	int n = 0;
 
+	for (int i = 0; i < got.rows; i++)
+		n += got.change[i].conv == room && got.change[i].user == user;
+	assert_true(n <= 1);
+	return n == 1;
+}
+
+static void test_changes_are_told(void **state UNUSED)
+{
+	PGconn *late = pg_open(url);
+	char seen[200] = "";
+
+	look_since(seen);
+	assert_int_equal(got.rows, 0); /* a look begins with the present */
+	PQclear(PQexec(late, "BEGIN"));
+	pg_valuef(late, "SELECT member_mute(%" PRId64 ", %" PRId64 ", %" PRId64
+		  ", 9223372036854775807, '', '')", room, anna, carla);
+	PQclear(PQexec(pg, "UPDATE users SET full_name = 'x'")); /* numbers go on meanwhile */
+	look_since(seen);
+	assert_false(is_told(carla));
+	PQclear(PQexec(late, "COMMIT"));
 	assert_int_equal(change(KIND_MEMBER_ROLE, berta, "banned", 0), CHANGE_STORED);
-	pg_valuef(pg, "SELECT mark_set(%" PRId64 ", %" PRId64 ", 'read', 1)", room, carla);
-	ASK(members_changed_since(l.db, since, 0, on_changes, NULL, NULL));
-	assert_true(llabs(got.now_ms - clock_wall_ms()) < 60000);
-	for (int i = 0; i < got.rows && i < 16; i++) {
-		assert_false(got.change[i].conv == room && got.change[i].user == carla);
-		n += got.change[i].conv == room && got.change[i].user == berta;
-	}
-	assert_int_equal(n, 1);
-	ASK(members_changed_since(l.db, since + 3600000, 0, on_changes, NULL, NULL));
-	assert_int_equal(got.rows, 0);
+	pg_valuef(pg, "SELECT mark_set(%" PRId64 ", %" PRId64 ", 'read', 1)", room, anna);
+	look_since(seen);
+	assert_true(is_told(carla)); /* begun long before, committed now */
+	assert_true(is_told(berta));
+	assert_false(is_told(anna)); /* a mark is no right */
+	look_since(seen);
+	assert_false(is_told(carla) || is_told(berta)); /* once */
+	PQfinish(late);
+}
+
+static void test_settings_are_told(void **state UNUSED)
+{
+	char seen[200] = "";
+
+	look_since(seen);
+	pg_valuef(pg, "UPDATE conversations SET settings = '{\"slow_mode\": 9}' WHERE id = %" PRId64
+		  " RETURNING id", room);
+	look_since(seen);
+	assert_true(is_told(0));
+	pg_valuef(pg, "UPDATE conversations SET updated_at = now() WHERE id = %" PRId64
+		  " RETURNING id", room);
+	look_since(seen);
+	assert_false(is_told(0));
+}
+
+/* More than one answer holds, all of one transaction. */
+static void test_many_changes_come_in_pages(void **state UNUSED)
+{
+	const int n = RIGHTS_CHANGED_MAX + 500;
+	char seen[200] = "", before[200];
+	struct right_change at = {0};
+	int total = 0;
+
+	look_since(seen);
+	pg_valuef(pg, "WITH u AS (INSERT INTO users (kind, name) SELECT 'guest', 'crowd ' || i"
+		  " FROM generate_series(1, %d) AS i RETURNING id)"
+		  " INSERT INTO members (conversation_id, user_id, role, left_at)"
+		  " SELECT %" PRId64 ", id, 'banned', now() FROM u RETURNING user_id", n, room);
+	memcpy(before, seen, sizeof(seen));
+	do {
+		ASK(rights_changed(l.db, str_of(before), &at, 0, on_changes, NULL, NULL));
+		assert_true(got.rows <= RIGHTS_CHANGED_MAX);
+		for (int i = 0; i < got.rows; i++) {
+			const struct right_change *c = &got.change[i];
+
+			assert_true(c->xid > at.xid || (c->xid == at.xid && c->user > at.user));
+			at = *c;
+			total += c->conv == room;
+		}
+	} while (got.rows == RIGHTS_CHANGED_MAX);
+	assert_int_equal(total, n);
+}
+
+/* A snapshot of a database whose transactions are far ahead: restored from elsewhere. */
+static void test_another_database_is_told(void **state UNUSED)
+{
+	char seen[200] = "900000000000:900000000000:";
+
+	look_since(seen);
+	assert_true(got.is_other);
+	look_since(seen);
+	assert_false(got.is_other);
+}
+
+static enum log_change_status ban_by(int64_t actor, int64_t subject, const char *role,
+				     struct role_need need)
+{
+	const struct log_change c = {.kind = KIND_MEMBER_ROLE,
+				     .conv = room,
+				     .actor = actor,
+				     .subject = subject,
+				     .key = str_of(role),
+				     .need = need,
+				     .may_moderate = true};
+
+	ASK(log_change_submit(l.db, &c, 0, on_changed, NULL, NULL));
+	return got.status;
+}
+
+static int mute_by(int64_t actor, int64_t subject, struct role_need need)
+{
+	const struct mute m = {room, actor, subject, MEMBER_FOR_EVER, STR(""), STR(""), need};
+
+	ASK(member_mute(l.db, &m, 0, on_done, NULL, NULL));
+	return got.err;
+}
+
+static void test_rights_are_asked_for_again(void **state UNUSED)
+{
+	const struct role_need moderator = {"moderator", true}, admin = {"admin", true};
+
+	assert_int_equal(change(KIND_MEMBER_JOIN, berta, "moderator", 0), CHANGE_STORED);
+	assert_int_equal(ban_by(carla, berta, "banned", moderator), CHANGE_DENIED);
+	assert_int_equal(mute_by(carla, berta, moderator), -ERR_DENIED);
+	assert_int_equal(ban_by(berta, carla, "banned", admin), CHANGE_DENIED);
+	assert_int_equal(ban_by(berta, carla, "banned", moderator), CHANGE_STORED);
+	assert_int_equal(mute_by(berta, carla, moderator), 0);
+	assert_int_equal(ban_by(berta, anna, "banned", moderator), CHANGE_DENIED); /* above */
+	assert_int_equal(mute_by(berta, anna, moderator), -ERR_DENIED);
+	assert_int_equal(ban_by(anna, berta, "owner", admin), CHANGE_STORED);
+	assert_int_equal(ban_by(berta, anna, "moderator", admin), CHANGE_STORED); /* owners */
+	assert_int_equal(ban_by(anna, carla, "owner", moderator), CHANGE_DENIED); /* his? no */
+	pg_valuef(pg, "UPDATE users SET is_admin = true WHERE id = %" PRId64 " RETURNING id",
+		  carla);
+	assert_int_equal(ban_by(carla, anna, "member", admin), CHANGE_STORED);
+	pg_valuef(pg, "UPDATE users SET is_admin = false, disabled_at = now() WHERE id IN (%" PRId64
+		  ", %" PRId64 ") RETURNING id", carla, berta);
+	assert_int_equal(ban_by(berta, anna, "moderator", admin), CHANGE_DENIED);
+	pg_value(pg, "UPDATE users SET disabled_at = NULL RETURNING id");
+}
+
+static void test_what_has_ended_is_not_shown(void **state UNUSED)
+{
+	assert_int_equal(change(KIND_MEMBER_ROLE, berta, "banned", clock_wall_ms() - 1),
+			 CHANGE_STORED);
+	ASK(members_get(l.db, room, berta, true, 0, on_page, NULL, NULL));
+	assert_non_null(strstr(got.json, "\"none\""));
+	assert_null(strstr(got.json, "because"));
+	assert_non_null(strstr(got.json, "\"banned_until\": null"));
 }
 
 static void test_bans_end(void **state UNUSED)
@@ -224,26 +365,29 @@ static void test_the_last_owner_stays(void **state UNUSED)
 	assert_int_equal(change(KIND_MEMBER_LEAVE, anna, NULL, 0), CHANGE_STORED);
 }
 
+static int mute(int64_t user, int64_t until_ms)
+{
+	const struct mute m = {room, anna, user, until_ms, STR("loud"), STR("192.0.2.1"), {0}};
+
+	ASK(member_mute(l.db, &m, 0, on_done, NULL, NULL));
+	return got.err;
+}
+
 static void test_mutes(void **state UNUSED)
 {
 	int64_t until = clock_wall_ms() + 60000;
 
-	ASK(member_mute(l.db, room, anna, carla, until, STR("loud"), STR("192.0.2.1"), 0, on_done,
-			NULL, NULL));
-	assert_int_equal(got.err, 0);
+	assert_int_equal(mute(carla, until), 0);
 	look(carla);
 	assert_int_equal(got.row[find(carla)].muted_until_ms, until);
 	assert_false(got.row[find(carla)].is_member); /* a visitor stays one */
-	ASK(member_mute(l.db, room, anna, carla, MEMBER_FOR_EVER, STR("loud"), STR("::1"), 0,
-			on_done, NULL, NULL));
+	mute(carla, MEMBER_FOR_EVER);
 	look(carla);
 	assert_true(got.row[find(carla)].muted_until_ms == MEMBER_FOR_EVER);
-	ASK(member_mute(l.db, room, anna, carla, 0, STR(""), STR("::1"), 0, on_done, NULL, NULL));
+	mute(carla, 0);
 	look(carla);
 	assert_int_equal(got.row[find(carla)].muted_until_ms, 0);
-	ASK(member_mute(l.db, room, anna, 2000000000, until, STR(""), STR(""), 0, on_done, NULL,
-			NULL));
-	assert_int_equal(got.err, -ERR_NOENT);
+	assert_int_equal(mute(2000000000, until), -ERR_NOENT);
 }
 
 static void test_lists(void **state UNUSED)
@@ -314,6 +458,11 @@ int main(void)
 		ROOM_TEST(test_exceptions_of_an_open_room),
 		ROOM_TEST(test_a_room_without_exceptions_is_one_row),
 		ROOM_TEST(test_changes_are_told),
+		ROOM_TEST(test_settings_are_told),
+		ROOM_TEST(test_many_changes_come_in_pages),
+		ROOM_TEST(test_another_database_is_told),
+		ROOM_TEST(test_rights_are_asked_for_again),
+		ROOM_TEST(test_what_has_ended_is_not_shown),
 		ROOM_TEST(test_bans_end),
 		ROOM_TEST(test_the_last_owner_stays),
 		ROOM_TEST(test_mutes),

@@ -58,7 +58,7 @@ static int try_send(int i, int64_t conv)
 				 .actor_name = STR("Dora"),
 				 .content = {text, (size_t)snprintf(text, sizeof(text), "m%d", i)}};
 
-	return persist_send(wk, &ev, on_done, &sents[i]);
+	return persist_send(wk, &ev, NULL, on_done, &sents[i]);
 }
 
 static void send(int i)
@@ -341,7 +341,7 @@ static void change(int i, int64_t actor, enum kind kind)
 	const struct log_change c = {
 		.kind = kind, .conv = ROOM, .actor = actor, .target_rev = 3, .key = STR("x")};
 
-	assert_int_equal(persist_change(wk, &c, STR("Dora"), on_done, &sents[i]), 0);
+	assert_int_equal(persist_change(wk, &c, STR("Dora"), NULL, on_done, &sents[i]), 0);
 	assert_int_equal(sents[i].answers, 0);
 }
 

@@ -93,7 +93,7 @@ static void put_text(int i, int64_t conv, const char *text)
 	const struct event ev = {
 		.conv = conv, .actor = 7, .actor_name = STR("Dora"), .content = str_of(text)};
 
-	assert_int_equal(persist_send(wk, &ev, on_done, &sents[i]), 0);
+	assert_int_equal(persist_send(wk, &ev, NULL, on_done, &sents[i]), 0);
 	assert_int_equal(sents[i].answers, 0);
 }
 
@@ -105,7 +105,7 @@ static void edit(int i, int64_t conv, const char *text)
 					  .target_rev = 3,
 					  .content = str_of(text)};
 
-	assert_int_equal(persist_change(wk, &change, STR("Dora"), on_done, &sents[i]), 0);
+	assert_int_equal(persist_change(wk, &change, STR("Dora"), NULL, on_done, &sents[i]), 0);
 	assert_int_equal(sents[i].answers, 0);
 }
 
@@ -335,6 +335,68 @@ static void test_nothing_overtakes(void **state)
 	assert_int_equal(stand_filters.hit_rule, 0);
 }
 
+static void react(int i, int64_t conv, int64_t actor, const struct uuid *session)
+{
+	const struct log_change change = {.kind = KIND_REACTION_SET,
+					  .conv = conv,
+					  .actor = actor,
+					  .target_rev = 3,
+					  .key = STR("x")};
+
+	assert_int_equal(persist_change(wk, &change, STR("Dora"), session, on_done, &sents[i]), 0);
+}
+
+/* However much of one conversation waits for its judge. */
+static void test_a_crowd_that_waits_hinders_nobody_else(void **state)
+{
+	static struct sent many;
+	const struct event ev = {
+		.conv = ROOM, .actor = 7, .actor_name = STR("Dora"), .content = STR("held")};
+
+	(void)state;
+	open_hook();
+	put_text(0, ROOM, "first");
+	turn();
+	hear(1);
+	for (int i = 0; i < 12000; i++)
+		assert_int_equal(persist_send(wk, &ev, NULL, on_done, &many), 0);
+	turns(3);
+	react(1, ROOM + 1, 9, NULL);
+	until_asked(ASK_CHANGE, 1);
+	assert_int_equal(asked(ASK_CHANGE)->change.conv, ROOM + 1);
+	db_change(CHANGE_STORED, 5);
+	until_answered(1);
+	react(2, ROOM, 9, NULL); /* it stands behind them */
+	turns(3);
+	assert_int_equal(asked_count(ASK_CHANGE), 0);
+	reply("{\"id\":1,\"action\":\"pass\"}");
+	until_asked(ASK_BATCH, 1); /* the first goes on when it may */
+	assert_text(asked(ASK_BATCH)->rows[0].content, "first");
+}
+
+/* Whose session ended, or who was disabled, says nothing more; others of the same name go on. */
+static void test_who_may_not_act_any_more(void **state)
+{
+	const struct uuid gone = uuid_v7(), stays = uuid_v7();
+
+	(void)state;
+	open_hook();
+	put_text(0, ROOM, "held");
+	react(1, ROOM, 8, &gone);
+	react(2, ROOM, 8, &stays);
+	react(3, ROOM, 9, &stays);
+	turn();
+	hear(1);
+	persist_revoke(wk, 0, &gone);
+	assert_int_equal(sents[1].error, E_UNAUTHORIZED);
+	assert_int_equal(sents[1].answers, 1);
+	assert_int_equal(sents[2].answers, 0);
+	persist_revoke(wk, 7, NULL);
+	assert_int_equal(sents[0].error, E_UNAUTHORIZED);
+	until_asked(ASK_CHANGE, 1); /* what stood behind it goes on */
+	assert_int_equal(sents[3].answers, 0);
+}
+
 /* No answer, nobody there, nonsense: filters.fail says what that means, and it never takes long. */
 static void test_a_hook_that_fails(void **state)
 {
@@ -420,6 +482,8 @@ int main(void)
 		TEST(test_undecided),
 		TEST(test_the_hook_is_asked),
 		TEST(test_nothing_overtakes),
+		TEST(test_a_crowd_that_waits_hinders_nobody_else),
+		TEST(test_who_may_not_act_any_more),
 		TEST(test_a_hook_that_fails),
 		TEST(test_a_hook_that_comes_back),
 		TEST(test_no_more_at_once_than_allowed),

@@ -62,6 +62,14 @@ void roles_sweep(struct worker *w, int64_t conv, int64_t user)
 	n_swept++;
 }
 
+bool roles_is_awaited(const struct worker *w, int64_t conv, int64_t user)
+{
+	(void)w;
+	(void)conv;
+	(void)user;
+	return false;
+}
+
 struct db *dbio_reader(const struct worker *w)
 {
 	(void)w;
