@@ -119,8 +119,11 @@ bool http_header_join(const struct http_request *r, const char *name, struct buf
  */
 int http_query_get(const struct http_request *r, const char *name, struct buf *ret) MUST_CHECK;
 
-/* The cookie of that name (RFC 6265 section 4.2), without quotes; p is NULL when there is none. */
-struct str http_cookie(const struct http_request *r, const char *name);
+/*
+ * Cookie number NTH (from 0) of that name (RFC 6265 section 4.2), without quotes; p is NULL when
+ * there are not so many. Their order says nothing (section 4.2.2).
+ */
+struct str http_cookie(const struct http_request *r, const char *name, size_t nth);
 
 /*
  * Checks an opening handshake (RFC 6455 section 4.2.1). Returns 0; -ERR_NOENT when it is none (no

@@ -88,7 +88,8 @@ static struct str unquote(struct str s)
 	return s;
 }
 
-static struct str cookie_in(struct str value, struct str name)
+/* Counts *NTH down by those that come before. */
+static struct str cookie_in(struct str value, struct str name, size_t *nth)
 {
 	size_t i = 0;
 
@@ -103,21 +104,21 @@ static struct str cookie_in(struct str value, struct str name)
 		while (end > start && value.p[end - 1] == ' ')
 			end--;
 		if (end - start > name.len && value.p[start + name.len] == '=' &&
-		    str_eq((struct str){value.p + start, name.len}, name))
+		    str_eq((struct str){value.p + start, name.len}, name) && (*nth)-- == 0)
 			return unquote((struct str){value.p + start + name.len + 1,
 						    end - start - name.len - 1});
 	}
 	return (struct str){0};
 }
 
-struct str http_cookie(const struct http_request *r, const char *name)
+struct str http_cookie(const struct http_request *r, const char *name, size_t nth)
 {
 	const struct http_field *f;
 	struct str found = {0};
 	size_t pos = 0;
 
 	while (!found.p && (f = next_field(r, "cookie", &pos)))
-		found = cookie_in(f->value, str_of(name));
+		found = cookie_in(f->value, str_of(name), &nth);
 	return found;
 }
 

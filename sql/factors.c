@@ -105,6 +105,22 @@ int factor_totp_use(struct db *db, int64_t user, int64_t step, uint64_t deadline
 	return account_submit(db, &q, &args, ret_token);
 }
 
+int factor_totp_reseal(struct db *db, int64_t user, struct str old, struct str sealed,
+		       uint64_t deadline_ms, account_done_fn *done, void *arg,
+		       uint64_t *ret_token)
+{
+	struct account_query q = {STMT_TOTP_RESEAL, account_on_done, (db_fn *)done, arg,
+				  deadline_ms};
+	struct db_args args = DB_ARGS_INIT;
+
+	if (sealed.len < 1 || sealed.len > FACTOR_SEALED_MAX)
+		return -ERR_INVAL;
+	db_args_i64(&args, user);
+	args_bytes(&args, old.p, old.len);
+	args_bytes(&args, sealed.p, sealed.len);
+	return account_submit(db, &q, &args, ret_token);
+}
+
 static void on_recovered(const struct db_call *call, const struct db_result *res)
 {
 	int err = db_result_err(res);

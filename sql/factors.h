@@ -47,6 +47,11 @@ int factor_totp_confirm(struct db *db, int64_t user, struct str sealed, int64_t 
 int factor_totp_use(struct db *db, int64_t user, int64_t step, uint64_t deadline_ms,
 		    account_done_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
 
+/* Puts SEALED, the same secret, in the place of OLD, unless that is there no more. */
+int factor_totp_reseal(struct db *db, int64_t user, struct str old, struct str sealed,
+		       uint64_t deadline_ms, account_done_fn *done, void *arg,
+		       uint64_t *ret_token) MUST_CHECK;
+
 /* Uses up the recovery code with HASH. LEFT codes remain. -ERR_DENIED: none such. */
 typedef void factor_left_fn(void *arg, int err, int64_t left);
 int factor_recovery_use(struct db *db, int64_t user, const uint8_t hash[FACTOR_HASH_LEN],

@@ -21,6 +21,8 @@
 #include "worker/touch.h"
 #include "worker/ws_conn.h"
 
+#define COOKIES_MAX 8 /* of one name, looked at in one request */
+
 _Static_assert(AUTHN_NAME_MAX >= COOKIE_NAME_MAX && AUTHN_NAME_MAX >= TOKEN_NAME_MAX, "names");
 
 /* ---- Checking ---- */
@@ -187,13 +189,37 @@ static enum authn cookie_ended(struct call *call)
 	return AUTHN_DONE;
 }
 
+/*
+ * A browser may send several: of another path, of a domain above. The first that opens counts,
+ * else the first that has expired. Returns as cookie_open, -ERR_NOENT when there is none.
+ */
+static int find_cookie(const struct call *call, int64_t now_ms, struct cookie *ret)
+{
+	int best = -ERR_NOENT;
+
+	for (size_t i = 0; i < COOKIES_MAX; i++) {
+		struct str text = http_cookie(call->req, COOKIE_FIELD, i);
+		struct cookie cookie;
+		int r = text.p ? cookie_open(call->wk->keyring, text, now_ms, &cookie) : -ERR_NOENT;
+
+		if (!text.p)
+			break;
+		if (r == 0 || (r == -ERR_CLOSED && best != -ERR_CLOSED)) {
+			*ret = cookie;
+			best = r;
+		}
+		if (r == 0)
+			break;
+	}
+	return best;
+}
+
 static enum authn by_cookie(struct call *call)
 {
 	struct worker *wk = call->wk;
-	struct str text = http_cookie(call->req, COOKIE_FIELD);
 	int64_t now_ms = clock_wall_ms();
-	struct cookie cookie;
-	int r = text.p ? cookie_open(wk->keyring, text, now_ms, &cookie) : -ERR_NOENT;
+	struct cookie cookie = {0};
+	int r = find_cookie(call, now_ms, &cookie);
 
 	if ((r < 0 && r != -ERR_CLOSED) || !cookie.user ||
 	    (cookie.is_guest && !wk->settings->chat_guests))

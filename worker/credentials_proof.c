@@ -102,6 +102,29 @@ static void try_recovery(struct proving *p)
 		on_factor(p, r);
 }
 
+static void on_resealed(void *arg, int err)
+{
+	(void)arg;
+	(void)err; /* the next login does it */
+}
+
+/* The key that it was sealed with may go one day. */
+static void reseal(const struct proving *p, struct str secret)
+{
+	struct worker *wk = p->wk;
+	struct buf sealed = BUF_INIT;
+	int r = seal_is_current(wk->keyring, buf_str(&p->totp)) ? -ERR_EXISTS : 0;
+
+	if (r == 0)
+		r = seal_add(wk->keyring, p->user, secret, &sealed);
+	if (r == 0)
+		r = factor_totp_reseal(dbio_writer(wk), p->user, buf_str(&p->totp),
+				       buf_str(&sealed), dbio_deadline(wk), on_resealed, NULL,
+				       NULL);
+	(void)r;
+	buf_done(&sealed);
+}
+
 static void check_factor(struct proving *p)
 {
 	struct buf secret = BUF_INIT;
@@ -119,6 +142,8 @@ static void check_factor(struct proving *p)
 	else
 		r = totp_check(buf_str(&secret), str_of(p->code), clock_wall_ms(), p->totp_step,
 			       &step);
+	if (r == 0)
+		reseal(p, buf_str(&secret));
 	if (secret.len)
 		explicit_bzero(secret.p, secret.len);
 	buf_done(&secret);

@@ -29,6 +29,14 @@ static void answer_error(struct call *call, int err, enum proto_error if_missing
 		call_db_error(call, err);
 }
 
+/* What is shown once is not left in memory. */
+static void wipe(struct buf *b)
+{
+	if (b->cap)
+		explicit_bzero(b->p, b->cap);
+	buf_done(b);
+}
+
 /* ---- Enroll ---- */
 
 struct enrolling {
@@ -55,8 +63,8 @@ static void on_begun(void *arg, int err)
 		buf_add_char(&body, '}');
 		call_json(call, 200, buf_str(&body));
 	}
-	buf_done(&text);
-	buf_done(&body);
+	wipe(&text);
+	wipe(&body);
 	explicit_bzero(e, sizeof(*e));
 	free(e);
 }
@@ -91,6 +99,8 @@ struct codes {
 
 static void codes_free(struct codes *c)
 {
+	if (c->typed)
+		explicit_bzero(c->typed, strlen(c->typed));
 	free(c->typed);
 	explicit_bzero(c, sizeof(*c));
 	free(c);
@@ -123,7 +133,7 @@ static void on_kept(void *arg, int err)
 		buf_add_cstr(&body, "]}");
 		call_json(call, 200, buf_str(&body));
 	}
-	buf_done(&body);
+	wipe(&body);
 	codes_free(c);
 }
 
@@ -142,9 +152,7 @@ static void on_waiting(void *arg, int err, struct str sealed)
 		r = seal_open(wk->keyring, call->who.user, sealed, &secret);
 	if (r == 0)
 		r = totp_check(buf_str(&secret), str_of(c->typed), clock_wall_ms(), 0, &step);
-	if (secret.len)
-		explicit_bzero(secret.p, secret.len);
-	buf_done(&secret);
+	wipe(&secret);
 	if (r == -ERR_DENIED) {
 		call_error(call, E_BAD_CODE, NULL);
 		codes_free(c);

@@ -101,3 +101,9 @@ int seal_open(const struct keyring *ring, int64_t owner, struct str sealed, stru
 	buf_commit(out, text.len);
 	return 0;
 }
+
+bool seal_is_current(const struct keyring *ring, struct str sealed)
+{
+	return sealed.len >= KEY_ID_LEN &&
+	       memcmp(sealed.p, keyring_current(ring, KEY_SECRET)->kid, KEY_ID_LEN) == 0;
+}

@@ -27,4 +27,7 @@ int seal_add(const struct keyring *ring, int64_t owner, struct str secret, struc
 int seal_open(const struct keyring *ring, int64_t owner, struct str sealed, struct buf *out)
 	MUST_CHECK;
 
+/* Whether SEALED was made with the ring's current key. */
+bool seal_is_current(const struct keyring *ring, struct str sealed);
+
 #endif

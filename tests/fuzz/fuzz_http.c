@@ -64,7 +64,7 @@ static void check_request(const struct http_request *r)
 	}
 	if (http_query_get(r, "q", &b) == 0)
 		MUST(utf8_valid(b.p ? (const char *)b.p : "", b.len));
-	http_cookie(r, "session");
+	http_cookie(r, "session", 0);
 	http_header_join(r, "accept", &b);
 	if (http_websocket(r, &key) == 0 && ws_accept_key(key, accept) == 0)
 		MUST(strlen(accept) == WS_ACCEPT_LEN);

@@ -14,7 +14,9 @@ import pytest
 from roomd_clients import NativeSocket, Socket, eventually
 from roomd_harness import HAS_SANITIZERS, SECOND, Daemon
 from roomd_outage import DATABASE, Server, frozen
-from roomd_people import PASSWORD, People, bearer, claims_of, cookie_of, unique_login
+from roomd_people import PASSWORD, People, bearer, claims_of, cookie_of, totp, unique_login
+from roomd_raw import Link
+from test_accounts import with_factor
 
 SECRET = 'a-secret-of-the-tests-that-nobody-else-has'
 CHEAP = {'auth.hash_memory': '64k', 'auth.hash_passes': 1, 'auth.secret_key': SECRET}
@@ -108,6 +110,40 @@ async def test_s3_16_s0_37_keys_are_rotated_by_kid_without_a_restart(start_daemo
         assert (await http.me(fresh['token']))[0] == 200
         assert (await http.by_cookie('GET', '/api/chat/rooms', cookie))[0] == 200
         assert (await socket.closed())[0] == 4401
+
+
+async def test_s2_03_a_second_factor_outlives_the_key_that_sealed_it(start_daemon):
+    """Sealed anew at a login. Seen red without reseal() of credentials_proof.c."""
+    daemon = start_daemon(settings=CHEAP, workers=1)
+    async with People(daemon) as http:
+        made, secret, _ = await with_factor(http)
+        name = made['user']['username']
+        for settings in ({'auth.secret_key': 'the-second-secret-of-this-test-which-is-long',
+                          'auth.previous_keys': SECRET}, {'auth.previous_keys': ''}):
+            before = daemon.log_length()
+            daemon.reload(**settings)
+            await asyncio.to_thread(daemon.wait_log, 'settings switched', before)
+            step = 0 if settings['auth.previous_keys'] else 1  # a code counts once
+            status, body, _ = await http.login(name, totp=totp(secret, step=step))
+            assert status == 200, body
+
+
+async def test_s0_26_of_several_cookies_the_first_that_opens_counts(daemon):
+    """Of another path or of a domain above, in one field or in two. Seen red with the first alone looked at."""
+    async with People(daemon) as http:
+        name = (await http.new_person())['user']['username']
+        good = (await http.page_login(name)).value
+        other = (await http.page_login((await http.new_person())['user']['username'])).value
+        for texts in (('junk', good), (good, 'junk'), (good[:-1] + ('A' if good[-1] != 'A' else 'B'), good),
+                      (good, other), ('', good), (*['x'] * 7, good)):
+            cookies = '; '.join(f'session={text}' for text in texts)
+            status, body, _ = await http.ask('GET', '/api/v1/users/me', headers={'Cookie': cookies})
+            assert (status, body.get('username')) == (200, name), texts
+        async with await Link.open(daemon) as link:
+            await link.request('GET', '/api/v1/users/me', ['Cookie: session=junk', f'Cookie: a=b; session={good}'])
+            assert (await link.answer()).status == 200
+        cookies = '; '.join(['session=x'] * 8 + [f'session={good}'])  # nobody tries keys in one request
+        assert (await http.ask('GET', '/api/v1/users/me', headers={'Cookie': cookies}))[0] == 401
 
 
 async def is_refused(http, token):

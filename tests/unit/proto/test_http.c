@@ -396,11 +396,11 @@ static void test_fields(void **state)
 	assert_true(http_header_join(r, "accept", &b));
 	assert_buf(&b, "x, y , z");
 	assert_false(http_header_join(r, "absent", &b));
-	assert_str(http_cookie(r, "a"), "1");
-	assert_str(http_cookie(r, "session"), "s s");
-	assert_str(http_cookie(r, "ab"), "2");
-	assert_null(http_cookie(r, "b").p);
-	assert_str(http_cookie(r, "q"), "\"");
+	assert_str(http_cookie(r, "a", 0), "1");
+	assert_str(http_cookie(r, "session", 0), "s s");
+	assert_str(http_cookie(r, "ab", 0), "2");
+	assert_null(http_cookie(r, "b", 0).p);
+	assert_str(http_cookie(r, "q", 0), "\"");
 	assert_int_equal(http_query_get(r, "a", &b), 0);
 	assert_buf(&b, "1");
 	assert_int_equal(http_query_get(r, "b", &b), 0);
