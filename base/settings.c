@@ -177,6 +177,7 @@ void settings_check_mode(const struct settings *s, bool is_production, struct bu
 		buf_printf(ret, "http.origins: * lets every page in the world call%s\n", advice);
 	if (s->http_plain_cookies)
 		buf_printf(ret, "http.plain_cookies: logins can be read on the way%s\n", advice);
+	settings_check_secret_files(s, advice, ret);
 }
 
 int settings_check(const struct settings *s, struct buf *ret_faults)

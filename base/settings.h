@@ -101,8 +101,9 @@ int settings_read_secrets(struct settings *s, const struct settings *base,
  */
 int settings_read_credentials(struct settings *s, struct buf *ret_faults) MUST_CHECK;
 
-/* Adds a line "warning: …" for each secret's file that everybody may read. */
-void settings_check_secret_files(const struct settings *s, struct buf *ret_report);
+/* Adds a line "section.key: reason" and ADVICE for each secret's file that everybody may read. */
+void settings_check_secret_files(const struct settings *s, const char *advice,
+				 struct buf *ret_report);
 
 /* One "section.key=value" over S, for the command line and for the control channel. */
 int settings_assign(struct settings *s, struct str assignment, struct buf *ret_faults) MUST_CHECK;

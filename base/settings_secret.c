@@ -167,7 +167,8 @@ int settings_read_credentials(struct settings *s, struct buf *ret_faults)
 	return ret_faults->len == before ? 0 : -ERR_INVAL;
 }
 
-void settings_check_secret_files(const struct settings *s, struct buf *ret_report)
+void settings_check_secret_files(const struct settings *s, const char *advice,
+				 struct buf *ret_report)
 {
 	struct stat st;
 	const char *file;
@@ -175,8 +176,8 @@ void settings_check_secret_files(const struct settings *s, struct buf *ret_repor
 	for (size_t i = 0; i < ARRAY_LEN(secrets); i++) {
 		file = text_of(s, row_of(secrets[i].section, secrets[i].file_name));
 		if (*file && stat(file, &st) == 0 && (st.st_mode & S_IROTH))
-			buf_printf(ret_report, "warning: %s.%s: %s may be read by everybody\n",
-				   secrets[i].section, secrets[i].file_name, file);
+			buf_printf(ret_report, "%s.%s: %s may be read by everybody%s\n",
+				   secrets[i].section, secrets[i].file_name, file, advice);
 	}
 }
 

@@ -129,7 +129,6 @@ int check_settings(struct settings *s, struct buf *ret_report)
 		buf_add_cstr(ret_report, "server.listen: must name an address\n");
 	if (ops_check(s->ops_listen, ret_report) < 0 && ret_report->len == before)
 		buf_add_cstr(ret_report, "ops.listen: must name addresses or paths\n");
-	settings_check_secret_files(s, ret_report);
 	check_user(s, &p, ret_report);
 	check_web_root(s, ret_report);
 	check_mode(s, ret_report);

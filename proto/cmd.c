@@ -64,7 +64,7 @@ int cmd_get_text(const struct json_value *v, const char *key, const struct json_
 
 	if (r < 0)
 		return cmd_get(r);
-	if (utf8_message(text, rule->max) == -ERR_INVAL)
+	if (utf8_message(text, rule->max) == -ERR_INVAL || !names_is_line(text, true))
 		return judge(-ERR_INVAL, key, 0, ret_fault);
 	*ret = text;
 	return 0;

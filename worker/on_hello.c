@@ -21,6 +21,7 @@
 struct hello {
 	struct pending *p;
 	bool has_cursor;
+	bool must_know; /* somebody else may be using the name: only an earlier session lets in */
 	/* positions owned: the cursor's and the client's own, the further of each */
 	struct cursor cur;
 	struct resume_known known; /* positions owned; while roles are looked up */
@@ -188,7 +189,7 @@ static void on_known(struct worker *wk, void *arg, int err, const struct resume_
 	struct hello *h = arg;
 	struct conn *c = pending_conn(h->p);
 
-	if (c && !err) {
+	if (c && !err && (known->is_known || !h->must_know)) {
 		warm(wk, h, known);
 		return;
 	}
@@ -228,18 +229,21 @@ static void enter(struct conn *c, struct hello *h, const struct identity *who)
 
 /*
  * Without a cookie nobody can tell whether it is the same person again: chat.allow_same_name
- * decides. Who goes on with an earlier session has its cursor to show.
+ * decides. Who goes on with an earlier session has its cursor to show, which anybody can write: the
+ * session in it must be known.
  */
-static bool is_taken_here(const struct conn *c, const struct hello *h, int64_t user)
+static bool is_taken_here(const struct conn *c, struct hello *h, int64_t user)
 {
 	struct worker *wk = conn_worker(c);
 	int64_t conv = c->dialect == DIALECT_RAW ? c->room : MEMBER_NODE;
 	bool is_here = false;
 
-	if (wk->settings->chat_allow_same_name || (h->has_cursor && h->cur.user == user))
+	if (wk->settings->chat_allow_same_name)
 		return false;
-	return member_is_present(wk->shm, (unsigned)wk->slot, conv, user, false, &is_here) < 0 ||
-	       is_here;
+	if (member_is_present(wk->shm, (unsigned)wk->slot, conv, user, false, &is_here) < 0)
+		return true;
+	h->must_know = is_here && h->has_cursor && h->cur.user == user;
+	return is_here && !h->must_know;
 }
 
 static void on_guest(struct worker *wk, void *arg, enum proto_error error, int64_t user,

@@ -183,6 +183,10 @@ static int take_texts(const struct call *call, const struct json_value *body, st
 
 	if (r == 0 || r == -ERR_NOENT)
 		r = json_get_str(body, "description", &rule, &values[SET_DESCRIPTION], fault);
+	if (r == 0 && !names_is_line(values[SET_DESCRIPTION], true)) {
+		fault_field(fault, FAULT_VALUE, "description", 0);
+		return -ERR_INVAL;
+	}
 	return r == -ERR_NOENT ? 0 : r;
 }
 

@@ -27,6 +27,9 @@
  */
 #define CACHE_MS 10000
 
+/* Times that a name is looked up while others are being taken. */
+#define ASK_MAX 4
+
 struct guest {
 	int64_t user;
 	uint64_t until_ms;
@@ -38,6 +41,7 @@ struct lookup {
 	struct list node; /* in worker.lookups */
 	session_guest_fn *done;
 	void *arg;
+	unsigned asked; /* times */
 	size_t key_len;
 	char key[];
 };
@@ -182,6 +186,11 @@ static void answer(const struct asking *a, struct lookup *l, int err, const stru
 	const struct str key = {l->key, l->key_len};
 	struct worker *wk = a->wk;
 
+	if (!err && a->epoch != names_epoch(wk) && ++l->asked < ASK_MAX) {
+		list_append(&wk->lookups, &l->node); /* a name was taken: perhaps this one */
+		worker_kick(wk);
+		return;
+	}
 	if (!err && !strmap_get(&wk->guests, key))
 		news_add(wk, news, a->epoch, key, user);
 	if (!err)

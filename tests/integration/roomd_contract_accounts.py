@@ -120,7 +120,7 @@ async def other_profile(scene):
 async def taken_email(scene):
     email = f'{unique_login()}@example.org'
     await scene.person(email=email)
-    return {'fields': fields_of(await scene.person()), 'body': {'email': email}}
+    return {'fields': fields_of(await scene.person()), 'body': {'email': email, 'password': PASSWORD}}
 
 
 def write_cases(Case, path, ok, good, bad, token, none=None, method='POST'):
@@ -166,6 +166,7 @@ def cases(Case):
         if one.status in (202, 503):
             one.state = 'mailing' if one.status == 202 else 'mailing_no_database'
         yield one
+    yield Case('POST', f'{AUTH}/password/reset-request', 501, body=email)
     yield from write_cases(Case, f'{AUTH}/password/reset', 204, reset, {'token': 'x'}, False, reset_body)
     yield Case('POST', f'{AUTH}/password/reset', 403, body=reset_body)
     for path, ok, good, bad in (
@@ -204,6 +205,7 @@ def cases(Case):
     yield from write_cases(Case, ME, 200, signed_in({'full_name': 'A. Body', 'avatar_url': None}), {'full_name': 5},
                            True, {'full_name': 'x'}, 'PATCH')
     yield Case('PATCH', ME, 409, prepare=taken_email)
+    yield Case('PATCH', ME, 429, body={'full_name': 'x'}, state='limited')
     yield Case('GET', USER, 200, prepare=other_profile)
     yield Case('GET', USER, 401, target=f'{USERS}/1', state='members_only')
     yield Case('GET', USER, 404, target=f'{USERS}/2000000000')

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Guests: names bound to cookies, names that accounts have, and doors that are closed to guests."""
 import asyncio
+import base64
+import zlib
 
 import pytest
 
@@ -320,6 +322,24 @@ async def test_an_account_keeps_what_its_guest_wrote(daemon):
         assert (await http.login(login))[0] == 200
 
 
+def forged_cursor(cursor, user):
+    """Another session's cursor that says to be USER's: by the format of proto/cursor.c."""
+    raw = base64.urlsafe_b64decode(cursor + '=' * (-len(cursor) % 4))
+    number, groups = user, b''
+    while number > 127:
+        groups, number = groups + bytes([number & 127 | 128]), number >> 7
+    body = raw[:17] + groups + bytes([number, 0])
+    return base64.urlsafe_b64encode(body + zlib.crc32(body).to_bytes(4, 'big')).decode().rstrip('=')
+
+
+async def id_of(daemon, name):
+    """The user's number, from what a room tells of who writes."""
+    async with People(daemon) as http:
+        room = (await http.new_room())['id']
+        _, sent, _ = await http.ask('POST', f'/api/v1/conversations/{room}/messages', {'name': name, 'content': 'x'})
+        return sent['sender']['id']
+
+
 async def test_guests_of_one_name_are_one_person_unless_that_is_off(start_daemon, daemon):
     """The option allow_same_name; two tabs share a name while it is on, which is S1-12."""
     async with People(daemon) as http:
@@ -332,6 +352,12 @@ async def test_guests_of_one_name_are_one_person_unless_that_is_off(start_daemon
         room, other = (await http.new_room())['id'], (await http.new_room())['id']
         alice = await RoomSocket.enter(strict, room, 'Alice')
         assert await refusal(await room_socket(strict, room, {'username': 'Alice'})) == ('name_taken', 4409)
+        # a cursor is no secret: one that names Alice, but no session of hers, lets nobody in as Alice
+        async with await NativeSocket.hello(strict, 'Bob') as bob:
+            forged = forged_cursor(bob.welcome['cursor'], await id_of(strict, 'Alice'))
+        async with await NativeSocket.open(strict, '/ws', subprotocols=['roomd.v1']) as thief:
+            answer = await thief.ask('hello', name='Alice', resume=forged)
+            assert (answer['op'], answer['code']) == ('err', 'unavailable')
         elsewhere = await RoomSocket.enter(strict, other, 'Alice')
         await elsewhere.close()
         await alice.close()

@@ -11,7 +11,7 @@ import pytest
 
 from roomd_clients import Http, NativeSocket, RoomSocket
 from roomd_harness import unique
-from roomd_people import PASSWORD, People, unique_login
+from roomd_people import PASSWORD, People, bearer, unique_login
 
 ORDINARY = ['Élodie', '张伟', 'דוד', 'فاطمة', 'अमित', '홍길동', 'ไทย', "O'Neil", 'Zoë-Ann', 'x 😀', '👩\u200d👧', 'Jürgen №1',
             'می\u200cخواهم', 'क\u094d\u200dष', '❤\ufe0f', '1\ufe0f\u20e3', '葛\U000e0100']
@@ -140,6 +140,23 @@ async def test_s0_42_accounts_too(daemon):
         for what in ('NUL', 'override', 'unassigned', 'zero width', 'zero width inside'):
             status, body, _ = await people.register(f'{unique_login("x")}{REFUSED[what]}y')
             assert status in (400, 422), (what, body)
+
+
+@pytest.mark.parametrize('text, is_taken', [
+    ('one\r\ntwo\tthree', True), ('a\u202eb', False), ('a\u2066b', False), ('a\u200fb', False), ('a\u2028b', False)])
+async def test_descriptions_disturb_nothing_beside_them(daemon, text, is_taken):
+    """They may have lines; seen red with the rule of messages alone, which takes U+202E."""
+    async with People(daemon) as http:
+        auth = bearer((await http.new_person())['token'])
+        room = (await http.ask('POST', '/api/v1/conversations', {'name': unique('room')}, headers=auth))[1]['id']
+        for method, path, name in (('POST', '/api/v1/conversations', unique('room')), ('POST', '/api/chat/rooms', unique('room')),
+                                   ('PATCH', f'/api/v1/conversations/{room}', unique('room'))):
+            status, body, _ = await http.ask(method, path, {'name': name, 'description': text}, headers=auth)
+            assert (status in (200, 201)) == is_taken, (path, body)
+            if is_taken:
+                assert body['description'] == text
+            else:
+                assert status == 422 and (body.get('field') or body['detail'][0]['loc'][-1]) == 'description', body
 
 
 # ---------------------------------------------------------------- texts of messages

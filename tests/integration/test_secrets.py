@@ -104,6 +104,19 @@ def test_a_missing_directory_of_credentials_is_refused(tmp_path):
     assert done.returncode == REFUSED and 'CREDENTIALS_DIRECTORY' in done.stderr
 
 
+def test_a_key_that_everybody_can_read_is_refused_in_production(tmp_path):
+    """Seen red with a warning alone."""
+    conf, file = tmp_path / 'roomd.conf', tmp_path / 'key'
+    file.write_text(new_key())
+    write_settings(conf, {'server.mode': 'production', 'auth.secret_key_file': file})
+    file.chmod(0o644)
+    done = run_roomd('-t', '-c', conf)
+    assert done.returncode == REFUSED
+    assert f'auth.secret_key_file: {file} may be read by everybody' in done.stderr and 'warning' not in done.stderr
+    file.chmod(0o640)
+    assert 'may be read by' not in run_roomd('-t', '-c', conf).stderr
+
+
 # ---------------------------------------------------------------- hidden
 
 def test_s3_21_no_secret_is_printed(tmp_path):
@@ -116,7 +129,7 @@ def test_s3_21_no_secret_is_printed(tmp_path):
     file = tmp_path / 'key'
     file.write_text(keys[0])
     file.chmod(0o644)
-    write_settings(conf, {'auth.secret_key_file': file})
+    write_settings(conf, {'server.mode': 'development', 'auth.secret_key_file': file})
     env = {'CREDENTIALS_DIRECTORY': str(credentials)}
     for action in ('-T', '-t'):
         done = run_roomd(action, '-c', conf, env=env)

@@ -176,12 +176,16 @@ static void test_readable_by_everybody(void **state)
 	(void)state;
 	assign("auth.secret_key_file", file);
 	assert_int_equal(chmod(file, 0640), 0);
-	settings_check_secret_files(s, &faults);
+	settings_check_mode(s, true, &faults);
 	assert_int_equal(faults.len, 0);
 	assert_int_equal(chmod(file, 0644), 0);
-	settings_check_secret_files(s, &faults);
-	assert_true(has_fault("warning: auth.secret_key_file: /tmp/"));
+	settings_check_mode(s, false, &faults);
+	assert_true(has_fault("auth.secret_key_file: /tmp/"));
 	assert_true(has_fault("/secret_key may be read by everybody\n"));
+	buf_clear(&faults);
+	assign("server.mode", "production");
+	assert_int_equal(settings_check(s, &faults), -ERR_INVAL);
+	assert_true(has_fault("may be read by everybody; use server.mode = development"));
 }
 
 /* Drawn by: openssl rand -base64 32, openssl rand -hex 32, openssl rand -hex 16 */
