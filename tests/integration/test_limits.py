@@ -505,6 +505,23 @@ async def test_messages_of_a_user_count_over_all_his_sockets_and_ways(start_daem
             await socket.close()
 
 
+async def test_a_refused_message_tells_of_the_limit_that_refused(start_daemon):
+    """Seen red when the fields were those of all requests: 5999 of 6000 left beside a 429."""
+    daemon = start_daemon(workers=2, settings={'limits.sends_user': '6/h', 'limits.sends_conversation': '9/h',
+                                               'limits.guests': '6000/m'})
+    async with Http(daemon) as http:
+        path = f'/api/v1/conversations/{(await http.new_room())["id"]}/messages'
+
+        async def say(name):
+            return await http.ask('POST', path, {'name': name, 'content': 'x'})
+        assert [(await say('Ada'))[2]['RateLimit-Limit'] for _ in range(6)] == ['6000'] * 6
+        for name, others, burst in (('Ada', 0, 6), ('Bob', 3, 9)):
+            assert [(await say(name))[0] for _ in range(others)] == [201] * others
+            status, problem, headers = await say(name)
+            assert status == 429 and limit_of(headers)[:2] == (burst, 0)
+            assert 3600 / burst - 60 < limit_of(headers)[2] == math.ceil(problem['retry_after']) <= 3600 / burst
+
+
 async def test_messages_of_a_conversation_count_over_all_users(start_daemon):
     daemon = start_daemon(workers=2, settings={'limits.sends_conversation': '10/h', 'limits.sends_user': '9/h'})
     async with Http(daemon) as http:

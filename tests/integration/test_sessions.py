@@ -11,7 +11,7 @@ import uuid
 
 import pytest
 
-from roomd_clients import NativeSocket, Socket, eventually
+from roomd_clients import NativeSocket, RoomSocket, Socket, eventually
 from roomd_harness import HAS_SANITIZERS, SECOND, Daemon
 from roomd_outage import DATABASE, Server, frozen
 from roomd_people import PASSWORD, People, bearer, claims_of, cookie_of, totp, unique_login
@@ -183,6 +183,29 @@ async def test_s2_12_a_token_is_checked_without_the_database(nodes):
             assert welcome['op'] == 'welcome'
             assert welcome['user'] == {'id': made['user']['id'], 'name': made['user']['username'], 'kind': 'account'}
             await socket.close()
+
+
+async def test_s2_12_a_room_socket_knows_who_it_is_without_the_database(nodes):
+    """Where the worker knows the room. Of one that it has never seen only the database can say whether there
+    is such a room; until then the socket waits, but a bad token is told at once. Seen red at a worker that
+    did not know it: unavailable."""
+    server, first, second = nodes
+    async with People(first) as http:
+        made = await http.new_person()
+        known, unknown = (await http.new_room())['id'], (await http.new_room())['id']
+        async with await RoomSocket.enter(second, known, 'Alice') as alice:
+            with frozen(server):
+                async with await Socket.open(second, f'/ws/chat/{known}', alice.worker) as socket:
+                    await socket.send({'username': 'anybody', 'token': made['token']})
+                    assert (await socket.expect(type='connected'))['username'] == made['user']['username']
+                    await alice.expect(type='system', username=made['user']['username'])
+                for room in (known, unknown):
+                    socket = await Socket.open(second, f'/ws/chat/{room}')
+                    await socket.send({'username': 'anybody', 'token': 'x'})
+                    assert (await socket.closed())[0] == 4401
+                async with await Socket.open(second, f'/ws/chat/{unknown}') as socket:
+                    await socket.send({'username': 'anybody', 'token': made['token']})
+                    assert (await socket.expect(type='error', code='unavailable'))['retry_after'] > 0
 
 
 async def test_a_token_may_come_in_the_address_of_a_socket_or_a_stream_only(daemon):
