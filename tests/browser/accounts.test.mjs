@@ -77,6 +77,20 @@ test('whoever is signed in talks under the account’s name, in a room that was 
   peer.close();
 });
 
+// Seen red: the name was taken, by the guest who wanted it.
+test('a guest makes an account of the name that is in use', async () => {
+  const room = await makeRoom();
+  const name = nameFor('ada');
+  await withPage({}, async (page) => {
+    await joinRoom(page, room, name);
+    await signUp(page, name.toUpperCase());
+    await online(page);
+    await write(page, 'still in the room');
+    await shown(page, 'still in the room');
+    assert.equal(await page.textContent('#me-name bdi'), name.toUpperCase());
+  });
+});
+
 test('a wrong password is said in the dialog, and a guest goes on as one', async () => {
   const room = await makeRoom();
   await withPage({}, async (page) => {

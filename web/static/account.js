@@ -134,6 +134,24 @@ function showCode(username, password) {
   }));
 }
 
+const FREE_TRIES = 6;
+
+/** The name that one has as a guest is free a moment after the guest has left. */
+async function register(body) {
+  const back = tools.standAside(body.username);
+  for (let tries = 1; ; tries++) {
+    try {
+      return await enter('/api/v1/auth/register', body);
+    } catch (err) {
+      if (!back || err.code !== 'name_taken' || tries === FREE_TRIES) {
+        back?.();
+        throw err;
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+}
+
 function showSignUp() {
   show(form(heading('Make an account'), {
     fields: [
@@ -145,7 +163,7 @@ function showSignUp() {
     act: async () => {
       const body = { username: valueOf('username').trim(), password: checkedPassword('password') };
       if (valueOf('email').trim()) body.email = valueOf('email').trim();
-      await enter('/api/v1/auth/register', body);
+      await register(body);
     },
     links: [link('I have an account', () => showSignIn()), link('Continue as guest', () => dialog.close())],
   }));

@@ -356,9 +356,18 @@ const drafts = new Map();
 // ---- 6. Accounts: account.js, fetched when somebody has or wants one --------------------------
 
 const withAccounts = () => import('./account.js').then((accounts) => {
-  if (!$('account-dialog')) accounts.start({ el, request, becomes, say: showNotice });
+  if (!$('account-dialog')) accounts.start({ el, request, becomes, say: showNotice, standAside });
   return accounts;
 });
+
+/** A guest who is connected as NAME frees it for an account, and keeps the room; returns the way back, or null. */
+function standAside(name) {
+  if (!session || state.account || !sameName(name, session.username)) return null;
+  const { room, username } = session;
+  endSession();
+  state.wantedRoom = room;
+  return () => join(room, username);
+}
 
 /** Signs in, or shows the settings of who is; ROOM is entered afterwards. */
 function openAccount(reason = '', room = null) {
