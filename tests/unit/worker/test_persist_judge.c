@@ -393,7 +393,7 @@ static void test_who_may_not_act_any_more(void **state)
 	assert_int_equal(sents[2].answers, 0);
 	persist_revoke(wk, 7, NULL);
 	assert_int_equal(sents[0].error, E_UNAUTHORIZED);
-	until_asked(ASK_CHANGE, 1); /* what stood behind it goes on */
+	until_asked(ASK_CHANGE, 2); /* what stood behind it goes on */
 	assert_int_equal(sents[3].answers, 0);
 }
 
