@@ -155,6 +155,7 @@ static void from_cookie(const struct cookie *cookie, struct identity *ret)
 		.uid = cookie->uid,
 		.session = cookie->session,
 		.expires_ms = cookie->expires_ms,
+		.room = cookie->room,
 		.key_id = cookie->key_id,
 		.is_account = !cookie->is_guest,
 		.is_admin = cookie->is_admin && !cookie->is_guest,
@@ -312,6 +313,7 @@ void authn_set_cookie(struct call *call, const struct identity *who)
 		.uid = who->uid,
 		.is_guest = !who->is_account,
 		.is_admin = who->is_admin,
+		.room = who->room,
 		.expires_ms = who->expires_ms,
 	};
 	int64_t life_ms = who->expires_ms - clock_wall_ms();

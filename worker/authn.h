@@ -35,6 +35,7 @@ struct identity {
 	int64_t expires_ms;	/* wall clock, when the credentials end; 0: never */
 	uint32_t key_id;	/* that vouches for them; 0: none */
 	bool is_account, is_admin;
+	int64_t room; /* conversation that a page's session is in; 0: none */
 	uint8_t by; /* enum authn_by */
 	char name[AUTHN_NAME_MAX + 1];
 };

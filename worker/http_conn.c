@@ -121,14 +121,18 @@ static bool is_unsafe(enum http_method m)
 	return m != HTTP_GET && m != HTTP_HEAD;
 }
 
-/* The body that a route needs must be announced, and be JSON if its type is told. */
-static enum proto_error check_body(const struct http_request *req)
+/* The body that a route needs must be announced, and be of its type if that is told. */
+static enum proto_error check_body(const struct http_request *req, enum route_body body)
 {
+	static const char *const types[] = {
+		[ROUTE_BODY_JSON] = "application/json",
+		[ROUTE_BODY_FORM] = "application/x-www-form-urlencoded",
+	};
 	struct str type = http_header(req, "Content-Type");
 
 	if (!http_header(req, "Content-Length").p && !http_header(req, "Transfer-Encoding").p)
 		return E_LENGTH_REQUIRED;
-	if (type.p && !http_is_type(type, "application/json"))
+	if (type.p && !http_is_type(type, types[body]))
 		return E_UNSUPPORTED_MEDIA_TYPE;
 	return E_NONE;
 }
@@ -170,8 +174,8 @@ static void enter(struct call *call, enum proto_error error)
 		error = check_who(call);
 	if (error == E_FORBIDDEN) /* what only the server's administrators may */
 		audit_denied_call(call, MAY_AUDIT, 0, 0);
-	if (!error && call->route->body == ROUTE_BODY_JSON)
-		error = check_body(call->req);
+	if (!error && call->route->body != ROUTE_BODY_NONE)
+		error = check_body(call->req, call->route->body);
 	if (error)
 		call_error(call, error, NULL);
 	else

@@ -15,6 +15,7 @@
 #include "shm/presence.h"
 #include "shm/rooms.h"
 #include "shm/typing.h"
+#include "worker/codes.h"
 #include "worker/deliver.h"
 #include "worker/fanout.h"
 #include "worker/names.h"
@@ -572,6 +573,8 @@ static void on_left(void *arg, int64_t conv, int64_t user, struct str name)
 {
 	if (conv != MEMBER_NODE || presence_is_told(arg))
 		fanout_presence(arg, conv, user, name, false, PRESENCE_LEAVE);
+	if (conv != MEMBER_NODE)
+		codes_left(arg, conv, user);
 }
 
 static void on_typing_over(void *arg, int64_t conv)

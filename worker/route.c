@@ -50,6 +50,7 @@ static const char *const rate_names[] = {
 static const char *const body_names[] = {
 	[ROUTE_BODY_NONE] = "none",
 	[ROUTE_BODY_JSON] = "json",
+	[ROUTE_BODY_FORM] = "form",
 };
 
 /*

@@ -33,6 +33,7 @@ enum route_rate {
 enum route_body {
 	ROUTE_BODY_NONE, /* one that comes anyway is ignored */
 	ROUTE_BODY_JSON, /* another Content-Type is answered 415; without one JSON is assumed */
+	ROUTE_BODY_FORM, /* the same with application/x-www-form-urlencoded */
 };
 
 /*

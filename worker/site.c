@@ -60,17 +60,23 @@ static void asset_free(struct asset *a)
 	free(a);
 }
 
-void site_free(struct site **site)
+static void assets_free(struct strmap *assets)
 {
 	uint32_t pos = 0;
 	struct str path;
 	void *asset;
 
+	while (strmap_next(assets, &pos, &path, &asset))
+		asset_free(asset);
+	strmap_done(assets);
+}
+
+void site_free(struct site **site)
+{
 	if (!*site)
 		return;
-	while (strmap_next(&(*site)->by_path, &pos, &path, &asset))
-		asset_free(asset);
-	strmap_done(&(*site)->by_path);
+	assets_free(&(*site)->by_path);
+	assets_free(&(*site)->templates);
 	free(*site);
 	*site = NULL;
 }
@@ -78,6 +84,13 @@ void site_free(struct site **site)
 const struct asset *site_find(const struct site *site, struct str path)
 {
 	return strmap_get(&site->by_path, path);
+}
+
+struct str site_template(const struct site *site, const char *name)
+{
+	const struct asset *a = strmap_get(&site->templates, str_of(name));
+
+	return a ? (struct str){(const char *)a->plain.bytes, a->plain.len} : str_of(NULL);
 }
 
 /* Fills in everything that follows from the plain bytes. */
@@ -310,6 +323,41 @@ static void page_add_versions(const struct site *site, struct asset *page)
 	page->plain.len = out.len;
 }
 
+static int site_read_template(struct site *site, int dir_fd, const char *name)
+{
+	struct asset *a;
+	int r;
+
+	a = asset_read(dir_fd, name, name, &r);
+	if (!a)
+		return r == -ERR_NOENT ? 0 : r;
+	page_add_versions(site, a);
+	if (++site->n_files > SITE_FILES_MAX) {
+		asset_free(a);
+		return -ERR_TOOBIG;
+	}
+	strmap_put(&site->templates, str_of(a->path), a);
+	return 0;
+}
+
+/* Takes over DIR_FD. */
+static int site_read_templates(struct site *site, int dir_fd)
+{
+	DIR *dir = fdopendir(dir_fd);
+	struct dirent *e;
+	int r = 0;
+
+	if (!dir) {
+		close(dir_fd);
+		return -ERR_IO;
+	}
+	while (r == 0 && (e = readdir(dir)))
+		if (e->d_name[0] != '.' && has_suffix(e->d_name, ".html"))
+			r = site_read_template(site, dir_fd, e->d_name);
+	closedir(dir);
+	return r;
+}
+
 static int site_read_page(struct site *site, int root_fd)
 {
 	struct asset *page;
@@ -345,6 +393,11 @@ int site_load(const char *web_root, struct site **ret)
 	fd = openat(root_fd, "static", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd >= 0)
 		r = site_read_dir(site, fd, "/static/", SITE_DEPTH_MAX);
+	if (r < 0)
+		goto fail;
+	fd = openat(root_fd, "pages", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0)
+		r = site_read_templates(site, fd);
 	if (r == 0)
 		r = site_read_page(site, root_fd);
 	if (r < 0)

@@ -36,6 +36,7 @@ struct asset {
 
 struct site {
 	struct strmap by_path; /* path -> struct asset, owned */
+	struct strmap templates; /* name -> struct asset, owned; not served */
 	size_t n_files, total_bytes;
 };
 
@@ -43,7 +44,8 @@ struct site {
  * Reads WEB_ROOT: index.html (served as "/", its links to /static files carry their hash), other
  * regular files beside it and everything below static/. Hidden files and symbolic links are left
  * out; NAME.gz is the compressed form of NAME if it holds exactly NAME's bytes, and nothing by
- * itself. Returns 0, -ERR_NOENT (no index.html), -ERR_IO or -ERR_TOOBIG (a limit above).
+ * itself. What pages/ has are templates, which nobody gets as they are. Returns 0, -ERR_NOENT (no
+ * index.html), -ERR_IO or -ERR_TOOBIG (a limit above).
  */
 int site_load(const char *web_root, struct site **ret) MUST_CHECK;
 
@@ -52,6 +54,9 @@ void site_free(struct site **site);
 
 /* The file at exactly this request path, or NULL. */
 const struct asset *site_find(const struct site *site, struct str path);
+
+/* The text of pages/NAME, its links carry hashes as the page's do; p NULL: there is none. */
+struct str site_template(const struct site *site, const char *name);
 
 /* Media type for a file name, by its extension alone. Static, never NULL. */
 const char *site_media_type(const char *name);

@@ -19,6 +19,7 @@
 #include "worker/audit.h"
 #include "worker/authn.h"
 #include "worker/chan.h"
+#include "worker/codes.h"
 #include "worker/conn.h"
 #include "worker/conn_timeout.h"
 #include "worker/control.h"
@@ -163,6 +164,7 @@ static void on_second(EV_P_ ev_timer *w, int revents)
 	presence_look(wk);
 	authn_expire(wk);
 	audit_look(wk);
+	codes_look(wk);
 	touch_flush(wk);
 }
 
@@ -274,6 +276,7 @@ struct worker *worker_open(const struct worker_boot *boot)
 	session_open(wk);
 	roles_open(wk);
 	audit_open(wk);
+	codes_open(wk);
 	stale_open(wk);
 	if (heir_take_over_own_slot(wk) < 0)
 		wk->exit_code = WORKER_EXIT_SHM;
@@ -304,6 +307,7 @@ void worker_close(struct worker *wk)
 	renew_close(wk);
 	roles_close(wk);
 	audit_close(wk);
+	codes_close(wk);
 	persist_close(wk);
 	filter_close(wk);
 	fanout_close(wk);

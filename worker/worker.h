@@ -20,6 +20,7 @@
 
 struct addr_net;
 struct audit;
+struct codes;
 struct conn;
 struct dbio;
 struct fanout;
@@ -138,6 +139,7 @@ struct worker {
 	struct revoke *revoke;	      /* owned */
 	struct audit *audit;	      /* owned */
 	struct attempts *attempts;    /* owned: attempts.c; NULL: none has waited yet */
+	struct codes *codes;	      /* owned */
 	struct mails *mails;	      /* owned: mail.c; NULL: none was sent yet */
 	struct touches *touches;      /* owned: touch.c; NULL: nothing to write yet */
 	struct keyring *keyring;      /* owned; immutable, replaced by a reload */

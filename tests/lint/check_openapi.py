@@ -74,7 +74,7 @@ def compare(routes, operations):
         if routes[key]["summary"] != operations[key].get("summary"):
             yield f"{name}: the summaries differ"
         has_body = "requestBody" in operations[key]
-        if (routes[key]["body"] == "json") != has_body:
+        if (routes[key]["body"] != "none") != has_body:
             yield f"{name}: routes.def says body {routes[key]['body']}"
         yield from compare_row(routes[key], operations[key], name)
 
@@ -91,8 +91,10 @@ def refusals(row):
         statuses.add("403")
     if is_unsafe:
         statuses.add("413")
+    if row["body"] != "none":
+        statuses |= {"411", "415"}
     if row["body"] == "json":
-        statuses |= {"411", "415", "422"}
+        statuses.add("422")
     return statuses
 
 
