@@ -2,6 +2,7 @@
 """Guests: names bound to cookies, names that accounts have, and doors that are closed to guests."""
 import asyncio
 import base64
+import uuid
 import zlib
 
 import pytest
@@ -62,7 +63,7 @@ async def test_s1_22_with_guests_off_a_first_frame_without_a_token_is_4401(close
 async def test_s1_22_with_guests_off_nobody_learns_which_rooms_there_are(closed_daemon):
     """Seen red: a room that was not there was told before the first frame."""
     daemon, room, made = closed_daemon
-    for there in (room, 999999999):
+    for there in (room, 999999999, uuid.uuid4()):
         socket = await Socket.open(daemon, f'/ws/chat/{there}')
         await socket.send({'username': 'Alice'})
         assert (await socket.closed())[0] == 4401
