@@ -66,7 +66,8 @@ static void try_payload(struct str body)
 	}
 	MUST(r == -ERR_PROTO || n > 0);
 	MUST(eio_payload_next(&in, &scratch, &p) == -ERR_NOENT);
-	for (left = buf_str(&frames); left.len; left = (struct str){left.p + used, left.len - used}) {
+	for (left = buf_str(&frames); left.len;
+	     left = (struct str){left.p + used, left.len - used}) {
 		struct str expected = left;
 
 		buf_clear(&poll);

@@ -24,7 +24,8 @@ static void must_be_packet(struct buf *b, enum sio_type type)
 	struct fault f;
 
 	MUST(b->len && b->p[0] == '4');
-	MUST(sio_decode(&in, (struct str){(char *)b->p + 1, b->len - 1}, false, &roomy, &p, &f) == 0);
+	MUST(sio_decode(&in, (struct str){(char *)b->p + 1, b->len - 1}, false, &roomy, &p,
+			&f) == 0);
 	MUST(p.type == type);
 	sio_packet_done(&p);
 	sio_in_done(&in);

@@ -133,7 +133,8 @@ class Person:
             self.run.stats['half-open'] += 1
             self.link.fall_silent()
             self.ghosts = [ghost for ghost in self.ghosts if ghost.is_open] + [self.link]
-            self.link.closed.set_result(None)
+            if not self.link.closed.done():
+                self.link.closed.set_result(None)
 
     def dawdle(self, seconds):
         """Stops reading for a while."""
