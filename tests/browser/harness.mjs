@@ -58,7 +58,8 @@ export async function openPage({ path = '/?debug=1', init, setup, ...options } =
   if (init) await page.addInitScript(init);
   await setup?.(page);
   await page.goto(base + path);
-  await page.waitForFunction(() => document.querySelector('#rooms li, #rooms-note:not([hidden])'));
+  if (options.javaScriptEnabled !== false)
+    await page.waitForFunction(() => document.querySelector('#rooms li, #rooms-note:not([hidden])'));
   pages.add(page);
   return page;
 }
