@@ -6,13 +6,14 @@ coroutines.
 """
 import asyncio
 import inspect
+import os
 
 import pytest
 
 from roomd_harness import BIN, Daemon, HAS_SANITIZERS
 from roomd_postgres import Postgres
 
-TEST_TIMEOUT = 600 if HAS_SANITIZERS else 180
+TEST_TIMEOUT = 600 if HAS_SANITIZERS else 300
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -41,10 +42,22 @@ def postgres():
         server.remove()
 
 
-@pytest.fixture(scope='module')
-def database(postgres):
-    """The name of an empty database."""
+@pytest.fixture(scope='session')
+def schema(postgres):
+    """The name of a database that the daemon has brought up to date, to be copied."""
     name = postgres.new_database()
+    one = Daemon(postgres.url(name), name=f'schema.{os.getpid()}', workers=1)
+    try:
+        one.start()
+    finally:
+        one.close()
+    return name
+
+
+@pytest.fixture(scope='module')
+def database(postgres, schema):
+    """The name of a database in which nothing is but the schema."""
+    name = postgres.new_database(schema)
     yield name
     postgres.drop_database(name)
 
@@ -61,13 +74,13 @@ def daemon(request, postgres, database):
 
 
 @pytest.fixture
-def start_daemon(request, postgres):
-    """Starts daemons for one test, each on an empty database unless one is named."""
+def start_daemon(request, postgres, schema):
+    """Starts daemons for one test, each on a database with nothing but the schema unless one is named."""
     running, databases = [], []
 
     def start(database=None, wait=True, **options):
         if database is None:
-            database = postgres.new_database()
+            database = postgres.new_database(schema)
             databases.append(database)
         name = f'{request.module.__name__}.{request.node.name}.{len(running)}'
         one = Daemon(postgres.url(database), name=name, **options)

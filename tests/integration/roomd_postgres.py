@@ -18,6 +18,9 @@ import psycopg
 # connections that somebody opened: the server's own helpers, autovacuum foremost, have a database as well
 CLIENTS = "select count(*) from pg_stat_activity where backend_type = 'client backend' and datname = %s"
 
+# a fresh cluster to copy, which takes a tenth of the time of initdb
+MADE = os.environ.get('ROOMD_TEST_CLUSTER')
+
 
 def newest_bindir():
     """The programs of the newest PostgreSQL from version 15 on."""
@@ -42,9 +45,13 @@ def wait_until(condition, timeout, what):
 
 
 class Postgres:
-    """One server; start, stop and kill it, make databases in it."""
+    """One server; start, stop and kill it, make databases in it.
 
-    def __init__(self):
+    It waits for no disk unless IS_DURABLE: what its processes wrote outlives them anyway.
+    """
+
+    def __init__(self, is_durable=False):
+        self.is_durable = is_durable
         self.bindir = newest_bindir()
         self.dir = Path(tempfile.mkdtemp(prefix='roomd-pg-', dir='/tmp'))
         self.data = self.dir / 'data'
@@ -56,6 +63,11 @@ class Postgres:
             user = pwd.getpwnam('postgres')
             os.chown(self.dir, user.pw_uid, user.pw_gid)
             self.owner = dict(user=user.pw_uid, group=user.pw_gid, extra_groups=[])
+        if MADE:
+            subprocess.run(['cp', '-R', MADE, self.data], check=True)
+            if self.owner:
+                subprocess.run(['chown', '-R', f'{user.pw_uid}:{user.pw_gid}', self.data], check=True)
+            return
         self._run('initdb', '-D', self.data, '-U', 'roomd', '--auth=trust', '--encoding=UTF8',
                   '--locale=C.UTF-8', '--no-instructions', '--no-sync')
 
@@ -67,7 +79,7 @@ class Postgres:
         """Starts the server with further options "name=value" and waits until it answers."""
         command = [self.bindir / 'postgres', '-D', self.data, '-k', self.dir, '-c',
                    'listen_addresses=', '-c', 'max_connections=200']
-        for option in options:
+        for option in (() if self.is_durable else ('fsync=off', 'full_page_writes=off')) + options:
             command += ['-c', option]
         with open(self.log, 'ab') as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
@@ -102,11 +114,11 @@ class Postgres:
         """A psycopg connection that commits each statement."""
         return psycopg.connect(self.url(database), autocommit=True)
 
-    def new_database(self):
-        """Makes an empty database and returns its name."""
+    def new_database(self, template='template1'):
+        """Makes a database, empty unless another is copied, and returns its name."""
         name = f'test{next(self.numbers)}'
         with self.connect('postgres') as connection:
-            connection.execute(f'create database {name}')
+            connection.execute(f'create database {name} template {template}')
         return name
 
     def drop_database(self, name):

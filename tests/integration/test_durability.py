@@ -23,7 +23,7 @@ TEXTS = '''select rev, content from events where conversation_id = %s order by r
 @pytest.fixture
 def own_postgres():
     """A server that a test may stop; not started yet."""
-    server = Postgres()
+    server = Postgres(is_durable=True)
     yield server
     server.remove()
 

@@ -264,7 +264,8 @@ async def test_scope_auto_follows_the_number_of_connections(start_daemon):
         await late.close()
         await eventually(lambda: state(watcher, room) == {user_of(watcher)}, 'their grace has passed')
         await people[1].close()
-        await watcher.expect(t='scope', d={'scope': 'all'})
+        for socket in (watcher, people[3]):  # on both workers: each sees for itself
+            await socket.expect(t='scope', d={'scope': 'all'})
         await alone(http, one, watcher, *people[2:])
     roster = next(frame for frame in watcher.frames if frame.get('t') == 'roster' and 'c' not in frame)
     assert ({user['id'] for user in roster['d']['users']} - {user_of(people[1])} ==

@@ -113,7 +113,7 @@ class Run:
     # ------------------------------------------------------------ setting up
 
     def set_up(self):
-        self.postgres = Postgres()
+        self.postgres = Postgres(is_durable=True)
         self.postgres.start()
         self.database = self.postgres.new_database()
         self.daemon = Daemon(self.postgres.url(self.database), workers=4, settings=settings(self.seed),

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A private PostgreSQL for the tests of sql/, and a loop small enough to see through.
- * ROOMD_TEST_PG (a connection string that may create databases) replaces the private server.
+ * ROOMD_TEST_PG (a connection string that may create databases) replaces the private server;
+ * ROOMD_TEST_CLUSTER (a fresh cluster of the role roomd, not running) is copied instead of calling
+ * initdb.
  */
 #ifndef TESTS_SQL_PG_H
 #define TESTS_SQL_PG_H
