@@ -191,7 +191,7 @@ async def test_s0_13_14_join_in_any_case_and_see_this_room_only(daemon):
     {'name': ''}, {'name': '   '}, {'name': '\u200b\u200d'}, {'name': 'A\u0007nn'}, {'name': 'Ann\u202e'},
     {'name': 'x' * 101}, {'name': 'a\0b'}, {}])
 async def test_s0_40_a_bad_name_is_told_and_what_was_typed_is_kept(daemon, fields):
-    """Seen red with the check of the name taken out: 302."""
+    """Seen red with the check of the name taken out: only the code is wrong then, 404."""
     async with Browser(daemon) as ann:
         answer = await ann.post('/', code='QQQQ', join='', **fields)
         assert answer.status == 400
