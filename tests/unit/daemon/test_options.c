@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/options.h"
@@ -139,6 +140,7 @@ static char *key_file(const char *name, const char *text)
 	f = fopen(path, "w");
 	assert_non_null(f);
 	fputs(text, f);
+	assert_int_equal(fchmod(fileno(f), 0600), 0);
 	fclose(f);
 	return path;
 }
