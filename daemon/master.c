@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -231,11 +232,21 @@ static int open_sockets(struct master *m)
 	return r;
 }
 
+static int open_inbox(struct worker_inbox *inbox)
+{
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
+		return -ERR_IO;
+	*inbox = (struct worker_inbox){ends[0], ends[1]};
+	return 0;
+}
+
 static int open_wakeups(struct master *m)
 {
 	for (unsigned slot = 0; slot < m->n_slots; slot++) {
 		m->wake_fds[slot] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-		if (m->wake_fds[slot] < 0)
+		if (m->wake_fds[slot] < 0 || open_inbox(&m->inboxes[slot]) < 0)
 			return -ERR_IO;
 	}
 	return pipe2(m->lifeline, O_CLOEXEC | O_NONBLOCK) < 0 ? -ERR_IO : 0;
@@ -343,8 +354,11 @@ static void master_close(struct master *m)
 	ops_close(&m->ops);
 	shm_detach(&m->shm);
 	site_free(&m->site);
-	for (unsigned slot = 0; slot < m->n_slots; slot++)
+	for (unsigned slot = 0; slot < m->n_slots; slot++) {
 		close_fd(&m->wake_fds[slot]);
+		close_fd(&m->inboxes[slot].in);
+		close_fd(&m->inboxes[slot].out);
+	}
 	close_fd(&m->lifeline[0]);
 	close_fd(&m->lifeline[1]);
 	settings_free(&m->settings);
@@ -358,6 +372,7 @@ int master_run(const struct options *opt, struct settings *s)
 	m = (struct master){
 		.opt = opt, .settings = s, .lifeline = {-1, -1}, .started_ms = clock_mono_ms()};
 	memset(m.wake_fds, -1, sizeof(m.wake_fds));
+	memset(m.inboxes, -1, sizeof(m.inboxes));
 	title_set("master", -1);
 	log_set_process("master", -1);
 	r = master_open(&m);

@@ -22,6 +22,7 @@
 #include "daemon/priv.h"
 #include "daemon/schema.h"
 #include "daemon/spawn.h"
+#include "worker/worker.h"
 
 struct ctl;
 struct ops;
@@ -59,6 +60,7 @@ struct master {
 	unsigned n_slots;
 	struct child children[SLOT_MAX];
 	int wake_fds[SLOT_MAX]; /* owned eventfds, -1 past n_slots */
+	struct worker_inbox inboxes[SLOT_MAX]; /* owned, -1 past n_slots */
 	int lifeline[2];	/* owned pipe: the master keeps [1] and never writes */
 	struct schema schema;
 	struct ctl *ctl; /* owned; NULL: no control socket */

@@ -57,6 +57,7 @@ static void __attribute__((noreturn)) run_worker(struct child *c, int control_fd
 		.generation = c->generation,
 		.n_slots = (int)m->n_slots,
 		.wake_fds = m->wake_fds,
+		.inboxes = m->inboxes,
 		.control_fd = control_fd,
 		.lifeline_fd = m->lifeline[0],
 		.site = m->site,

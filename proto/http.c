@@ -219,6 +219,8 @@ static bool check_framing(struct http_in *in, const struct http_head_facts *fact
 		return refuse(in, E_BAD_REQUEST);
 	if (codings && !str_ieq(http_header(r, "transfer-encoding"), STR("chunked")))
 		return refuse(in, E_NOT_IMPLEMENTED);
+	if (in->lim.large_path && str_eq(r->path, str_of(in->lim.large_path)))
+		in->lim.body_max = in->lim.large_max;
 	if (facts->has_length && facts->length > in->lim.body_max)
 		return refuse(in, E_TOO_LARGE);
 	in->body_raw_max = codings ? CHUNK_OVERHEAD * in->lim.body_max + in->lim.header_max

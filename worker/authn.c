@@ -133,7 +133,7 @@ static bool by_query(struct call *call, enum authn *ret)
 	struct buf text = BUF_INIT;
 	int r;
 
-	if (call->route->rate != ROUTE_RATE_UPGRADE)
+	if (call->route->rate != ROUTE_RATE_UPGRADE && call->route->rate != ROUTE_RATE_SESSION)
 		return false;
 	r = http_query_get(call->req, "token", &text);
 	if (r != -ERR_NOENT) {
@@ -155,8 +155,8 @@ static void from_cookie(const struct cookie *cookie, struct identity *ret)
 		.uid = cookie->uid,
 		.session = cookie->session,
 		.expires_ms = cookie->expires_ms,
-		.room = cookie->room,
 		.key_id = cookie->key_id,
+		.room = cookie->room,
 		.is_account = !cookie->is_guest,
 		.is_admin = cookie->is_admin && !cookie->is_guest,
 		.by = BY_COOKIE,

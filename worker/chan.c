@@ -247,7 +247,8 @@ static void go_live(struct sub *sub)
 		side->entries = xrealloc(side->entries, side->cap * sizeof(*side->entries));
 	}
 	sub->index = side->n++;
-	side->entries[sub->index] = (struct chan_entry){c->io.fd, c->out ? ENTRY_QUEUED : 0, sub};
+	side->entries[sub->index] = (struct chan_entry){
+		c->io.fd, c->out || c->io.fd < 0 ? ENTRY_QUEUED : 0, sub};
 	sub->state = SUB_LIVE;
 	sub->is_paused = false;
 	if (sub->owes_state)
@@ -485,9 +486,18 @@ void chan_mute(struct conn *c)
 	flag_all(c, ENTRY_DEAD, true);
 }
 
+void chan_mark_socket(struct conn *c)
+{
+	for (struct sub *sub = c->subs; sub; sub = sub->next_of_conn)
+		if (sub->state == SUB_LIVE)
+			sub->chan->sides[c->dialect].entries[sub->index].fd = c->io.fd;
+	flag_all(c, ENTRY_QUEUED, c->out != NULL);
+}
+
 void chan_mark_queued(struct conn *c, bool is_queued)
 {
-	flag_all(c, ENTRY_QUEUED, is_queued);
+	/* a session without a socket has nothing but its queue */
+	flag_all(c, ENTRY_QUEUED, is_queued || c->io.fd < 0);
 	if (is_queued)
 		return;
 	presence_catch_up(c);
@@ -517,7 +527,7 @@ static void chan_shut(struct chan *ch)
 		struct sub *sub = sub_find(c, ch->conv);
 
 		chan_leave(sub, CONN_END_CLEAN);
-		if (c->dialect == DIALECT_RAW)
+		if (dialect_has_room(c->dialect))
 			ws_conn_close(c, E_ROOM_DELETED);
 	}
 	free(conns);

@@ -148,6 +148,9 @@ void chan_leave_all(struct conn *c, enum conn_end end);
 /* Keeps the fan-out away from a connection that ends with this turn. */
 void chan_mute(struct conn *c);
 
+/* The connection, a session that had none, has a socket now. */
+void chan_mark_socket(struct conn *c);
+
 /* The connection's socket became full, or took everything again. */
 void chan_mark_queued(struct conn *c, bool is_queued);
 

@@ -203,7 +203,8 @@ bool chan_replay_gap(struct sub *sub, int64_t first)
 	size_t mark;
 
 	worker_count(sub->chan->wk, M_GAPS, 1);
-	if (c->dialect == DIALECT_RAW) { /* the socket is the room: it goes on with what there is */
+	/* the socket is the room, or its clients know no gap: it goes on with what there is */
+	if (c->dialect == DIALECT_RAW || dialect_is_sio(c->dialect)) {
 		ws_conn_error(c, E_GAP, NULL, NULL, conv);
 		sub->rev = first - 1;
 		return true;

@@ -19,7 +19,9 @@
 #include "worker/conn_out.h"
 #include "worker/conn_timeout.h"
 #include "worker/deliver.h"
+#include "worker/eio.h"
 #include "worker/http_conn.h"
+#include "worker/inbox.h"
 #include "worker/on_cmd.h"
 #include "worker/peer.h"
 #include "worker/sse_conn.h"
@@ -40,7 +42,7 @@ static void set_events(struct conn *c, int events)
 {
 	struct worker *wk = conn_worker(c);
 
-	if (c->io.events == events && ev_is_active(&c->io))
+	if (c->io.fd < 0 || (c->io.events == events && ev_is_active(&c->io)))
 		return;
 	ev_io_stop(wk->loop, &c->io);
 	ev_io_set(&c->io, c->io.fd, events);
@@ -58,7 +60,8 @@ static void update_events(struct conn *c)
 {
 	if (c->state == CONN_DEAD)
 		return;
-	set_events(c, (conn_is_stopped(c) ? 0 : EV_READ) | (c->out ? EV_WRITE : 0));
+	set_events(c, (conn_is_stopped(c) && !c->is_watched ? 0 : EV_READ) |
+			      (c->out ? EV_WRITE : 0));
 }
 
 static struct conn *conn_new(struct worker *wk, int fd)
@@ -75,8 +78,25 @@ static struct conn *conn_new(struct worker *wk, int fd)
 	map_put(&wk->conns, c->id, c);
 	wk->n_conns++;
 	ev_io_init(&c->io, on_conn_io, fd, EV_READ);
-	ev_io_start(wk->loop, &c->io);
+	if (fd >= 0)
+		ev_io_start(wk->loop, &c->io);
 	conn_wait(c, WAIT_KEEPALIVE); /* whoever connects and says nothing is closed too */
+	return c;
+}
+
+static bool is_full(const struct worker *wk)
+{
+	return wk->n_conns - wk->n_ops_conns >= wk->settings->server_max_connections;
+}
+
+struct conn *conn_open_session(struct worker *wk)
+{
+	struct conn *c;
+
+	if (is_full(wk))
+		return NULL;
+	c = conn_new(wk, -1);
+	worker_count(wk, M_CONNECTIONS_HTTP, 1);
 	return c;
 }
 
@@ -84,7 +104,7 @@ struct conn *conn_open(struct worker *wk, int fd)
 {
 	struct conn *c;
 
-	if (wk->n_conns - wk->n_ops_conns >= wk->settings->server_max_connections)
+	if (is_full(wk))
 		return NULL;
 	c = conn_new(wk, fd);
 	worker_count(wk, M_CONNECTIONS_ACCEPTED, 1);
@@ -153,6 +173,8 @@ static void queue_blob(struct conn *c, struct blob *blob, size_t off)
 		update_events(c);
 	}
 	outq_add(c->out, blob, off);
+	if (c->io.fd < 0)
+		eio_has_output(c);
 }
 
 size_t conn_queued(const struct conn *c)
@@ -174,6 +196,10 @@ static void cut_off(struct conn *c)
 	if (log_rate_pass(&wk->slow_log, 60000, &held))
 		log_info("a reader did not keep up: closed", LF_INT("connection", (int64_t)c->id),
 			 LF_INT("suppressed", (int64_t)held));
+	if (c->io.fd < 0) { /* nobody comes for it */
+		conn_kill(c, CONN_END_LOST);
+		return;
+	}
 	if (c->out)
 		outq_cut(c->out);
 	if (c->reply)
@@ -261,7 +287,7 @@ void conn_flush_with(struct conn *c, const uint8_t *p, size_t len)
 		reply_done(c);
 		return;
 	}
-	if (!c->out)
+	if (!c->out && c->io.fd >= 0)
 		sent = n ? send_both(c, reply->p, n, p, len) : send_now(c, p, len);
 	if (sent < 0) {
 		conn_kill(c, CONN_END_LOST);
@@ -325,7 +351,9 @@ static void look_if_full(struct conn *c)
 
 static void drained(struct conn *c)
 {
-	if (c->state == CONN_LINGER)
+	if (c->state == CONN_LINGER && c->io.fd < 0)
+		conn_kill(c, c->end);
+	else if (c->state == CONN_LINGER)
 		shutdown(c->io.fd, SHUT_WR);
 	else if (c->state == CONN_HTTP)
 		http_conn_drained(c);
@@ -345,6 +373,16 @@ void conn_flush_all(struct worker *wk)
 	}
 }
 
+/* The queue has gone out. */
+static void emptied(struct conn *c)
+{
+	outq_free(&c->out);
+	chan_mark_queued(c, false);
+	update_events(c);
+	look_if_full(c);
+	drained(c);
+}
+
 static void on_writable(struct conn *c)
 {
 	uint64_t calls = 0;
@@ -361,11 +399,24 @@ static void on_writable(struct conn *c)
 		conn_kill(c, CONN_END_LOST);
 		return;
 	}
-	outq_free(&c->out);
-	chan_mark_queued(c, false);
-	update_events(c);
-	look_if_full(c);
-	drained(c);
+	emptied(c);
+}
+
+void conn_copy_out(const struct conn *c, struct buf *b)
+{
+	if (c->out)
+		outq_copy(c->out, b);
+}
+
+void conn_drop_out(struct conn *c, size_t len)
+{
+	if (!len)
+		return;
+	outq_drop(c->out, len, clock_mono_ms());
+	if (c->out->bytes)
+		look_if_full(c);
+	else
+		emptied(c);
 }
 
 /* ---- Input ---- */
@@ -378,7 +429,7 @@ static size_t dispatch_input(struct conn *c, uint8_t *data, size_t len)
 				       : http_conn_input(c, data, len);
 	case CONN_WS:
 	case CONN_WS_CLOSING:
-		return ws_conn_input(c, data, len);
+		return c->io.fd < 0 ? eio_poll_input(c, data, len) : ws_conn_input(c, data, len);
 	default:
 		return len;
 	}
@@ -409,6 +460,11 @@ static void feed(struct conn *c, uint8_t *data, size_t len)
 	if (!c->in)
 		c->in = xcalloc(1, sizeof(*c->in));
 	buf_add(c->in, data + used, len - used);
+}
+
+void conn_input(struct conn *c, uint8_t *data, size_t len)
+{
+	feed(c, data, len);
 }
 
 static void on_eof(struct conn *c)
@@ -449,6 +505,27 @@ static void on_readable(struct conn *c)
 	feed(c, wk->rbuf, kept + (size_t)n);
 }
 
+void conn_watch(struct conn *c)
+{
+	c->is_watched = true;
+	update_events(c);
+}
+
+/* Blocked: what comes is for later, unless it is the end. */
+static void look_if_ended(struct conn *c)
+{
+	char byte;
+	ssize_t n = recv(c->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	c->is_watched = false;
+	if (n > 0)
+		update_events(c);
+	else
+		on_eof(c);
+}
+
 static void on_conn_io(EV_P_ ev_io *w, int revents)
 {
 	struct conn *c = container_of(w, struct conn, io);
@@ -459,6 +536,8 @@ static void on_conn_io(EV_P_ ev_io *w, int revents)
 	/* what waits in REST came before what is read */
 	if (revents & EV_READ && c->state != CONN_DEAD && !conn_is_stopped(c) && !c->rest)
 		on_readable(c);
+	else if (revents & EV_READ && c->state != CONN_DEAD && c->is_watched)
+		look_if_ended(c);
 }
 
 void conn_block(struct conn *c)
@@ -471,7 +550,7 @@ void conn_unblock(struct conn *c)
 {
 	if ((!c->is_blocked && !c->is_full) || c->state == CONN_DEAD)
 		return;
-	c->is_blocked = false;
+	c->is_blocked = c->is_watched = false;
 	read_on(c);
 }
 
@@ -524,9 +603,26 @@ void conn_kill(struct conn *c, enum conn_end end)
 	chan_mute(c);
 	ev_io_stop(wk->loop, &c->io);
 	conn_wait(c, WAIT_NONE);
+	eio_conn_ended(c);
 	list_remove(&c->dirty);
 	list_remove(&c->work);
 	list_append(&wk->closing, &c->work);
+}
+
+void conn_take_socket(struct conn *c, struct conn *from)
+{
+	struct worker *wk = conn_worker(c);
+
+	ev_io_stop(wk->loop, &from->io);
+	ev_io_set(&c->io, from->io.fd, EV_READ);
+	from->io.fd = -1;
+	ws_in_done(&c->ws);
+	c->ws = from->ws;
+	from->ws = (struct ws_in){0};
+	from->took_over = c->id;
+	chan_mark_socket(c);
+	set_events(c, EV_READ | (c->out ? EV_WRITE : 0));
+	conn_kill(from, CONN_END_CLEAN);
 }
 
 static void conn_free(struct conn *c)
@@ -541,6 +637,8 @@ static void conn_free(struct conn *c)
 	http_conn_done(c);
 	ws_conn_done(c);
 	sse_conn_done(c);
+	eio_conn_done(c);
+	inbox_forget(c);
 	ws_in_done(&c->ws);
 	outq_free(&c->out);
 	reply_done(c);
@@ -553,7 +651,8 @@ static void conn_free(struct conn *c)
 	list_remove(&c->dirty);
 	map_del(&wk->conns, c->id);
 	wk->n_conns--;
-	close(c->io.fd);
+	if (c->io.fd >= 0)
+		close(c->io.fd);
 	slab_put(wk->conn_slab, c);
 }
 

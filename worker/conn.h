@@ -18,8 +18,10 @@
 #include "worker/worker.h"
 
 struct frame_rest;
+struct eio;
 struct http_in;
 struct identity;
+struct move;
 struct outq;
 struct resume;
 struct sse;
@@ -40,13 +42,27 @@ enum dialect {
 	DIALECT_NATIVE, /* roomd.v1 */
 	DIALECT_MSGPACK, /* roomd.v1.msgpack: the same frames in another notation */
 	DIALECT_SSE,	/* /api/v1/events: the same frames, one way only */
+	DIALECT_S0,	/* Socket.IO: the room of a page */
+	DIALECT_S4,	/* Socket.IO: the conversations of an account */
 	DIALECT_COUNT,
 };
 
 /* Speaks the native frames, in whatever notation. */
 static inline bool dialect_is_native(enum dialect d)
 {
-	return d >= DIALECT_NATIVE && d < DIALECT_COUNT;
+	return d >= DIALECT_NATIVE && d <= DIALECT_SSE;
+}
+
+/* Speaks Socket.IO: its frames are Engine.IO packets, and its requests are acknowledged. */
+static inline bool dialect_is_sio(enum dialect d)
+{
+	return d == DIALECT_S0 || d == DIALECT_S4;
+}
+
+/* The socket is one conversation, which no request names. */
+static inline bool dialect_has_room(enum dialect d)
+{
+	return d == DIALECT_RAW || d == DIALECT_S0;
 }
 
 /* How a connection ended: decides the grace of its user's presence. */
@@ -67,6 +83,9 @@ enum conn_wait {
 	WAIT_PONG,	/* websocket.ping_timeout */
 	WAIT_CLOSE,	/* websocket.close_timeout */
 	WAIT_REFUSED,	/* WS_REFUSED_MS: the error is said, the close follows */
+	WAIT_EIO_PING,	/* engineio.ping_interval: then the server's ping is due */
+	WAIT_EIO_PONG,	/* engineio.ping_timeout: its answer */
+	WAIT_EIO_UPGRADE, /* engineio.upgrade_timeout: of a socket that wants to take over */
 	WAIT_COUNT,
 };
 
@@ -89,9 +108,15 @@ struct conn {
 	bool is_present; /* counts for its user's presence: presence.c's */
 	bool is_presence_stale; /* was not told all of others' presence: presence.c's */
 	bool is_ops;	 /* came in on the operations listener: other addresses, counted nowhere */
+	bool is_watched; /* blocked, but its end is to be noticed */
 	struct ws_in ws;
 	struct http_in *http;	/* owned; NULL outside CONN_HTTP or between requests */
 	struct sse *sse;	/* owned; CONN_SSE only, else NULL */
+	/* owned; eio.c's: the session that this is, with or without a socket (io.fd -1), or NULL */
+	struct eio *eio;
+	uint64_t eio_of; /* a socket or a request that serves the session of this id; 0: none */
+	uint64_t took_over; /* the session that has this connection's socket now; 0: none */
+	struct move *move; /* owned; inbox.c's: goes to another worker with this turn, or NULL */
 	struct buf *in;		/* owned; bytes read and not yet understood, NULL when none */
 	/* owned; frames for this connection alone, flushed at the end of the turn */
 	struct buf *reply;
@@ -136,6 +161,31 @@ struct conn *conn_open(struct worker *wk, int fd);
  */
 #define CONN_OPS_MAX 32
 struct conn *conn_open_ops(struct worker *wk, int fd);
+
+/*
+ * A session without a socket of its own: what is sent to it lies in its queue until conn_take_out.
+ * Starts as CONN_HTTP; the same limit as conn_open.
+ */
+struct conn *conn_open_session(struct worker *wk);
+
+/* Bytes as if they had been read from the socket; DATA is changed. */
+void conn_input(struct conn *c, uint8_t *data, size_t len);
+
+/*
+ * Moves the socket of FROM to C, a session without one: what is queued for C goes there. FROM ends,
+ * its socket stays open; what it had read and not understood is C's.
+ */
+void conn_take_socket(struct conn *c, struct conn *from);
+
+/*
+ * Copies what is queued for a session without a socket, which stays queued, to B; conn_drop_out
+ * then takes LEN bytes from the front. Frames are never torn by anybody else.
+ */
+void conn_copy_out(const struct conn *c, struct buf *b);
+void conn_drop_out(struct conn *c, size_t len);
+
+/* A blocked connection whose end is noticed nevertheless (conn_kill). */
+void conn_watch(struct conn *c);
 
 /*
  * The connection with this id, or NULL when it has gone: how asynchronous answers find their way

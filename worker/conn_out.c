@@ -91,6 +91,21 @@ static void consume(struct outq *q, size_t sent)
 	}
 }
 
+void outq_copy(struct outq *q, struct buf *b)
+{
+	for (uint32_t i = 0; i < q->n; i++) {
+		const struct outseg *s = seg_at(q, i);
+
+		buf_add(b, s->blob->bytes + s->off, s->blob->len - s->off);
+	}
+}
+
+void outq_drop(struct outq *q, size_t len, uint64_t now_ms)
+{
+	q->since_ms = now_ms;
+	consume(q, len);
+}
+
 int outq_write(struct outq *q, int fd, uint64_t now_ms, uint64_t *calls)
 {
 	while (q->n > 0) {

@@ -7,6 +7,7 @@
 
 #include "base/base.h"
 #include "base/blob.h"
+#include "base/buf.h"
 #include "base/list.h"
 
 struct outseg {
@@ -33,6 +34,12 @@ void outq_add(struct outq *q, struct blob *blob, size_t off);
 
 /* Drops everything but a segment that is partly sent: the peer must see its frames whole. */
 void outq_cut(struct outq *q);
+
+/* Appends all unsent bytes to B. */
+void outq_copy(struct outq *q, struct buf *b);
+
+/* The first LEN bytes, of those that there are, have been taken. */
+void outq_drop(struct outq *q, size_t len, uint64_t now_ms);
 
 /*
  * Writes until the queue is empty or the socket is full; *CALLS counts system calls. Returns 0 when

@@ -29,6 +29,9 @@ static uint32_t wait_ms(const struct worker *wk, enum conn_wait wait)
 		[WAIT_PONG] = s->websocket_ping_timeout,
 		[WAIT_CLOSE] = s->websocket_close_timeout,
 		[WAIT_REFUSED] = WS_REFUSED_MS,
+		[WAIT_EIO_PING] = s->engineio_ping_interval,
+		[WAIT_EIO_PONG] = s->engineio_ping_timeout,
+		[WAIT_EIO_UPGRADE] = s->engineio_upgrade_timeout,
 	};
 
 	return (uint32_t)ms[wait];

@@ -126,6 +126,7 @@ static void room_list_all(struct worker *wk, struct str arg, struct buf *b)
 static const char *const dialect_names[DIALECT_COUNT] = {
 	[DIALECT_NONE] = "http",       [DIALECT_RAW] = "raw", [DIALECT_NATIVE] = "native",
 	[DIALECT_MSGPACK] = "msgpack", [DIALECT_SSE] = "sse",
+	[DIALECT_S0] = "s0",	       [DIALECT_S4] = "s4",
 };
 
 static void add_client(struct conn *c, void *arg)

@@ -8,6 +8,7 @@
 #include "proto/dialect_native.h"
 #include "proto/dialect_raw.h"
 #include "proto/ws.h"
+#include "worker/sio.h"
 #include "worker/sse_conn.h"
 #include "worker/ws_conn.h"
 
@@ -35,6 +36,8 @@ bool deliver_encode(struct buf *b, enum dialect dialect, const struct event *ev)
 		buf_done(&json);
 		return is_shown;
 	}
+	if (dialect_is_sio(dialect))
+		return sio_add_event(b, dialect, ev);
 	begin = ws_frame_begin(b);
 	is_shown = dialect == DIALECT_RAW ? raw_add_event(b, ev) : native_add_event(b, ev);
 	if (is_shown)
@@ -49,7 +52,7 @@ void deliver_single(struct sub *sub, const struct event *ev)
 	struct conn *c = sub->conn;
 	struct str json;
 
-	if (c->dialect == DIALECT_RAW || c->dialect == DIALECT_NATIVE) {
+	if (c->dialect != DIALECT_MSGPACK && c->dialect != DIALECT_SSE) {
 		deliver_encode(conn_reply(c), c->dialect, ev);
 		return;
 	}
@@ -70,6 +73,8 @@ static void count_frame(struct chan *ch, enum dialect dialect)
 		[DIALECT_NATIVE] = M_ENCODES_NATIVE,
 		[DIALECT_MSGPACK] = M_ENCODES_MSGPACK,
 		[DIALECT_SSE] = M_ENCODES_SSE,
+		[DIALECT_S0] = M_ENCODES_SIO,
+		[DIALECT_S4] = M_ENCODES_SIO,
 	};
 
 	worker_count(ch->wk, of[dialect], 1);
@@ -179,23 +184,34 @@ static bool is_large(const struct chan *ch)
 {
 	size_t max = (size_t)ch->wk->settings->deliver_queue_max / FLUSH_PART;
 
-	return ch->sides[DIALECT_RAW].out.len >= max || ch->sides[DIALECT_NATIVE].out.len >= max ||
-	       ch->sides[DIALECT_MSGPACK].out.len >= max;
+	for (int d = DIALECT_NONE + 1; d < DIALECT_COUNT; d++)
+		if (ch->sides[d].out.len >= max)
+			return true;
+	return false;
+}
+
+/* The frame of a dialect that has one of its own. */
+static void add_own(struct chan *ch, enum dialect dialect, const struct event *ev)
+{
+	struct chan_side *side = &ch->sides[dialect];
+	size_t begin = side->out.len;
+
+	if (!side->n || !deliver_encode(&side->out, dialect, ev))
+		return;
+	if (!ev->rev)
+		note_ephemeral(side, begin);
+	count_frame(ch, dialect);
+	mark_dirty(ch);
 }
 
 void deliver_event(struct chan *ch, const struct event *ev)
 {
-	struct chan_side *raw = &ch->sides[DIALECT_RAW];
-	size_t begin = raw->out.len;
 	struct str json;
 
 	deliver_marks_note(ch, ev);
-	if (raw->n && deliver_encode(&raw->out, DIALECT_RAW, ev)) {
-		if (!ev->rev)
-			note_ephemeral(raw, begin);
-		count_frame(ch, DIALECT_RAW);
-		mark_dirty(ch);
-	}
+	add_own(ch, DIALECT_RAW, ev);
+	add_own(ch, DIALECT_S0, ev);
+	add_own(ch, DIALECT_S4, ev);
 	if (has_native(ch) && (json = native_payload(ch->wk, ev)).len)
 		add_native(ch, ev, json);
 	if (!list_empty(&ch->ahead))

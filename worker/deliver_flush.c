@@ -232,7 +232,7 @@ void deliver_flush_all(struct worker *wk)
 
 bool deliver_join(struct conn *c)
 {
-	if (c->out || c->state != CONN_WS || c->n_subs > JOIN_SUBS_MAX)
+	if (c->out || c->io.fd < 0 || c->state != CONN_WS || c->n_subs > JOIN_SUBS_MAX)
 		return false;
 	for (struct sub *sub = c->subs; sub; sub = sub->next_of_conn) {
 		struct chan *ch = sub->chan;

@@ -9,6 +9,7 @@
 #include "proto/http_field.h"
 #include "worker/audit.h"
 #include "worker/call.h"
+#include "worker/eio.h"
 #include "worker/origin.h"
 #include "worker/peer.h"
 #include "worker/routes.h"
@@ -159,7 +160,8 @@ static enum proto_error check_who(const struct call *call)
 static bool is_forged(const struct call *call)
 {
 	return call->who.by == BY_COOKIE &&
-	       (is_unsafe(call->req->method) || call->route->rate == ROUTE_RATE_UPGRADE) &&
+	       (is_unsafe(call->req->method) || call->route->rate == ROUTE_RATE_UPGRADE ||
+		call->route->rate == ROUTE_RATE_SESSION) &&
 	       !origin_allows_cookie(call->wk->settings, call->req);
 }
 
@@ -174,7 +176,7 @@ static void enter(struct call *call, enum proto_error error)
 		error = check_who(call);
 	if (error == E_FORBIDDEN) /* what only the server's administrators may */
 		audit_denied_call(call, MAY_AUDIT, 0, 0);
-	if (!error && call->route->body != ROUTE_BODY_NONE)
+	if (!error && call->route->body > ROUTE_BODY_TEXT)
 		error = check_body(call->req, call->route->body);
 	if (error)
 		call_error(call, error, NULL);
@@ -278,6 +280,8 @@ static void http_open(struct conn *c)
 		.header_max = (size_t)s->http_header_max,
 		.target_max = (size_t)s->http_target_max,
 		.body_max = (size_t)s->http_body_max,
+		.large_path = EIO_PATH,
+		.large_max = (size_t)s->engineio_payload_max,
 	});
 }
 

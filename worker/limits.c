@@ -200,7 +200,7 @@ static enum limit_class class_of(const struct call *call, enum proto_error auth_
 		return LIMIT_ANONYMOUS;
 	if (!is_account && (route->rate == ROUTE_RATE_AUTH || needs_account(call->wk, route)))
 		return LIMIT_ANONYMOUS;
-	if (route->rate == ROUTE_RATE_UPGRADE)
+	if (route->rate == ROUTE_RATE_UPGRADE || route->rate == ROUTE_RATE_SESSION)
 		return LIMIT_CLASSES;
 	return is_account ? LIMIT_USERS : LIMIT_GUESTS;
 }

@@ -8,6 +8,7 @@
 #include "worker/audit.h"
 #include "worker/on_priv.h"
 #include "worker/resume.h"
+#include "worker/sio.h"
 
 struct native_limits on_cmd_limits(const struct worker *wk)
 {
@@ -81,6 +82,10 @@ void cmd_say_ok(struct conn *c, const struct cmd *cmd)
 
 	if (c->dialect == DIALECT_RAW || cmd->id.len == 0)
 		return;
+	if (dialect_is_sio(c->dialect)) {
+		sio_say_ok(c, &cmd->id);
+		return;
+	}
 	b = ws_reply_begin(c, &mark);
 	native_add_ok(b, &cmd->id);
 	ws_reply_end(c, b, mark);
@@ -88,7 +93,7 @@ void cmd_say_ok(struct conn *c, const struct cmd *cmd)
 
 int64_t cmd_conv(const struct conn *c, const struct cmd *cmd)
 {
-	return c->dialect == DIALECT_RAW ? c->room : cmd->conv;
+	return dialect_has_room(c->dialect) ? c->room : cmd->conv;
 }
 
 struct sub *cmd_sub(struct conn *c, const struct cmd *cmd)

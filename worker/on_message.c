@@ -11,6 +11,7 @@
 #include "worker/limits.h"
 #include "worker/deliver.h"
 #include "worker/roster.h"
+#include "worker/sio.h"
 #include "worker/stale.h"
 
 #define HISTORY_PAGE 50
@@ -38,6 +39,8 @@ static void on_sent(struct worker *wk, void *arg, const struct persist_result *r
 		roles_unpace(wk, &p->pace);
 	if (c && res->error) {
 		pending_refuse_as(p, res->error, res->detail);
+	} else if (c && dialect_is_sio(c->dialect)) {
+		sio_say_sent(c, &p->re, res->event, res->is_duplicate);
 	} else if (c && dialect_is_native(c->dialect)) {
 		b = ws_reply_begin(c, &mark);
 		native_add_sent(b, &p->re, res->event, res->is_duplicate);

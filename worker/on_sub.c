@@ -8,6 +8,7 @@
 #include "shm/rooms.h"
 #include "worker/deliver.h"
 #include "worker/resume.h"
+#include "worker/sio.h"
 
 void on_sub(struct conn *c, const struct cmd *cmd)
 {
@@ -54,6 +55,10 @@ void sub_say_live(struct sub *sub, const struct cmd_id *re, int64_t unread)
 	if (room_counts(ch->wk->shm, (unsigned)ch->wk->slot, ch->conv, &connections, &users) == 0)
 		live.members = users;
 	live.rev = sub_position(sub) < 0 ? ch->rev : sub_position(sub);
+	if (dialect_is_sio(c->dialect)) {
+		sio_say_joined(sub, re, unread, live.rev);
+		return;
+	}
 	live.seq = ch->seq;
 	b = ws_reply_begin(c, &mark);
 	native_add_live(b, re, &live);

@@ -17,7 +17,7 @@ void on_typing(struct conn *c, const struct cmd *cmd)
 	error = roles_check(c, sub->chan->conv, MAY_TYPING, NULL);
 	if (error) {
 		/* pages of the simple dialect show every error, and type without being asked */
-		if (c->dialect != DIALECT_RAW)
+		if (dialect_is_native(c->dialect))
 			cmd_refuse(c, cmd, error);
 		return;
 	}

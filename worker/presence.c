@@ -14,6 +14,7 @@
 #include "worker/fanout.h"
 #include "worker/names.h"
 #include "worker/roster.h"
+#include "worker/sio.h"
 #include "worker/sse_conn.h"
 #include "worker/ws_conn.h"
 
@@ -120,7 +121,7 @@ static void frame_done(struct frame *f)
 
 static bool is_receiver(const struct conn *c)
 {
-	return c->is_present && dialect_is_native(c->dialect) &&
+	return c->is_present && (dialect_is_native(c->dialect) || c->dialect == DIALECT_S4) &&
 	       (c->state == CONN_WS || c->state == CONN_SSE);
 }
 
@@ -137,7 +138,7 @@ static void frame_send(struct conn *c, void *arg)
 	if (c->dialect == DIALECT_SSE) {
 		sse_conn_frame(c, buf_str(&f->json));
 	} else {
-		if (!f->made[c->dialect].len)
+		if (!f->made[c->dialect].len && c->dialect != DIALECT_S4)
 			ws_conn_frame(&f->made[c->dialect], c->dialect, buf_str(&f->json));
 		buf_add_str(conn_reply(c), buf_str(&f->made[c->dialect]));
 	}
@@ -151,8 +152,10 @@ static void frame_whole(struct worker *wk, struct frame *f)
 	struct names names = {0};
 
 	f->is_whole = true;
-	if (roster_read(wk->shm, (unsigned)wk->slot, MEMBER_NODE, names_add, &names) >= 0)
+	if (roster_read(wk->shm, (unsigned)wk->slot, MEMBER_NODE, names_add, &names) >= 0) {
 		native_add_roster(&f->json, 0, names_next_user, &names);
+		sio_add_online(&f->made[DIALECT_S4], &names);
+	}
 	names_done(&names);
 }
 
@@ -180,6 +183,8 @@ static void tell(struct worker *wk, const struct native_presence *changes, size_
 		struct frame f = {0};
 
 		b.end = MIN(b.n, b.at + FRAME_MAX);
+		for (size_t i = b.at; i < b.end; i++)
+			sio_add_presence(&f.made[DIALECT_S4], &changes[i]);
 		native_add_presence_batch(&f.json, 0, batch_next, &b);
 		conn_each(wk, frame_send, &f);
 		frame_done(&f);

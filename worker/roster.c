@@ -12,6 +12,8 @@
 #include "base/clock.h"
 #include "proto/dialect_native.h"
 #include "proto/dialect_raw.h"
+#include "proto/s0.h"
+#include "worker/sio.h"
 #include "shm/presence.h"
 #include "shm/rooms.h"
 #include "shm/typing.h"
@@ -51,6 +53,7 @@ struct roster {
 	struct wave wave;   /* the list of a large room */
 	uint64_t changes_at_ms; /* not before */
 	uint64_t typing_at_ms;	/* when the typing sets sent so far are paid for */
+	struct names typers; /* told to S4 sockets as typing */
 };
 
 /* ---- Sets ---- */
@@ -265,6 +268,20 @@ static void drop_untrue(struct chan *ch)
 			change_del(r, i);
 }
 
+static void send_line(struct chan *ch, enum dialect dialect, const struct event *ev)
+{
+	size_t begin;
+	struct buf *b = deliver_begin(ch, dialect, &begin);
+
+	if (!b)
+		return;
+	if (dialect == DIALECT_RAW)
+		raw_add_event(b, ev);
+	else
+		s0_add_event(b, ev, STR(""));
+	deliver_end(ch, dialect, begin);
+}
+
 /* One line for each, in one send. */
 static void send_raw_lines(struct chan *ch)
 {
@@ -281,13 +298,11 @@ static void send_raw_lines(struct chan *ch)
 			.on = c->on,
 			.reason = c->reason,
 		};
-		size_t begin;
-		struct buf *b = c->is_undone ? NULL : deliver_begin(ch, DIALECT_RAW, &begin);
 
-		if (!b)
+		if (c->is_undone)
 			continue;
-		raw_add_event(b, &ev);
-		deliver_end(ch, DIALECT_RAW, begin);
+		send_line(ch, DIALECT_RAW, &ev);
+		send_line(ch, DIALECT_S0, &ev);
 	}
 }
 
@@ -364,7 +379,8 @@ bool roster_park(struct sub *sub)
 {
 	struct chan *ch = sub->chan;
 
-	if (sub->conn->dialect != DIALECT_RAW || !ch->roster || !ch->roster->n || sub->has_parked)
+	if (!dialect_has_room(sub->conn->dialect) || !ch->roster || !ch->roster->n ||
+	    sub->has_parked)
 		return false;
 	if (ch->roster->changes_at_ms <= clock_mono_ms()) {
 		send_changes(ch, clock_mono_ms());
@@ -443,6 +459,8 @@ void roster_greet(struct sub *sub)
 {
 	struct buf b = BUF_INIT;
 
+	if (dialect_is_sio(sub->conn->dialect)) /* has no lists */
+		return;
 	if (sub->conn->dialect == DIALECT_RAW) {
 		greet_raw(sub, &b);
 	} else {
@@ -456,6 +474,46 @@ void roster_greet(struct sub *sub)
 }
 
 /* ---- What is due ---- */
+
+/* One who began or stopped, to the S4 sockets of everybody else. */
+static void send_typer(struct chan *ch, const struct name_row *who, bool on)
+{
+	const struct chan_side *side = &ch->sides[DIALECT_S4];
+	struct buf frame = BUF_INIT;
+
+	sio_add_typing(&frame, ch->conv, who->user, who->name, on);
+	for (uint32_t i = side->n; i-- > 0;) { /* downwards: who ends takes itself out */
+		struct sub *sub = side->entries[i].sub;
+
+		if (sub->conn->user != who->user && deliver_has_room(sub, frame.len, false))
+			buf_add_str(conn_reply(sub->conn), buf_str(&frame));
+	}
+	buf_done(&frame);
+}
+
+static bool has_user(const struct names *n, int64_t user)
+{
+	for (size_t i = 0; i < n->n; i++)
+		if (n->rows[i].user == user)
+			return true;
+	return false;
+}
+
+/* S4 is told of changes, not of the set. NOW becomes the roster's. */
+static void send_typers(struct chan *ch, struct names *now)
+{
+	struct roster *r = roster_of(ch);
+
+	for (size_t i = 0; i < r->typers.n; i++)
+		if (!has_user(now, r->typers.rows[i].user))
+			send_typer(ch, &r->typers.rows[i], false);
+	for (size_t i = 0; i < now->n; i++)
+		if (!has_user(&r->typers, now->rows[i].user))
+			send_typer(ch, &now->rows[i], true);
+	names_done(&r->typers);
+	r->typers = *now;
+	*now = (struct names){0};
+}
 
 static void send_typing(struct chan *ch)
 {
@@ -474,6 +532,8 @@ static void send_typing(struct chan *ch)
 		add_typing(b, ch, sides[i] == DIALECT_RAW, &n);
 		deliver_end(ch, sides[i], begin);
 	}
+	if (users >= 0 && ch->sides[DIALECT_S4].n)
+		send_typers(ch, &n);
 	names_done(&n);
 }
 
@@ -529,6 +589,7 @@ void roster_done(struct chan *ch)
 		return;
 	changes_clear(r);
 	wave_stop(&r->wave);
+	names_done(&r->typers);
 	free(r->changes);
 	free(r);
 	ch->roster = NULL;

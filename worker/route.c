@@ -44,11 +44,13 @@ static const char *const rate_names[] = {
 	[ROUTE_RATE_WRITE] = "write",
 	[ROUTE_RATE_SEND] = "send",
 	[ROUTE_RATE_UPGRADE] = "upgrade",
+	[ROUTE_RATE_SESSION] = "session",
 	[ROUTE_RATE_AUTH] = "auth",
 	[ROUTE_RATE_PROOF] = "proof",
 };
 static const char *const body_names[] = {
 	[ROUTE_BODY_NONE] = "none",
+	[ROUTE_BODY_TEXT] = "text",
 	[ROUTE_BODY_JSON] = "json",
 	[ROUTE_BODY_FORM] = "form",
 };
@@ -119,7 +121,7 @@ static int node_set(struct node *n, const struct route *route)
 	return 0;
 }
 
-/* "/" alone or segments none of which is empty; "{name...}" only at the end; not too many names. */
+/* Only the last segment may be empty; "{name...}" stands only at the end; not too many names. */
 static bool path_is_valid(const char *path)
 {
 	struct str rest = str_of(path), segment;
@@ -131,7 +133,7 @@ static bool path_is_valid(const char *path)
 		enum node_kind kind = segment_kind(segment);
 
 		params += kind != NODE_TEXT;
-		if ((!segment.len && strcmp(path, "/") != 0) || (kind == NODE_REST && rest.len))
+		if ((!segment.len && rest.len) || (kind == NODE_REST && rest.len))
 			return false;
 	}
 	return params <= ROUTE_PARAMS_MAX;

@@ -26,12 +26,14 @@ enum route_rate {
 	ROUTE_RATE_WRITE,
 	ROUTE_RATE_SEND,
 	ROUTE_RATE_UPGRADE,
+	ROUTE_RATE_SESSION, /* of a session, whose messages are counted instead */
 	ROUTE_RATE_AUTH, /* proves who one is: unauthenticated by its nature */
 	ROUTE_RATE_PROOF, /* the same with a secret that nobody guesses: only failures are */
 };
 
 enum route_body {
 	ROUTE_BODY_NONE, /* one that comes anyway is ignored */
+	ROUTE_BODY_TEXT, /* its form is the handler's to check; those below have a type */
 	ROUTE_BODY_JSON, /* another Content-Type is answered 415; without one JSON is assumed */
 	ROUTE_BODY_FORM, /* the same with application/x-www-form-urlencoded */
 };

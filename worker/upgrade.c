@@ -3,6 +3,8 @@
  * Opening handshakes of WebSockets (RFC 6455 section 4.2): checks, the 101, the hand-over.
  * What is said on the socket afterwards is ws_conn.c's.
  */
+#include "worker/upgrade.h"
+
 #include "proto/dialect_native.h"
 #include "proto/http_field.h"
 #include "proto/ws.h"
@@ -102,17 +104,18 @@ static bool handshake_check(struct call *call, struct handshake *h)
 }
 
 /*
- * Queues the 101 and leaves HTTP. The conversation may be 0: the socket then says that there is
- * none.
+ * Queues the 101 and leaves HTTP; NULL when nobody is there any more. The conversation may be 0:
+ * the socket then says that there is none.
  */
-static void handshake_finish(struct call *call, const struct handshake *h, int64_t room_id)
+static struct conn *handshake_finish(struct call *call, const struct handshake *h,
+				     int64_t room_id)
 {
 	struct conn *c = call_conn(call);
 	struct buf fields = BUF_INIT;
 
 	if (!c) {
 		call_done(call);
-		return;
+		return NULL;
 	}
 	buf_printf(&fields,
 		   "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n",
@@ -134,6 +137,14 @@ static void handshake_finish(struct call *call, const struct handshake *h, int64
 	ws_conn_start(c, h->dialect, room_id);
 	conn_unblock(c);
 	call_done(call);
+	return c;
+}
+
+struct conn *upgrade_socketio(struct call *call)
+{
+	struct handshake h = {.dialect = DIALECT_S4};
+
+	return handshake_check(call, &h) ? handshake_finish(call, &h, 0) : NULL;
 }
 
 void upgrade_native(struct call *call)

@@ -27,10 +27,12 @@
 #include "worker/dbio.h"
 #include "worker/deliver.h"
 #include "worker/drain.h"
+#include "worker/eio.h"
 #include "worker/fanout.h"
 #include "worker/filter.h"
 #include "worker/heir.h"
 #include "worker/http_conn.h"
+#include "worker/inbox.h"
 #include "worker/keyring.h"
 #include "worker/listen.h"
 #include "worker/attempts.h"
@@ -76,8 +78,10 @@ static void worker_turn(struct worker *wk)
 	chan_run_due(wk);
 	on_mark_flush(wk);
 	presence_run(wk);
+	inbox_run(wk);
 	conn_flush_all(wk);
 	deliver_flush_all(wk);
+	eio_run(wk);
 	resume_flush(wk);
 	conn_sweep(wk);
 	if (!wk->has_looked)
@@ -217,6 +221,8 @@ static void init_lists(struct worker *wk)
 	list_init(&wk->conns_dirty);
 	list_init(&wk->conns_ready);
 	list_init(&wk->outqs);
+	list_init(&wk->conns_moving);
+	list_init(&wk->eios_ready);
 	list_init(&wk->chans_dirty);
 	list_init(&wk->chans_due);
 	list_init(&wk->chans_later);
@@ -285,6 +291,7 @@ struct worker *worker_open(const struct worker_boot *boot)
 	dbio_open_all(wk);
 	revoke_open(wk);
 	control_open(wk);
+	inbox_open(wk);
 	return wk;
 }
 
@@ -322,10 +329,12 @@ void worker_close(struct worker *wk)
 	presence_close(wk);
 	ringpump_close(wk);
 	control_close(wk);
+	inbox_close(wk);
 	ctl_close_all(wk);
 	timeouts_close(wk);
 	peer_close(wk);
 	map_done(&wk->conns);
+	map_done(&wk->eios);
 	slab_free(&wk->sub_slab);
 	slab_free(&wk->conn_slab);
 	keyring_free(&wk->keyring);

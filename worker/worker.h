@@ -54,6 +54,11 @@ enum worker_exit {
 	WORKER_EXIT_ORPHAN = 72, /* the master is gone */
 };
 
+/* A pair of SOCK_SEQPACKET sockets: connections that move to the slot go in there. */
+struct worker_inbox {
+	int in, out;
+};
+
 /* What the master hands to a worker; all of it lives as long as the process. */
 struct worker_boot {
 	struct settings *settings; /* the worker's own from here on */
@@ -62,6 +67,7 @@ struct worker_boot {
 	uint32_t generation;
 	int n_slots;
 	const int *wake_fds; /* eventfd of each slot */
+	const struct worker_inbox *inboxes; /* of each slot: inbox.h */
 	int n_listen;
 	const int *listen_fds; /* non-blocking, listening */
 	int n_ops;
@@ -93,6 +99,9 @@ struct worker {
 	struct list conns_dirty; /* struct conn.dirty: have unsent replies */
 	struct list conns_ready; /* struct conn.work: unblocked, have bytes to look at again */
 	struct list outqs;	 /* struct outq.node: sockets that are full */
+	struct list conns_moving; /* struct conn.work: to other workers, inbox.c's */
+	struct map eios;	  /* first half of a sid -> struct conn of the session: eio.c's */
+	struct list eios_ready;	  /* struct eio.ready: have output for a poll that waits */
 	struct log_rate slow_log; /* lines about readers that were cut off */
 	struct buf frame;	 /* the native payload that is being written for a channel */
 	struct buf reply_frame;	 /* the same for one connection, perhaps meanwhile */
@@ -154,7 +163,7 @@ struct worker {
 	ev_idle busy;	    /* active while a turn left work behind */
 	ev_io *listen_io;   /* owned: boot->n_listen watchers */
 	ev_io *ops_io;	    /* owned: boot->n_ops watchers */
-	ev_io control_io, lifeline_io;
+	ev_io control_io, lifeline_io, inbox_io;
 	ev_timer second; /* heartbeat and slow sweeps */
 	ev_timer soon;	 /* the nearest deadline of the channels */
 	ev_timer tick;	 /* runs while lingering members or typing marks may expire */

@@ -13,10 +13,12 @@
 #include "sql/rooms.h"
 #include "worker/chan.h"
 #include "worker/dbio.h"
+#include "worker/eio.h"
 #include "worker/limits.h"
 #include "worker/on_cmd.h"
 #include "worker/peer.h"
 #include "worker/resume.h"
+#include "worker/sio.h"
 #include "worker/sse_conn.h"
 
 #define NATIVE_BATCH_MAX 100 /* requests in one native frame */
@@ -47,6 +49,8 @@ static enum metric connections_metric(const struct conn *c)
 		[DIALECT_NATIVE] = M_CONNECTIONS_NATIVE,
 		[DIALECT_MSGPACK] = M_CONNECTIONS_MSGPACK,
 		[DIALECT_SSE] = M_CONNECTIONS_SSE,
+		[DIALECT_S0] = M_CONNECTIONS_SIO,
+		[DIALECT_S4] = M_CONNECTIONS_SIO,
 	};
 
 	return of[c->dialect];
@@ -74,7 +78,7 @@ struct buf *ws_reply_begin(struct conn *c, size_t *ret_mark)
 	struct worker *wk = conn_worker(c);
 	struct buf *b;
 
-	if (c->dialect == DIALECT_MSGPACK || c->dialect == DIALECT_SSE) {
+	if (c->dialect != DIALECT_RAW && c->dialect != DIALECT_NATIVE) {
 		buf_clear(&wk->reply_frame);
 		*ret_mark = 0;
 		return &wk->reply_frame;
@@ -90,6 +94,8 @@ void ws_reply_end(struct conn *c, struct buf *b, size_t mark)
 		ws_conn_frame(conn_reply(c), DIALECT_MSGPACK, buf_str(b));
 	else if (c->dialect == DIALECT_SSE)
 		sse_conn_frame(c, buf_str(b));
+	else if (dialect_is_sio(c->dialect)) /* knows no such frame */
+		log_debug("a native frame has no Socket.IO form");
 	else
 		ws_frame_end(b, mark, WS_OP_TEXT);
 }
@@ -175,6 +181,13 @@ void ws_conn_close_code(struct conn *c, uint16_t code, const char *reason)
 		conn_finish(c, CONN_END_CLEAN);
 	if (c->state != CONN_WS)
 		return;
+	if (c->eio) {
+		/* clients come back by themselves unless they are told to leave */
+		if (code != WS_CLOSE_RESTART && code != WS_CLOSE_TRY_LATER)
+			sio_say_disconnect(c);
+		eio_close(c, code, reason);
+		return;
+	}
 	ws_add_close(conn_reply(c), code, str_of(reason));
 	chan_leave_all(c, CONN_END_CLEAN);
 	c->state = CONN_WS_CLOSING;
@@ -201,14 +214,19 @@ static void say_fault(struct conn *c, const struct fault *f, const struct cmd_id
 		      const struct cmd_id *key, int64_t conv, int64_t retry_ms)
 {
 	size_t mark;
-	struct buf *b = ws_reply_begin(c, &mark);
+	struct buf *b;
 
+	worker_count(conn_worker(c), M_COMMAND_ERRORS, 1);
+	if (dialect_is_sio(c->dialect)) {
+		sio_say_fault(c, f, re, key, retry_ms);
+		return;
+	}
+	b = ws_reply_begin(c, &mark);
 	if (c->dialect == DIALECT_RAW)
 		raw_add_error(b, f, retry_ms, key && key->len ? key : NULL);
 	else
 		native_add_err(b, re, f, conv, retry_ms);
 	ws_reply_end(c, b, mark);
-	worker_count(conn_worker(c), M_COMMAND_ERRORS, 1);
 }
 
 void ws_conn_fault(struct conn *c, const struct fault *f, const struct cmd_id *re,
@@ -223,7 +241,7 @@ void ws_conn_fault(struct conn *c, const struct fault *f, const struct cmd_id *r
 	/* a native socket outlives the loss of one conversation, and so does a stream */
 	if (c->state == CONN_SSE && conv)
 		sse_conn_refused(c, f->error, conv);
-	else if (info->ws_close && !(dialect_is_native(c->dialect) && c->is_helloed))
+	else if (info->ws_close && (dialect_has_room(c->dialect) || !c->is_helloed))
 		ws_conn_close(c, f->error);
 }
 
@@ -290,6 +308,10 @@ static void on_payload(struct conn *c, struct str payload, enum ws_opcode op)
 
 	if (c->state != CONN_WS)
 		return;
+	if (dialect_is_sio(c->dialect)) {
+		eio_ws_message(c, payload, op == WS_OP_BINARY);
+		return;
+	}
 	if ((op == WS_OP_BINARY) != is_binary) {
 		ws_conn_close_code(c, WS_CLOSE_UNSUPPORTED,
 				   is_binary ? "binary frames only" : "text frames only");
@@ -338,7 +360,7 @@ static void on_message(struct conn *c, const struct ws_msg *m)
 	case WS_OP_CONT:
 		break;
 	}
-	if (c->is_helloed && c->state == CONN_WS)
+	if (c->is_helloed && c->state == CONN_WS && !c->eio)
 		conn_wait(c, WAIT_PING);
 }
 
@@ -350,13 +372,31 @@ static void on_fault(struct conn *c, const struct ws_msg *m)
 	conn_finish(c, CONN_END_CLEAN);
 }
 
-size_t ws_conn_input(struct conn *c, uint8_t *data, size_t len)
+static struct ws_limits limits_of(const struct conn *c)
 {
 	const struct settings *s = conn_worker(c)->settings;
-	const struct ws_limits lim = {
+	uint32_t payload = (uint32_t)s->engineio_payload_max;
+
+	if (dialect_is_sio(c->dialect))
+		return (struct ws_limits){.frame_max = payload, .message_max = payload};
+	return (struct ws_limits){
 		.frame_max = (uint32_t)s->websocket_frame_max,
 		.message_max = (uint32_t)s->websocket_message_max,
 	};
+}
+
+/* The rest of what was read belongs to the session that has the socket now. */
+static void pass_on(struct conn *c, uint8_t *data, size_t len)
+{
+	struct conn *session = c->took_over ? conn_find(conn_worker(c), c->took_over) : NULL;
+
+	if (session && len)
+		conn_input(session, data, len);
+}
+
+size_t ws_conn_input(struct conn *c, uint8_t *data, size_t len)
+{
+	const struct ws_limits lim = limits_of(c);
 	size_t used = 0;
 
 	while (conn_takes_more(c) && (c->state == CONN_WS || c->state == CONN_WS_CLOSING)) {
@@ -375,6 +415,8 @@ size_t ws_conn_input(struct conn *c, uint8_t *data, size_t len)
 		}
 		on_message(c, &m);
 	}
+	if (c->state == CONN_DEAD)
+		pass_on(c, data + used, len - used);
 	return used;
 }
 
@@ -382,6 +424,10 @@ size_t ws_conn_input(struct conn *c, uint8_t *data, size_t len)
 
 void ws_conn_timeout(struct conn *c, enum conn_wait wait)
 {
+	if (wait >= WAIT_EIO_PING) {
+		eio_timeout(c, wait);
+		return;
+	}
 	if ((wait == WAIT_PING || wait == WAIT_PONG) && conn_is_stopped(c)) {
 		conn_wait(c, WAIT_PING); /* it is not heard: conn_check_slow looks after it */
 		return;
@@ -409,7 +455,7 @@ void ws_conn_goaway(struct conn *c, int64_t in_ms)
 	struct fault f;
 	size_t mark;
 
-	if (c->state != CONN_WS || !c->is_helloed)
+	if (c->state != CONN_WS || !c->is_helloed || c->eio)
 		return;
 	if (!resume_cursor(c, &cursor) && c->state != CONN_WS)
 		return;

@@ -91,7 +91,7 @@ def refusals(row):
         statuses.add("403")
     if is_unsafe:
         statuses.add("413")
-    if row["body"] != "none":
+    if row["body"] in ("json", "form"):
         statuses |= {"411", "415"}
     if row["body"] == "json":
         statuses.add("422")
@@ -105,7 +105,7 @@ def credentials(row):
     names = {"bearer", "cookie"}
     if row["auth"] not in ("token", "admin"):
         names.add("")
-    if row["rate"] == "upgrade":
+    if row["rate"] in ("upgrade", "session"):
         names.add("query")
     return names
 

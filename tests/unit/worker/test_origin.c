@@ -106,7 +106,8 @@ static void test_cors(void **state)
 /* Fetch Metadata and RFC 6454; http.origins = * is nobody's name. */
 static bool allows_cookie(const char *fields)
 {
-	struct http_in *in = http_in_new(&(struct http_limits){1024, 256, 256, 0});
+	struct http_in *in = http_in_new(
+		&(struct http_limits){.header_max = 1024, .target_max = 256, .body_max = 256});
 	struct buf text = BUF_INIT;
 	size_t used;
 	bool r;

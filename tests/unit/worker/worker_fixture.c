@@ -27,6 +27,7 @@
 
 struct worker *wk;
 int wake_fds[STAND_SLOTS], master_fd = -1, lifeline_fd = -1;
+static struct worker_inbox inboxes[STAND_SLOTS];
 uint64_t now_ms;
 bool is_db_connected, is_db_refusing;
 
@@ -629,6 +630,24 @@ static struct shm *open_shm(uint32_t *ret_generation)
 	return shm;
 }
 
+static void open_slot(int slot)
+{
+	int ends[2];
+
+	wake_fds[slot] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+				    ends),
+			 0);
+	inboxes[slot] = (struct worker_inbox){ends[0], ends[1]};
+}
+
+static void close_slot(int slot)
+{
+	close(wake_fds[slot]);
+	close(inboxes[slot].in);
+	close(inboxes[slot].out);
+}
+
 int stand_setup(void **state)
 {
 	uint32_t generation = 0;
@@ -643,7 +662,7 @@ int stand_setup(void **state)
 	open_line();
 	shm = open_shm(&generation);
 	for (int i = 0; i < STAND_SLOTS; i++)
-		wake_fds[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+		open_slot(i);
 	boot = (struct worker_boot){
 		.settings = settings_new(),
 		.shm = shm,
@@ -651,6 +670,7 @@ int stand_setup(void **state)
 		.generation = generation,
 		.n_slots = STAND_SLOTS,
 		.wake_fds = wake_fds,
+		.inboxes = inboxes,
 		.control_fd = control_fd,
 		.lifeline_fd = lifeline_end,
 	};
@@ -723,7 +743,7 @@ int stand_teardown(void **state)
 	wk = NULL;
 	shm_detach(&boot.shm);
 	for (int i = 0; i < STAND_SLOTS; i++)
-		close(wake_fds[i]);
+		close_slot(i);
 	close(control_fd);
 	close(master_fd);
 	close(lifeline_end);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sessions of Engine.IO: the handshake, both transports, the change from one to the other, the
+ * heartbeat. What their messages mean is sio.c's; packets are proto/engineio.h's.
+ *
+ * A session is a struct conn, with or without a socket of its own. What it is sent lies in its
+ * queue as WebSocket frames whatever its transport: a WebSocket takes them as they are, a poll in
+ * another wrapping. So everything that speaks to connections speaks to sessions too.
+ */
+#ifndef WORKER_EIO_H
+#define WORKER_EIO_H
+
+#include "base/base.h"
+#include "base/buf.h"
+#include "worker/conn.h"
+
+/* Where sessions are asked for. */
+#define EIO_PATH "/socket.io/"
+
+/* A message of a WebSocket that is a session's, or that wants to become one's. */
+void eio_ws_message(struct conn *c, struct str payload, bool is_binary);
+
+/*
+ * Bytes of a POST that were not looked at yet, of a session without a socket. Returns how many were
+ * understood; the rest is shown again when the session is not stopped any more.
+ */
+size_t eio_poll_input(struct conn *c, uint8_t *data, size_t len);
+
+/*
+ * The session ends with what is queued for it, the CODE and the REASON, which only a WebSocket can
+ * tell; a poll sees the close packet.
+ */
+void eio_close(struct conn *c, uint16_t code, const char *reason);
+
+/* Something was queued for a session without a socket: the poll that waits is answered soon. */
+void eio_has_output(struct conn *c);
+
+/* Answers those polls. Called once a turn, after everything else was sent. */
+void eio_run(struct worker *wk);
+
+/* One of WAIT_EIO_… is over. */
+void eio_timeout(struct conn *c, enum conn_wait wait);
+
+/* C, whatever it is, has been killed: a poll that went away ends its session, and the contrary. */
+void eio_conn_ended(struct conn *c);
+
+/* Frees what C has of Engine.IO. */
+void eio_conn_done(struct conn *c);
+
+#endif

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Messages of Socket.IO: connecting to a namespace, events as commands, answers.
+ * Transports are eio.c's; what an event of a conversation looks like is proto/s0.h's and s4.h's.
+ */
+#include "worker/sio.h"
+
+#include <sys/random.h>
+
+#include "base/base64.h"
+#include "base/clock.h"
+#include "proto/dialect_raw.h"
+#include "proto/s0.h"
+#include "proto/s4.h"
+#include "worker/authn.h"
+#include "worker/eio_priv.h"
+#include "worker/limits.h"
+#include "worker/names.h"
+#include "worker/on_cmd.h"
+#include "worker/presence.h"
+#include "worker/roles.h"
+#include "worker/ws_conn.h"
+
+#define SID_BYTES 15 /* of a connection to a namespace */
+#define NO_OFFSET STR("")
+
+/* ---- Frames ---- */
+
+static struct buf *frame_begin(struct conn *c, size_t *ret_mark)
+{
+	struct buf *b = conn_reply(c);
+
+	*ret_mark = ws_frame_begin(b);
+	return b;
+}
+
+static void frame_end(struct buf *b, size_t mark)
+{
+	ws_frame_end(b, mark, WS_OP_TEXT);
+}
+
+bool sio_add_event(struct buf *b, enum dialect dialect, const struct event *ev)
+{
+	static const struct s4_view nothing_more;
+	size_t start = b->len, begin = ws_frame_begin(b);
+	bool is_shown = dialect == DIALECT_S0 ? s0_add_event(b, ev, NO_OFFSET)
+					      : s4_add_event(b, ev, &nothing_more, NO_OFFSET);
+
+	if (is_shown)
+		frame_end(b, begin);
+	else
+		b->len = start;
+	return is_shown;
+}
+
+/* ---- Presence ---- */
+
+void sio_add_presence(struct buf *b, const struct native_presence *change)
+{
+	size_t begin = ws_frame_begin(b);
+
+	s4_add_presence(b, change->user, change->name, strcmp(change->state, "offline") != 0,
+			clock_wall_ms());
+	frame_end(b, begin);
+}
+
+static bool next_online(void *arg, int64_t *ret)
+{
+	struct str name;
+
+	return names_next_user(arg, ret, &name);
+}
+
+void sio_add_online(struct buf *b, struct names *online)
+{
+	size_t begin = ws_frame_begin(b);
+
+	online->next = 0;
+	s4_add_online_users(b, next_online, online);
+	frame_end(b, begin);
+}
+
+void sio_add_typing(struct buf *b, int64_t conv, int64_t user, struct str name, bool on)
+{
+	size_t begin = ws_frame_begin(b);
+
+	s4_add_typing(b, conv, user, name, on);
+	frame_end(b, begin);
+}
+
+/* ---- Answers ---- */
+
+/* The key as its sender wrote it, out of its JSON form; keys that need escapes are left out. */
+static struct str key_text(const struct cmd_id *key)
+{
+	if (!key || key->len < 2 || key->text[0] != '"' || memchr(key->text, '\\', key->len))
+		return STR("");
+	return (struct str){key->text + 1, key->len - 2u};
+}
+
+void sio_say_fault(struct conn *c, const struct fault *f, const struct cmd_id *re,
+		   const struct cmd_id *key, int64_t retry_ms)
+{
+	size_t mark;
+	struct buf *b = frame_begin(c, &mark);
+
+	if (re && re->len)
+		s4_ack_refused(b, re, f, retry_ms);
+	else
+		s4_add_error(b, f, retry_ms, key_text(key));
+	frame_end(b, mark);
+}
+
+void sio_say_ok(struct conn *c, const struct cmd_id *re)
+{
+	size_t mark;
+	struct buf *b;
+
+	if (!re->len)
+		return;
+	b = frame_begin(c, &mark);
+	s4_ack_ok(b, re);
+	frame_end(b, mark);
+}
+
+void sio_say_sent(struct conn *c, const struct cmd_id *re, const struct event *ev,
+		  bool is_duplicate)
+{
+	static const struct s4_view nothing_more;
+	size_t mark;
+	struct buf *b;
+
+	if (!re->len)
+		return;
+	b = frame_begin(c, &mark);
+	if (c->dialect == DIALECT_S0)
+		s0_ack_sent(b, re, ev, is_duplicate);
+	else
+		s4_ack_sent(b, re, ev, &nothing_more, is_duplicate);
+	frame_end(b, mark);
+}
+
+void sio_say_joined(struct sub *sub, const struct cmd_id *re, int64_t unread, int64_t rev)
+{
+	size_t mark;
+	struct buf *b;
+
+	if (!re->len)
+		return;
+	b = frame_begin(sub->conn, &mark);
+	s4_ack_joined(b, re, &(struct s4_joined){
+				     .conv = sub->chan->conv, .rev = rev, .unread = unread});
+	frame_end(b, mark);
+}
+
+void sio_say_disconnect(struct conn *c)
+{
+	size_t mark;
+	struct buf *b;
+
+	if (!c->is_helloed)
+		return;
+	b = frame_begin(c, &mark);
+	sio_add_disconnect(b, STR(SIO_NSP_MAIN));
+	frame_end(b, mark);
+}
+
+/* ---- Connecting ---- */
+
+static void refuse_connect(struct conn *c, struct str nsp, struct str message, const char *code)
+{
+	struct buf data = BUF_INIT, *b;
+	size_t mark;
+
+	if (code) {
+		buf_add_char(&data, '{');
+		json_add_key_cstr(&data, "code", code);
+		buf_add_char(&data, '}');
+	}
+	b = frame_begin(c, &mark);
+	sio_add_connect_error(b, nsp, message, buf_str(&data));
+	frame_end(b, mark);
+	buf_done(&data);
+}
+
+/* Who the packet and the handshake say that it is. */
+static enum proto_error tell_who(struct conn *c, const struct sio_packet *p, struct identity *ret)
+{
+	struct worker *wk = conn_worker(c);
+	struct sio_auth auth;
+
+	sio_auth_read(p, &auth);
+	if (auth.token.len)
+		return authn_token(wk, auth.token, ret);
+	return c->who ? authn_again(wk, c->who, ret) : E_UNAUTHORIZED;
+}
+
+static void say_connected(struct conn *c)
+{
+	uint8_t raw[SID_BYTES];
+	struct buf sid = BUF_INIT, *b;
+	size_t mark;
+
+	if (getrandom(raw, sizeof(raw), 0) != sizeof(raw))
+		abort(); /* never for so few bytes */
+	base64_add(&sid, BASE64_URL, raw, sizeof(raw));
+	b = frame_begin(c, &mark);
+	sio_add_connect(b, STR(SIO_NSP_MAIN), buf_str(&sid), STR(""));
+	frame_end(b, mark);
+	buf_done(&sid);
+}
+
+static void on_connect(struct conn *c, const struct sio_packet *p)
+{
+	struct identity who;
+	enum proto_error error;
+
+	if (!str_eq(p->nsp, STR(SIO_NSP_MAIN))) {
+		refuse_connect(c, p->nsp, STR("Invalid namespace"), NULL);
+		return;
+	}
+	if (c->is_helloed) /* it is there already */
+		return;
+	error = tell_who(c, p, &who);
+	if (error) {
+		refuse_connect(c, p->nsp, str_of(error_info(error)->text), error_info(error)->code);
+		return;
+	}
+	authn_adopt(c, &who);
+	authn_forget(c);
+	c->is_helloed = true;
+	c->room = who.by == BY_COOKIE ? who.room : 0;
+	c->dialect = c->room ? DIALECT_S0 : DIALECT_S4;
+	say_connected(c);
+	presence_enter(c);
+	if (c->room) {
+		roles_enter(c, c->room, false, 0, NULL);
+		return;
+	}
+	c->is_presence_stale = true; /* knows nobody yet */
+	presence_catch_up(c);
+}
+
+static void on_disconnect(struct conn *c, const struct sio_packet *p)
+{
+	if (!str_eq(p->nsp, STR(SIO_NSP_MAIN)) || !c->is_helloed)
+		return;
+	eio_close(c, WS_CLOSE_NORMAL, ""); /* there is no other namespace to go on with */
+}
+
+/* ---- Events ---- */
+
+/* What these clients may ask for here; *RET_FAULT tells of the rest. */
+static bool is_served(const struct cmd *cmd, struct fault *ret_fault)
+{
+	if (cmd->op != OP_SUB && cmd->op != OP_UNSUB && cmd->op != OP_SEND &&
+	    cmd->op != OP_TYPING) {
+		fault_set(ret_fault, E_UNKNOWN_OP);
+		return false;
+	}
+	fault_set(ret_fault, E_INVALID);
+	if (cmd->peer || cmd->has_peer_uid) {
+		snprintf(ret_fault->text, sizeof(ret_fault->text),
+			 "Name the conversation: people cannot be written to directly.");
+		ret_fault->field = "receiverId";
+		return false;
+	}
+	if (cmd->attachment.len) {
+		snprintf(ret_fault->text, sizeof(ret_fault->text), "Attachments are not stored.");
+		ret_fault->field = "attachmentUrl";
+		return false;
+	}
+	return true;
+}
+
+static void run_event(struct conn *c, const struct sio_packet *p)
+{
+	struct cmd_limits limits = worker_cmd_limits(conn_worker(c));
+	struct fault fault;
+	struct cmd_id key = {0};
+	struct cmd cmd;
+	int64_t retry_ms;
+	enum limit_verdict verdict = limits_frame(c, LIMIT_OPERATIONS, &retry_ms);
+	int r = c->dialect == DIALECT_S0 ? s0_cmd(p, &limits, &cmd, &fault)
+					 : s4_cmd(p, &limits, &cmd, &fault);
+
+	if (cmd.has_key)
+		raw_key_of(&cmd, &key);
+	if (verdict == LIMIT_ABUSE)
+		ws_conn_abused(c);
+	else if (verdict == LIMIT_REFUSED)
+		ws_conn_limited(c, retry_ms, &cmd.id, &key, cmd.conv);
+	else if (r < 0)
+		ws_conn_fault(c, &fault, &cmd.id, &key, cmd.conv);
+	else if (!is_served(&cmd, &fault))
+		ws_conn_fault(c, &fault, &cmd.id, &key, cmd.conv);
+	else if (cmd.op == OP_SUB && sub_find(c, cmd.conv))
+		sio_say_joined(sub_find(c, cmd.conv), &cmd.id, -1,
+			       sub_position(sub_find(c, cmd.conv)));
+	else
+		on_cmd(c, &cmd);
+}
+
+static void on_event(struct conn *c, const struct sio_packet *p)
+{
+	if (!c->is_helloed || !str_eq(p->nsp, STR(SIO_NSP_MAIN))) {
+		conn_kill(c, CONN_END_LOST); /* nothing may come before CONNECT */
+		return;
+	}
+	run_event(c, p);
+}
+
+/* Well-formed, and nobody can act upon it. */
+static void refuse(struct conn *c, const struct sio_packet *p, const struct fault *f)
+{
+	struct cmd_id re;
+
+	sio_cmd_id(p, &re);
+	if (p->type == SIO_CONNECT)
+		refuse_connect(c, p->nsp, str_of(f->text), error_info(f->error)->code);
+	else if (c->is_helloed)
+		ws_conn_fault(c, f, &re, NULL, 0);
+}
+
+void sio_message(struct conn *c, struct str data, bool is_binary)
+{
+	const struct settings *s = conn_worker(c)->settings;
+	const struct sio_limits limits = {
+		.depth_max = (uint32_t)s->websocket_json_depth_max,
+		.attachments_max = (uint32_t)s->engineio_attachments_max,
+		.attachments_bytes = (uint32_t)s->engineio_payload_max,
+	};
+	struct sio_packet p;
+	struct fault fault;
+	int r = sio_decode(&c->eio->in, data, is_binary, &limits, &p, &fault);
+
+	if (r == -ERR_AGAIN)
+		return;
+	if (r == -ERR_PROTO) {
+		worker_count(conn_worker(c), M_PROTOCOL_ERRORS, 1);
+		eio_close(c, WS_CLOSE_PROTOCOL, "");
+		return;
+	}
+	if (r < 0)
+		refuse(c, &p, &fault);
+	else if (p.type == SIO_CONNECT)
+		on_connect(c, &p);
+	else if (p.type == SIO_DISCONNECT)
+		on_disconnect(c, &p);
+	else if (p.type == SIO_EVENT)
+		on_event(c, &p);
+	sio_packet_done(&p);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Socket.IO on top of a session of Engine.IO: namespaces, who connects, events to commands and
+ * answers to acknowledgements. Packets are proto/socketio.h's, what commands do is on_cmd.h's.
+ *
+ * Whom a session belongs to decides what it speaks: with the cookie of a page that is in a room it
+ * is that page's (DIALECT_S0), with anything else an account's or a guest's client (DIALECT_S4).
+ */
+#ifndef WORKER_SIO_H
+#define WORKER_SIO_H
+
+#include "base/base.h"
+#include "proto/cmd.h"
+#include "proto/errors.h"
+#include "proto/event.h"
+#include "worker/chan.h"
+#include "worker/conn.h"
+
+/* One message of the session. */
+void sio_message(struct conn *c, struct str data, bool is_binary);
+
+/* The session ends and shall not come back by itself: leaves the main namespace. */
+void sio_say_disconnect(struct conn *c);
+
+/*
+ * Answers, as the acknowledgement that RE asks for; a fault without one is the event
+ * message_error, which names KEY. Others are not said without RE.
+ */
+void sio_say_fault(struct conn *c, const struct fault *f, const struct cmd_id *re,
+		   const struct cmd_id *key, int64_t retry_ms);
+void sio_say_ok(struct conn *c, const struct cmd_id *re);
+void sio_say_sent(struct conn *c, const struct cmd_id *re, const struct event *ev,
+		  bool is_duplicate);
+void sio_say_joined(struct sub *sub, const struct cmd_id *re, int64_t unread, int64_t rev);
+
+/* What an S4 client is told of who is on the node; appended as whole frames. */
+struct names;
+struct native_presence;
+void sio_add_presence(struct buf *b, const struct native_presence *change);
+void sio_add_online(struct buf *b, struct names *online);
+
+/* A whole frame: somebody begins or stops typing. */
+void sio_add_typing(struct buf *b, int64_t conv, int64_t user, struct str name, bool on);
+
+/* Appends the frame of an event for one of the two dialects; false when it shows none. */
+bool sio_add_event(struct buf *b, enum dialect dialect, const struct event *ev);
+
+#endif
