@@ -238,9 +238,9 @@ bool names_is_line(struct str s, bool may_break)
 	uint32_t cp;
 
 	while (utf8_next(s, &pos, &cp)) {
-		bool is_break = cp == '\t' || cp == '\n' || cp == '\r';
-		bool is_control = cp < 0x20 || (cp >= 0x7f && cp < 0xa0) || cp == 0x2028 ||
-				  cp == 0x2029;
+		bool is_break = cp == '\t' || cp == '\n' || cp == '\r' || cp == 0x2028 ||
+				cp == 0x2029;
+		bool is_control = cp < 0x20 || (cp >= 0x7f && cp < 0xa0) || is_break;
 
 		if (is_control && !(is_break && may_break))
 			return false;

@@ -194,13 +194,14 @@ static enum limit_class class_of(const struct call *call, enum proto_error auth_
 	/* credentials that nobody can look at while the database is away are no bad ones */
 	bool is_bad = auth_error == E_UNAUTHORIZED;
 
-	if (call->is_ops || (route->rate == ROUTE_RATE_STATIC && !is_bad))
+	if (call->is_ops || route->rate == ROUTE_RATE_SESSION ||
+	    (route->rate == ROUTE_RATE_STATIC && !is_bad))
 		return LIMIT_CLASSES;
 	if (is_bad || call->wk->settings->limits_scope == SCOPE_ALL)
 		return LIMIT_ANONYMOUS;
 	if (!is_account && (route->rate == ROUTE_RATE_AUTH || needs_account(call->wk, route)))
 		return LIMIT_ANONYMOUS;
-	if (route->rate == ROUTE_RATE_UPGRADE || route->rate == ROUTE_RATE_SESSION)
+	if (route->rate == ROUTE_RATE_UPGRADE)
 		return LIMIT_CLASSES;
 	return is_account ? LIMIT_USERS : LIMIT_GUESTS;
 }

@@ -26,7 +26,7 @@ LOGS = Path(os.environ.get('ROOMD_TEST_LOGS', TOP / '.dev/test/integration'))
 # the tests hammer from one address: what a limit does is tested where it is set back
 LIMITS = {f'limits.{name}': 'off' for name in (
     'anonymous', 'guests', 'users', 'logins_address', 'logins_account', 'logins_everywhere', 'audited_logins',
-    'registrations', 'guest_names', 'mails',
+    'registrations', 'guest_names', 'code_misses', 'mails',
     'sends_user', 'sends_conversation', 'frames', 'operations', 'abuse')}
 HAS_SANITIZERS = bool(os.environ.get('ROOMD_SANITIZERS'))
 # how long a thing that should happen at once may take before a test calls it missing

@@ -416,6 +416,10 @@ CASES += roomd_contract_filters.cases(Case)
 CASES += roomd_contract_pages.cases(Case)
 # refused before the route is known, see test_process.py: a worker without room for a connection
 ELSEWHERE = {('GET', ROOM_SOCKET, 503), ('GET', SOCKET, 503)}
+# in the terms of another protocol: test_engineio.py
+ELSEWHERE |= {(method, '/socket.io/', status) for method, statuses in (
+    ('GET', (101, 200, 400, 403, 503)), ('POST', (200, 400, 403, 503)), ('PUT', (400, 403, 503)))
+    for status in statuses}
 
 
 async def lively_room(daemon):

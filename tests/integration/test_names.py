@@ -143,7 +143,7 @@ async def test_s0_42_accounts_too(daemon):
 
 
 @pytest.mark.parametrize('text, is_taken', [
-    ('one\r\ntwo\tthree', True), ('a\u202eb', False), ('a\u2066b', False), ('a\u200fb', False), ('a\u2028b', False)])
+    ('one\r\ntwo\tthree', True), ('a\u202eb', False), ('a\u2066b', False), ('a\u200fb', False), ('a\u2028b', True)])
 async def test_descriptions_disturb_nothing_beside_them(daemon, text, is_taken):
     """They may have lines; seen red with the rule of messages alone, which takes U+202E."""
     async with People(daemon) as http:

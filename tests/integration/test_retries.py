@@ -10,7 +10,7 @@ import uuid
 
 import pytest
 
-from roomd_clients import NativeSocket, RoomSocket, Socket
+from roomd_clients import NativeSocket, RoomSocket, Socket, eventually
 from roomd_harness import Daemon, unique
 from roomd_msgpack import PackedSocket
 from roomd_outage import server_for, stopped
@@ -142,6 +142,15 @@ class Stage:
 
     async def blocked(self):
         await self.in_room('POST', '/filters', {'kind': 'word', 'action': 'block', 'pattern': TEXT})
+        for worker in range(DAEMON['workers']):
+            await eventually(lambda: self.is_filtered(worker), 'the worker knows the filter')
+
+    async def is_filtered(self, worker):
+        probe = await NativeSocket.hello(self.daemon, unique('probe'), worker)
+        await probe.sub(self.room)
+        answer = await probe.say(self.room, f'{TEXT} again')
+        await probe.close()
+        return answer.get('code') == 'blocked'
 
     async def hinder(self, code):
         """From now on the sender is refused with CODE, as he is told."""

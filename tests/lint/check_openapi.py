@@ -83,7 +83,7 @@ def refusals(row):
     """The statuses that the dispatch gives before the handler, by the row of its route."""
     statuses = {"405", "default"}
     is_unsafe = row["method"] != "GET"
-    if row["rate"] != "static":
+    if row["rate"] not in ("static", "session"):
         statuses.add("429")
     if row["auth"] != "open" or row["rate"] == "upgrade":
         statuses.add("401")
