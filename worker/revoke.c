@@ -231,8 +231,13 @@ static bool is_news(struct revoke *rv, const void *p, size_t len)
 	return true;
 }
 
-static void take_login(struct revoke *rv, const struct login_revoked *l)
+/*
+ * NOW_MS is the database's clock. A full table refuses tokens that are older than what it gave up:
+ * so the time that counts is when the session ended, not when this worker heard of it.
+ */
+static void take_login(struct revoke *rv, const struct login_revoked *l, int64_t now_ms)
 {
+	int64_t age_ms = MAX(now_ms - l->at_ms, 0);
 	struct worker *wk = rv->wk;
 	struct uuid session = l->session;
 	int64_t user = l->user;
@@ -246,7 +251,7 @@ static void take_login(struct revoke *rv, const struct login_revoked *l)
 		end_user(wk, user);
 		return;
 	}
-	r = revoked_add(wk->shm, (unsigned)wk->slot, &session, forget_at_ms(wk), &lost);
+	r = revoked_add(wk->shm, (unsigned)wk->slot, &session, forget_at_ms(wk) - age_ms, &lost);
 	note(r, lost);
 	end_session(wk, &session);
 }
@@ -267,7 +272,7 @@ static void on_logins(void *arg, int err, int64_t now_ms, const struct db_result
 
 		memset(&l, 0, sizeof(l)); /* it is hashed as a whole */
 		logins_revoked_row(res, i, &l);
-		take_login(rv, &l);
+		take_login(rv, &l, now_ms);
 	}
 }
 
