@@ -379,8 +379,8 @@ static struct act *patch_of(const struct json_value *body, struct fault *fault)
 void rest_members_patch(struct call *call)
 {
 	struct json_doc *doc = NULL;
+	const struct rest_user who = user_of_path(call); /* a refused body ends CALL */
 	const struct json_value *body = credentials_body(call, &doc);
-	const struct rest_user who = user_of_path(call);
 	struct fault fault;
 	struct act *a;
 
