@@ -19,6 +19,10 @@
 /* One message of the session. */
 void sio_message(struct conn *c, struct str data, bool is_binary);
 
+/* An event of a connection that has connected: runs what it asks for, or refuses it. */
+struct sio_packet;
+void sio_event(struct conn *c, const struct sio_packet *p);
+
 /* The session ends and shall not come back by itself: leaves the main namespace. */
 void sio_say_disconnect(struct conn *c);
 
