@@ -66,7 +66,7 @@ static enum log_change_status verdict(const struct db_result *res)
 	if (db_result_status(res) != DB_OK)
 		return refusal(res);
 	status = db_get_i64(res, 0, 0);
-	if (db_rows(res) != 1 || status < CHANGE_STORED || status > CHANGE_DELETED)
+	if (db_rows(res) != 1 || status < CHANGE_STORED || status > CHANGE_UNSEEN)
 		return CHANGE_UNSENT;
 	return (enum log_change_status)status;
 }
@@ -89,6 +89,8 @@ static void on_changed(const struct db_call *call, const struct db_result *res)
 					       .target_rev = db_get_i64(res, 0, 10),
 					       .subject = db_get_i64(res, 0, 11),
 					       .key = db_get_str(res, 0, 12)};
+	if (a.status <= CHANGE_UNCHANGED || a.status == CHANGE_UNSEEN)
+		a.tag = db_get_str(res, 0, 13);
 	((log_change_done_fn *)call->then)(call->arg, &a);
 }
 
@@ -124,13 +126,15 @@ static void encode(const struct log_change *c, struct db_args *args)
 	db_args_text(args, c->address);
 	db_args_text(args, str_of(c->need.least));
 	db_args_i32(args, c->need.is_above);
+	if (c->seen.p)
+		db_args_text(args, c->seen);
 }
 
 int log_change_submit(struct db *db, const struct log_change *change, uint64_t deadline_ms,
 		      log_change_done_fn *done, void *arg, uint64_t *ret_token)
 {
 	struct db_args args = DB_ARGS_INIT;
-	struct db_query q = {.stmt = STMT_LOG_CHANGE,
+	struct db_query q = {.stmt = change->seen.p ? STMT_LOG_CHANGE_SEEN : STMT_LOG_CHANGE,
 			     .args = &args,
 			     .deadline_ms = deadline_ms,
 			     .is_patient = true,

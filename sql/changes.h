@@ -50,6 +50,7 @@ struct log_change {
 	int64_t until_ms;	   /* end of a ban, since 1970; 0: for good */
 	struct str reason;	   /* of a ban, up to 500 characters; p == NULL: none is given */
 	struct str address;	   /* of the actor's client, for the audit; p == NULL: not known */
+	struct str seen;	   /* tag of the conversation that it must have; p == NULL: any */
 };
 
 /*
@@ -69,6 +70,7 @@ enum log_change_status {
 			   * the last owner goes */
 	CHANGE_FAILED,	  /* a value that the schema refuses (length, role, encoding) */
 	CHANGE_DELETED,	  /* the message was deleted: no edit, no reaction */
+	CHANGE_UNSEEN,	  /* the conversation has another tag */
 	CHANGE_UNKNOWN,	  /* no answer: stored or not; its key may be sent again */
 	CHANGE_UNSENT,	  /* not stored: no connection in time, or a reason that passes */
 };
@@ -89,6 +91,7 @@ struct log_change_answer {
 	int64_t subject;	   /* member.*: whose */
 	struct str subject_name;
 	struct str key;		   /* as stored: a join's role is filled in */
+	struct str tag;		   /* of the conversation, when one was to be seen; UNSEEN too */
 };
 
 typedef void log_change_done_fn(void *arg, const struct log_change_answer *answer);

@@ -8,11 +8,14 @@
 
 #include "base/base.h"
 
-#define ETAG_LEN 18 /* 16 hexadecimal digits in quotes */
+#define ETAG_LEN 19 /* 17 digits in quotes */
+
+/* The tag of a state of a conversation, as the database names it: log_change_answer.tag. */
+void etag_of_state(struct str state, char ret[ETAG_LEN + 1]);
 
 /*
  * The tag of a conversation as JSON: of what a PATCH can change, so that messages leave it alone.
- * The same on every node.
+ * The same on every node. What stands between its quotes is what log_change.seen takes.
  */
 void etag_of_conversation(struct str json, char ret[ETAG_LEN + 1]);
 

@@ -45,7 +45,7 @@ struct item *item_new_message(const struct event *ev)
 struct item *item_new_change(const struct log_change *change, struct str actor_name)
 {
 	struct item *it = item_new(actor_name.len + change->content.len + change->key.len +
-				   change->reason.len + change->address.len);
+				   change->reason.len + change->address.len + change->seen.len);
 	char *at = it->bytes;
 
 	assert(change->kind != KIND_MESSAGE_NEW);
@@ -54,6 +54,7 @@ struct item *item_new_change(const struct log_change *change, struct str actor_n
 	it->change.key = keep(&at, change->key);
 	it->change.reason = keep(&at, change->reason);
 	it->change.address = keep(&at, change->address);
+	it->change.seen = keep(&at, change->seen);
 	/* chosen here, so that it is the same one in every attempt */
 	it->has_key = !uuid_is_zero(&change->client_msg_id);
 	if (!it->has_key)
@@ -256,6 +257,8 @@ enum verdict item_judge_change(struct item *it, const struct log_change_answer *
 		return settled(it, E_NOT_FOUND);
 	case CHANGE_DELETED:
 		return settled(it, E_MESSAGE_DELETED);
+	case CHANGE_UNSEEN:
+		return settled(it, E_CHANGED);
 	case CHANGE_DENIED:
 		return settled(it, E_FORBIDDEN);
 	case CHANGE_GONE:

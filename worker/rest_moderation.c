@@ -44,6 +44,7 @@ struct patch {
 	int64_t conv;
 	struct authz_actor actor; /* the caller, as it was when the room was found */
 	int next; /* of them is stored next */
+	char seen[ETAG_LEN + 1]; /* the tag that the room must have; empty: any */
 	struct {
 		bool is_set;
 		size_t at, len;
@@ -60,11 +61,17 @@ static void fail(struct call *call, enum proto_error error)
 	call_error(call, error, NULL);
 }
 
+/* What comes next is compared with what has just been stored. */
 static void on_set(struct worker *wk, void *arg, const struct persist_result *res)
 {
 	struct call *call = arg;
+	struct patch *p = call->state;
 
 	(void)wk;
+	if (p->seen[0] && res->answer && res->answer->tag.p) {
+		etag_of_state(res->answer->tag, p->seen);
+		memcpy(call->etag, p->seen, sizeof(call->etag));
+	}
 	if (res->error)
 		fail(call, res->error == E_CONFLICT ? E_DUPLICATE : res->error);
 	else
@@ -95,6 +102,12 @@ static void show(struct call *call)
 		call_db_error(call, r);
 }
 
+/* Between the quotes of the tag; p == NULL: any. */
+static struct str seen_state(const struct patch *p)
+{
+	return p->seen[0] ? (struct str){p->seen + 1, strlen(p->seen) - 2} : (struct str){NULL, 0};
+}
+
 /* Each value is an event of its own. */
 static void store_next(struct call *call)
 {
@@ -114,6 +127,7 @@ static void store_next(struct call *call)
 			.address = str_of(call->address),
 			.may_moderate = true,
 			.need.least = authz_least(&p->actor, sets[i].action),
+			.seen = seen_state(p),
 		};
 
 		if (persist_change(call->wk, &change, str_of(call->who.name), &call->who.session,
@@ -124,11 +138,14 @@ static void store_next(struct call *call)
 	show(call);
 }
 
-/* RFC 9110 section 13.1.1: what the client saw must be what there is. */
+/*
+ * RFC 9110 section 13.1.1: what the client saw must be what there is. Which of its tags that is,
+ * is known now; that it still is, the change makes sure of.
+ */
 static void on_present(void *arg, int err, struct str json)
 {
 	struct call *call = arg;
-	const struct patch *p = call->state;
+	struct patch *p = call->state;
 	const struct str seen = {p->bytes + p->values[IF_MATCH].at, p->values[IF_MATCH].len};
 
 	if (err < 0) {
@@ -138,10 +155,13 @@ static void on_present(void *arg, int err, struct str json)
 		return;
 	}
 	etag_of_conversation(json, call->etag);
-	if (!http_etag_match(seen, str_of(call->etag), false))
+	if (!http_etag_match(seen, str_of(call->etag), false)) {
 		fail(call, E_CHANGED);
-	else
-		store_next(call);
+		return;
+	}
+	if (!str_eq(seen, STR("*")))
+		memcpy(p->seen, call->etag, sizeof(p->seen));
+	store_next(call);
 }
 
 static void compare(struct call *call)

@@ -4,6 +4,7 @@ ids, limits of pages that are one rule on every way.
 
 RFC 9110 sections 8.8.3 and 13.1.1.
 """
+import asyncio
 import uuid
 
 import pytest
@@ -49,6 +50,22 @@ async def test_nobody_writes_over_a_change_that_they_have_not_seen(daemon):
         status, _, _ = await http.ask('PATCH', path, {'slow_mode': 7},
                                       headers={**head, 'If-Match': f'"other", {headers["ETag"]}'})
         assert status == 200
+
+
+async def test_of_many_changes_of_one_state_one_wins(daemon):
+    """Seen red with the tag compared before the change only: several of the changes were stored."""
+    async with People(daemon) as http:
+        head, path = await owned(http)
+        for lap in range(3):
+            _, _, headers = await http.ask('GET', path, headers=head)
+            fields = {**head, 'If-Match': headers['ETag']}
+            changes = [{'name': unique('room'), 'description': f'{lap}.{i}', 'slow_mode': 10 * lap + i} for i in range(20)]
+            answers = await asyncio.gather(*(http.ask('PATCH', path, change, headers=fields) for change in changes))
+            won = [change for change, answer in zip(changes, answers) if answer[0] == 200]
+            assert len(won) == 1 and sorted(answer[0] for answer in answers) == [200] + 19 * [412]
+            _, room, headers = await http.ask('GET', path, headers=head)
+            # all values of the winner, and none of another
+            assert (room['name'], room['description']) == (won[0]['name'], won[0]['description'])
 
 
 @pytest.mark.parametrize('field', ['W/{}', '{}x', '', '"', 'x'])

@@ -412,6 +412,49 @@ static const struct log_change every[] = {
 	{.kind = KIND_CONVERSATION_CLOSE},
 };
 
+static struct str tag_of(int64_t room, char ret[64])
+{
+	snprintf(ret, 64, "%s",
+		 pg_valuef(pg,
+			   "SELECT conversation_tag(updated_at) FROM conversations WHERE id ="
+			   " %" PRId64,
+			   room));
+	return str_of(ret);
+}
+
+/* Seen red without the look at the tag in log_change_seen: what was seen no more was changed. */
+static void test_seen(void **state UNUSED)
+{
+	int64_t room = pg_room(pg, "seen");
+	char tags[3][64];
+	struct log_change c = {.conv = room,
+			       .kind = KIND_CONVERSATION_UPDATE,
+			       .actor = anna,
+			       .key = STR("description"),
+			       .content = STR("one"),
+			       .may_moderate = true,
+			       .client_msg_id = uuid_v7(),
+			       .seen = tag_of(room, tags[0])};
+
+	expect(c, CHANGE_STORED, 1, 0);
+	expect(c, CHANGE_DUPLICATE, 1, 0); /* not compared with itself */
+	c.client_msg_id = uuid_v7();
+	refuse(c, CHANGE_UNSEEN);
+	c.seen = tag_of(room, tags[1]);
+	assert_string_not_equal(tags[0], tags[1]);
+	expect(c, CHANGE_UNCHANGED, 1, 0);
+	/* the state has its own tag also when it is of the same time, or of an earlier one */
+	pg_valuef(pg,
+		  "UPDATE conversations SET updated_at = updated_at + interval '1 hour'"
+		  " WHERE id = %" PRId64,
+		  room);
+	c.seen = tag_of(room, tags[1]);
+	c.content = STR("two");
+	expect(c, CHANGE_STORED, 2, 0);
+	tag_of(room, tags[2]);
+	assert_true(strcmp(tags[2], tags[1]) > 0);
+}
+
 static void test_repeat(void **state UNUSED)
 {
 	int64_t room = pg_room(pg, "repeat"), elsewhere = pg_room(pg, "elsewhere");
@@ -590,6 +633,7 @@ int main(void)
 		cmocka_unit_test(test_reactions),
 		cmocka_unit_test(test_members),
 		cmocka_unit_test(test_conversation),
+		cmocka_unit_test(test_seen),
 		cmocka_unit_test(test_repeat),
 		cmocka_unit_test(test_refused_at_once),
 		cmocka_unit_test(test_no_connection),

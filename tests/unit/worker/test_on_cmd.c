@@ -362,6 +362,7 @@ static void test_a_change_that_is_refused(void **state)
 		{CHANGE_NO_CONV, "no_such_room"}, {CHANGE_NO_TARGET, "not_found"},
 		{CHANGE_DENIED, "forbidden"},	  {CHANGE_CONFLICT, "conflict"},
 		{CHANGE_FAILED, "invalid"},	  {CHANGE_DELETED, "message_deleted"},
+		{CHANGE_UNSEEN, "changed"},
 	};
 	char text[64];
 
