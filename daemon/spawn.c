@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fdpass.h"
 #include "base/log.h"
 #include "daemon/master.h"
 #include "daemon/ops.h"
@@ -204,26 +205,11 @@ static void on_control(EV_P_ ev_io *w, int revents)
 
 int spawn_order(struct child *c, const char *text, int fd)
 {
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} space = {{0}};
 	struct iovec iov = {(char *)text, strlen(text)};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-	struct cmsghdr *head;
 
 	if (c->pid <= 0)
 		return -ERR_NOENT;
-	if (fd >= 0) {
-		msg.msg_control = space.bytes;
-		msg.msg_controllen = sizeof(space.bytes);
-		head = CMSG_FIRSTHDR(&msg);
-		head->cmsg_level = SOL_SOCKET;
-		head->cmsg_type = SCM_RIGHTS;
-		head->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(head), &fd, sizeof(fd));
-	}
-	if (sendmsg(c->control_fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+	if (fdpass_send(c->control_fd, &iov, 1, &fd, fd >= 0 ? 1 : 0) >= 0)
 		return 0;
 	log_warn("worker does not take an order", LF_INT("slot", c->slot), LF_STR("order", text),
 		 LF_STR("error", strerror(errno)));

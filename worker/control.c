@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/fdpass.h"
 #include "base/log.h"
 #include "worker/authn.h"
 #include "worker/conn.h"
@@ -47,17 +48,6 @@ static void switch_settings(struct worker *wk, int fd)
 	log_info("settings switched");
 }
 
-static int passed_fd(struct msghdr *msg)
-{
-	struct cmsghdr *c = CMSG_FIRSTHDR(msg);
-	int fd = -1;
-
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-	    c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-	return fd;
-}
-
 static void on_order(struct worker *wk, struct str order, int fd)
 {
 	const struct str ctl = STR("ctl ");
@@ -78,15 +68,9 @@ static void on_control(EV_P_ ev_io *w, int revents)
 {
 	struct worker *wk = w->data;
 	char text[CONTROL_ORDER_MAX];
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} space;
-	struct iovec iov = {text, sizeof(text)};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = space.bytes,
-			     .msg_controllen = sizeof(space.bytes)};
-	ssize_t n = recvmsg(w->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	int fd;
+	int fds[FDPASS_MAX];
+	size_t n_fds;
+	ssize_t n = fdpass_receive(w->fd, text, sizeof(text), fds, &n_fds);
 
 	(void)revents;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -95,10 +79,9 @@ static void on_control(EV_P_ ev_io *w, int revents)
 		ev_io_stop(loop, w);
 		return;
 	}
-	fd = passed_fd(&msg);
-	on_order(wk, (struct str){text, (size_t)n}, fd);
-	if (fd >= 0)
-		close(fd);
+	on_order(wk, (struct str){text, (size_t)n}, n_fds > 0 ? fds[0] : -1);
+	while (n_fds > 0)
+		close(fds[--n_fds]);
 }
 
 static void on_lifeline(EV_P_ ev_io *w, int revents)

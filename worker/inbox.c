@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/fdpass.h"
 #include "base/log.h"
 #include "worker/conn.h"
 #include "worker/peer.h"
@@ -17,7 +18,6 @@
 
 #define TAKE_BUDGET 64		 /* connections in one turn */
 #define INLINE_MAX (32 * 1024) /* more bytes than this travel in a file in memory */
-#define FDS_MAX 2		 /* the socket, and that file */
 
 /* What precedes the bytes. Both ends are the same program: no other form is ever read. */
 struct parcel {
@@ -105,26 +105,9 @@ static int file_of(struct str bytes)
 static bool send_parcel(int to, const struct parcel *parcel, struct str bytes, const int *fds,
 			size_t n)
 {
-	union {
-		char bytes[CMSG_SPACE(FDS_MAX * sizeof(int))];
-		struct cmsghdr align;
-	} space = {{0}};
 	struct iovec iov[] = {{(void *)parcel, sizeof(*parcel)}, {(char *)bytes.p, bytes.len}};
-	struct msghdr msg = {.msg_iov = iov,
-			     .msg_iovlen = parcel->is_in_file ? 1 : 2,
-			     .msg_control = space.bytes,
-			     .msg_controllen = CMSG_SPACE(n * sizeof(int))};
-	struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
-	ssize_t sent;
 
-	head->cmsg_level = SOL_SOCKET;
-	head->cmsg_type = SCM_RIGHTS;
-	head->cmsg_len = CMSG_LEN(n * sizeof(int));
-	memcpy(CMSG_DATA(head), fds, n * sizeof(int));
-	do
-		sent = sendmsg(to, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-	while (sent < 0 && errno == EINTR);
-	return sent >= 0;
+	return fdpass_send(to, iov, parcel->is_in_file ? 1 : 2, fds, n) >= 0;
 }
 
 static bool hand_over(struct conn *c)
@@ -138,7 +121,7 @@ static bool hand_over(struct conn *c)
 		.is_tls = c->is_tls,
 		.is_link_tls = c->is_link_tls,
 	};
-	int fds[FDS_MAX] = {c->io.fd, -1};
+	int fds[FDPASS_MAX] = {c->io.fd, -1}; /* the socket, and a file with the bytes */
 	bool is_sent;
 
 	if (c->in)
@@ -209,20 +192,6 @@ static void receive(struct worker *wk, const struct parcel *parcel, int fd, uint
 	conn_input(c, bytes, parcel->len);
 }
 
-/* The descriptors of a packet; returns how many. */
-static size_t take_fds(struct msghdr *msg, int *fds)
-{
-	struct cmsghdr *head = CMSG_FIRSTHDR(msg);
-	size_t n = 0;
-
-	if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS)
-		n = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-	n = MIN(n, FDS_MAX);
-	if (n)
-		memcpy(fds, CMSG_DATA(head), n * sizeof(int));
-	return n;
-}
-
 /* The parcel's bytes out of its file; owned, or NULL. */
 static uint8_t *read_file(int fd, size_t len)
 {
@@ -262,20 +231,12 @@ static void on_inbox(EV_P_ ev_io *w, int revents)
 	(void)loop;
 	(void)revents;
 	for (int i = 0; i < TAKE_BUDGET; i++) {
-		union {
-			char bytes[CMSG_SPACE(FDS_MAX * sizeof(int))];
-			struct cmsghdr align;
-		} space;
-		struct iovec iov = {packet, max};
-		struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = space.bytes,
-				     .msg_controllen = sizeof(space.bytes)};
-		ssize_t n = recvmsg(w->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-		int fds[FDS_MAX];
+		int fds[FDPASS_MAX];
 		size_t n_fds;
+		ssize_t n = fdpass_receive(w->fd, packet, max, fds, &n_fds);
 
 		if (n <= 0)
 			break;
-		n_fds = take_fds(&msg, fds);
 		open_parcel(wk, packet, (size_t)n, fds, n_fds);
 	}
 	free(packet);

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fdpass.h"
 #include "shm/slots.h"
 #include "worker/control.h"
 
@@ -25,25 +26,10 @@ static int setup(void **state)
 /* One order, with a descriptor unless FD is -1. */
 static void order(const char *text, int fd)
 {
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} space = {{0}};
 	struct iovec iov = {(char *)text, strlen(text)};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 
-	if (fd >= 0) {
-		struct cmsghdr *c;
-
-		msg.msg_control = space.bytes;
-		msg.msg_controllen = sizeof(space.bytes);
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	}
-	assert_int_equal(sendmsg(master_fd, &msg, 0), (ssize_t)strlen(text));
+	assert_int_equal(fdpass_send(master_fd, &iov, 1, &fd, fd >= 0 ? 1 : 0),
+			 (ssize_t)strlen(text));
 	turns(2);
 }
 
