@@ -8,10 +8,13 @@
 #include "base/map.h"
 #include "worker/audit.h"
 #include "worker/chan.h"
+#include "worker/dbio.h"
 #include "worker/deliver.h"
 #include "worker/persist.h"
 #include "worker/resume.h"
 #include "worker/ws_conn.h"
+
+#define AWAY_MS 1000 /* without a database: who comes then is told to come again */
 
 /* ---- Acting ---- */
 
@@ -71,6 +74,15 @@ static void enter(struct conn *c, const struct entering *e, const struct rights 
 	ws_conn_error(c, authz_refusal(&r->actor, MAY_READ), re, NULL, e->conv);
 }
 
+/* The database cannot be asked who may. */
+static void enter_later(struct conn *c, const struct entering *e)
+{
+	if (e->re.len)
+		ws_conn_error(c, E_UNAVAILABLE, &e->re, NULL, e->conv);
+	else
+		ws_conn_try_later(c, NULL);
+}
+
 /* A conversation that is not there is refused by the channel, which has words for it. */
 static void on_rights(struct worker *wk, void *arg, int err, const struct rights *r)
 {
@@ -84,10 +96,8 @@ static void on_rights(struct worker *wk, void *arg, int err, const struct rights
 			enter(c, e, r);
 		else if (err == -ERR_NOENT)
 			chan_join(c, e->conv, e->has_rev, e->rev, e->has_re ? &e->re : NULL);
-		else if (e->re.len)
-			ws_conn_error(c, E_UNAVAILABLE, &e->re, NULL, e->conv);
 		else
-			ws_conn_try_later(c, NULL);
+			enter_later(c, e);
 	}
 	if (c && c->is_blocked)
 		roles_unblock(c);
@@ -106,6 +116,11 @@ void roles_enter(struct conn *c, int64_t conv, bool has_rev, int64_t rev, const 
 	}
 	if (roles_peek(conn_worker(c), conv, c->user, c->is_admin, &r)) {
 		enter(c, &e, &r);
+		return;
+	}
+	/* a moment is waited out, as while a worker starts or a server is started anew; no more */
+	if (dbio_away_ms(conn_worker(c)) > AWAY_MS) {
+		enter_later(c, &e);
 		return;
 	}
 	waits = xmalloc(sizeof(*waits));
