@@ -30,6 +30,7 @@
 #include "worker/eio.h"
 #include "worker/fanout.h"
 #include "worker/filter.h"
+#include "worker/heap.h"
 #include "worker/heir.h"
 #include "worker/http_conn.h"
 #include "worker/inbox.h"
@@ -170,6 +171,7 @@ static void on_second(EV_P_ ev_timer *w, int revents)
 	audit_look(wk);
 	codes_look(wk);
 	touch_flush(wk);
+	heap_look(wk);
 }
 
 /* ---- Ending ---- */

@@ -170,6 +170,7 @@ struct worker {
 	ev_timer stop;	 /* end of a drain */
 
 	bool is_looking, has_looked; /* readiness.c: at the schema, is not answered yet; once was */
+	uint64_t trim_at_ms; /* heap.c: the next look; 0: none yet */
 	uint64_t typing_until_ms; /* the latest end of a typing mark of this worker */
 	char date[32]; /* HTTP Date of this second */
 };
