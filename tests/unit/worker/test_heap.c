@@ -57,7 +57,7 @@ static void test_a_burst_is_given_back(void **state UNUSED)
 	assert_true(after_burst > before + BURST_KB / 2);
 	now_ms += 1000;
 	heap_look(wk);
-	assert_true(own_kb() > before + BURST_KB / 2); /* not at every look: it is soon needed again */
+	assert_true(own_kb() > before + BURST_KB / 2); /* may be needed again at once */
 	now_ms += 60000;
 	heap_look(wk);
 	assert_true(own_kb() < before + BURST_KB / 8);
