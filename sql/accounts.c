@@ -248,6 +248,45 @@ int account_set_admin(struct db *db, int64_t user, bool is_admin, int64_t actor,
 	return set_flag(db, q, user, is_admin, actor, address, ret_token);
 }
 
+static void on_erased(const struct db_call *call, const struct db_result *res)
+{
+	account_erased_fn *done = (account_erased_fn *)call->then;
+	int err = db_result_err(res), rows = db_rows(res);
+	size_t n = 0, n_convs = 0;
+	struct uuid *sessions;
+	int64_t *convs;
+
+	if (err == 0 && rows == 0)
+		err = -ERR_NOENT;
+	if (err < 0) {
+		done(call->arg, err, NULL, 0, NULL, 0);
+		return;
+	}
+	sessions = xcalloc((size_t)rows, sizeof(*sessions));
+	convs = xcalloc((size_t)rows, sizeof(*convs));
+	for (int i = 0; i < rows; i++) {
+		if (!db_is_null(res, i, 0))
+			sessions[n++] = db_get_uuid(res, i, 0);
+		if (!db_is_null(res, i, 1))
+			convs[n_convs++] = db_get_i64(res, i, 1);
+	}
+	done(call->arg, 0, sessions, n, convs, n_convs);
+	free(sessions);
+	free(convs);
+}
+
+int account_erase(struct db *db, int64_t user, int64_t credentials, struct str address,
+		  uint64_t deadline_ms, account_erased_fn *done, void *arg, uint64_t *ret_token)
+{
+	struct account_query q = {STMT_ACCOUNT_ERASE, on_erased, (db_fn *)done, arg, deadline_ms};
+	struct db_args args = DB_ARGS_INIT;
+
+	db_args_i64(&args, user);
+	db_args_i64(&args, credentials);
+	db_args_text(&args, address);
+	return account_submit(db, &q, &args, ret_token);
+}
+
 /* ---- Profiles ---- */
 
 int account_get(struct db *db, int64_t id, const struct uuid *uid, bool is_self,

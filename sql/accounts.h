@@ -123,6 +123,22 @@ int account_set_admin(struct db *db, int64_t user, bool is_admin, int64_t actor,
 		      uint64_t deadline_ms, account_ended_fn *done, void *arg,
 		      uint64_t *ret_token) MUST_CHECK;
 
+/*
+ * SESSIONS as of account_ended_fn; CONVS are the N_CONVS conversations whose log tells of the
+ * leaving, which nobody has announced. Both borrowed. ERR as there.
+ */
+typedef void account_erased_fn(void *arg, int err, const struct uuid *sessions, size_t n,
+			       const int64_t *convs, size_t n_convs);
+
+/*
+ * Takes an account out: name, address, profile, password, factors and sessions go, it leaves its
+ * conversations and cannot act any more. What it said and did stays, its author being "Deleted
+ * user"; its names are free. CREDENTIALS as account_set_password. Safe to repeat.
+ */
+int account_erase(struct db *db, int64_t user, int64_t credentials, struct str address,
+		  uint64_t deadline_ms, account_erased_fn *done, void *arg,
+		  uint64_t *ret_token) MUST_CHECK;
+
 /* ---- Profiles, as JSON text ---- */
 
 /*

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Profiles: one's own, others', and finding people by the beginning of their username.
+ * Profiles: one's own, others', finding people by the beginning of their username, and going.
  * What a profile has is decided by sql/accounts.h, which shows an e-mail address to its owner
  * alone.
  */
@@ -8,11 +8,16 @@
 #include "proto/names.h"
 #include "proto/utf8.h"
 #include "sql/accounts.h"
+#include "worker/authn.h"
 #include "worker/credentials.h"
 #include "worker/dbio.h"
+#include "worker/fanout.h"
+#include "worker/login.h"
 #include "worker/mail.h"
 #include "worker/rest.h"
+#include "worker/revoke.h"
 #include "worker/routes.h"
+#include "worker/stale.h"
 
 #define SEARCH_DEFAULT 20
 #define SEARCH_MAX 50
@@ -194,6 +199,66 @@ void rest_users_patch(struct call *call)
 		credentials_prove(call, &proof, on_proved, p);
 	else
 		patch(p);
+	json_doc_free(&doc);
+}
+
+/* ---- Going ---- */
+
+static void on_erased(void *arg, int err, const struct uuid *sessions, size_t n,
+		      const int64_t *convs, size_t n_convs)
+{
+	struct call *call = arg;
+	struct worker *wk = call->wk;
+
+	if (err == -ERR_NOENT) { /* another password meanwhile */
+		call_error(call, E_BAD_PASSWORD, NULL);
+		return;
+	}
+	if (err) {
+		call_db_error(call, err);
+		return;
+	}
+	login_ended(wk, sessions, n);
+	revoke_user(wk, call->who.user);
+	for (size_t i = 0; i < n_convs; i++) {
+		stale_forget(wk, convs[i]);
+		fanout_republish(wk, convs[i]);
+	}
+	authn_clear_cookie(call);
+	login_answer_nothing(call);
+}
+
+static void on_owner_proved(struct call *call, void *arg, enum proto_error error,
+			    const struct proved *who)
+{
+	struct worker *wk = call->wk;
+	int r;
+
+	(void)arg;
+	if (error) {
+		call_error(call, error == E_BAD_LOGIN ? E_BAD_PASSWORD : error, NULL);
+		return;
+	}
+	r = account_erase(dbio_writer(wk), who->user, who->credentials, call_address(call),
+			  dbio_deadline(wk), on_erased, call, NULL);
+	if (r < 0)
+		on_erased(call, r, NULL, 0, NULL, 0);
+}
+
+/* A token alone, which may be stolen, does not delete anything. */
+void rest_users_erase(struct call *call)
+{
+	struct proof proof = {.user = call->who.user, .no_factor = true};
+	struct json_doc *doc = NULL;
+	const struct json_value *body = credentials_body(call, &doc);
+	struct fault fault;
+
+	if (!body)
+		return;
+	if (credentials_password(body, "password", &proof.password, &fault) < 0)
+		call_fault(call, &fault, NULL);
+	else
+		credentials_prove(call, &proof, on_owner_proved, NULL);
 	json_doc_free(&doc);
 }
 
