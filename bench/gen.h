@@ -29,6 +29,7 @@ struct link {
 	bool is_cut;               /* herd: was cut off and comes back */
 	uint64_t rev;              /* herd: newest revision of its room that it has */
 	uint64_t retry_ns;         /* herd: not before */
+	char *cursor;              /* herd: of the last welcome; owned */
 };
 
 /* One sending member. */
@@ -63,6 +64,7 @@ struct gen {
 	uint64_t nonce;            /* of this run, part of message keys */
 	bool has_cut;              /* herd */
 	unsigned waiting;          /* herd: sockets that wait for their next attempt */
+	unsigned at;               /* herd: the next socket to cut, then to open */
 	uint64_t measure_ns;       /* when the measured time began */
 	uint64_t due_ns;           /* rate: when the next publisher sends */
 	unsigned due_pub;

@@ -9,6 +9,12 @@
 /* Cuts when the time has come, and opens again whoever is due. Once a turn. */
 void herd_turn(struct gen *g);
 
+/* Writes the first frame of a socket that goes on with what it followed; returns its length. */
+int herd_hello(const struct gen *g, const struct link *l, char *buf, size_t room);
+
+/* A welcome: its cursor is for the next hello. True if what was followed goes on by itself. */
+bool herd_welcome(struct link *l, const char *text, size_t len);
+
 /* Nanoseconds until herd_turn has something to do; UINT64_MAX if nothing. */
 uint64_t herd_wait(const struct gen *g);
 

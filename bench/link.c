@@ -223,17 +223,20 @@ static void enter_live(struct gen *g, struct link *l)
 static void send_hello(struct gen *g, struct link *l)
 {
 	const struct conf *cf = g->conf;
-	char buf[200];
+	char buf[1000];
 	int n;
 
 	if (cf->dialect == DIALECT_FLOOR) {
 		enter_live(g, l);
 		return;
 	}
-	n = snprintf(buf, sizeof(buf), cf->dialect == DIALECT_RAW
-			     ? "{\"username\":\"%s-u%u\"}"
-			     : "{\"op\":\"hello\",\"id\":1,\"name\":\"%s-u%u\"}",
-		     cf->prefix, l->id);
+	if (l->cursor)
+		n = herd_hello(g, l, buf, sizeof(buf));
+	else
+		n = snprintf(buf, sizeof(buf), cf->dialect == DIALECT_RAW
+				     ? "{\"username\":\"%s-u%u\"}"
+				     : "{\"op\":\"hello\",\"id\":1,\"name\":\"%s-u%u\"}",
+			     cf->prefix, l->id);
 	l->state = LINK_HELLO;
 	send_line(g, l, buf, n);
 }
@@ -260,7 +263,10 @@ static void handshake_text(struct gen *g, struct link *l, const char *text, size
 	if (l->state == LINK_HELLO && is_raw && stamp_has(text, len, "\"connected\"")) {
 		enter_live(g, l);
 	} else if (l->state == LINK_HELLO && !is_raw && stamp_has(text, len, "\"welcome\"")) {
-		send_sub(g, l);
+		if (g->conf->mode == MODE_HERD && herd_welcome(l, text, len))
+			l->state = LINK_SUB; /* "live" comes unasked */
+		else
+			send_sub(g, l);
 	} else if (l->state == LINK_SUB && stamp_has(text, len, "\"live\"")) {
 		if (g->conf->mode == MODE_HERD)
 			herd_live(g, l, text, len);
