@@ -77,32 +77,51 @@ int resume_save(struct db *db, const struct resume_point *points, size_t n, int 
 	return r;
 }
 
+/* Freed by point_done. */
+static struct resume_point point_read(const struct db_result *res, int row)
+{
+	struct resume_point point = {0};
+	int64_t *convs = NULL, *revs = NULL;
+	size_t n;
+
+	if (db_is_null(res, row, 0))
+		return point;
+	point.session = db_get_uuid(res, row, 0);
+	point.user = db_get_i64(res, row, 1);
+	n = array_read_i64(db_get_str(res, row, 2), RESUME_CONVS_MAX, &convs);
+	point.n = array_read_i64(db_get_str(res, row, 3), RESUME_CONVS_MAX, &revs);
+	point.n = MIN(point.n, n);
+	point.convs = convs;
+	point.revs = revs;
+	return point;
+}
+
+static void point_done(struct resume_point *point)
+{
+	free((int64_t *)point->convs);
+	free((int64_t *)point->revs);
+}
+
 static void on_loaded(const struct db_call *call, const struct db_result *res)
 {
 	resume_loaded_fn *done = (resume_loaded_fn *)call->then;
-	struct resume_point point = {.session = db_get_uuid(res, 0, 2),
-				     .user = db_get_i64(res, 0, 3)};
-	int64_t *convs = NULL, *revs = NULL;
-	int err = db_result_err(res);
-	size_t n;
+	struct resume_point points[RESUME_LOADS_MAX] = {0};
+	int err = db_result_err(res), n;
 
-	if (err == 0 && db_rows(res) == 0)
-		err = -ERR_NOENT;
 	if (err < 0) {
 		done(call->arg, err, NULL);
 		return;
 	}
-	n = array_read_i64(db_get_str(res, 0, 0), RESUME_CONVS_MAX, &convs);
-	point.n = array_read_i64(db_get_str(res, 0, 1), RESUME_CONVS_MAX, &revs);
-	point.n = MIN(point.n, n);
-	point.convs = convs;
-	point.revs = revs;
-	done(call->arg, 0, &point);
-	free(convs);
-	free(revs);
+	n = db_rows(res);
+	n = MIN(n, RESUME_LOADS_MAX);
+	for (int i = 0; i < n; i++)
+		points[i] = point_read(res, i);
+	done(call->arg, 0, points);
+	for (int i = 0; i < n; i++)
+		point_done(&points[i]);
 }
 
-int resume_load(struct db *db, const struct uuid *session, int64_t user, uint64_t deadline_ms,
+int resume_load(struct db *db, const struct resume_key *keys, size_t n, uint64_t deadline_ms,
 		resume_loaded_fn *done, void *arg, uint64_t *ret_token)
 {
 	struct db_args args = DB_ARGS_INIT;
@@ -111,10 +130,19 @@ int resume_load(struct db *db, const struct uuid *session, int64_t user, uint64_
 			     .deadline_ms = deadline_ms,
 			     .done = on_loaded,
 			     .call = {arg, (db_fn *)done}};
+	struct buf *b;
 	int r;
 
-	db_args_uuid(&args, session);
-	db_args_i64(&args, user);
+	if (n < 1 || n > RESUME_LOADS_MAX)
+		return -ERR_INVAL;
+	b = array_open(&args, OID_UUID, n);
+	for (size_t i = 0; i < n; i++)
+		array_add_uuid(b, &keys[i].session);
+	db_args_close(&args);
+	b = array_open(&args, OID_INT8, n);
+	for (size_t i = 0; i < n; i++)
+		array_add_i64(b, keys[i].user);
+	db_args_close(&args);
 	r = db_submit(db, &q, ret_token);
 	db_args_done(&args);
 	return r;

@@ -34,12 +34,26 @@ int resume_save(struct db *db, const struct resume_point *points, size_t n, int 
 		uint64_t deadline_ms, resume_saved_fn *done, void *arg,
 		uint64_t *ret_token) MUST_CHECK;
 
-/* POINT is NULL unless ERR is 0, else lives during the call. ERR: -ERR_NOENT, -ERR_UNAVAILABLE,
- * -ERR_DB. */
-typedef void resume_loaded_fn(void *arg, int err, const struct resume_point *point);
+/* In one resume_load: a point may have 64 KiB. */
+#define RESUME_LOADS_MAX 128
 
-/* The point of SESSION if it is USER's. */
-int resume_load(struct db *db, const struct uuid *session, int64_t user, uint64_t deadline_ms,
+struct resume_key {
+	struct uuid session;
+	int64_t user;
+};
+
+/*
+ * POINTS are as many as there were keys, in their order, and live during the call; NULL unless ERR
+ * is 0. Of a session that is not the user's, or nobody's, the point's session is zero. ERR:
+ * -ERR_UNAVAILABLE, -ERR_DB.
+ */
+typedef void resume_loaded_fn(void *arg, int err, const struct resume_point *points);
+
+/*
+ * The points of N keys (1 to RESUME_LOADS_MAX) in one statement; a session may come twice. Returns
+ * 0, -ERR_FULL or -ERR_INVAL.
+ */
+int resume_load(struct db *db, const struct resume_key *keys, size_t n, uint64_t deadline_ms,
 		resume_loaded_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sessions in memory, and their way into the database and back.
+ * Sessions in memory, and their way into the database; the way back is resume_recall.c's.
  * A position that is kept is one the client is known to have reached: what it said itself, or
  * where its subscription began. So a resume may repeat, and never leaves out.
  */
@@ -226,123 +226,19 @@ bool resume_cursor(struct conn *c, struct buf *b)
 	return true;
 }
 
-/* ---- Coming back ---- */
-
-struct recall {
-	struct worker *wk;
-	resume_known_fn *done;
-	void *arg;
-	struct cursor cur; /* positions owned */
-};
-
-/*
- * Both lists ascending; of one conversation the further position. Returns how many; RET has room
- * for all.
- */
-static size_t merge(const struct cursor_pos *a, size_t na, const struct cursor_pos *b, size_t nb,
-		    struct cursor_pos *ret)
+bool resume_here(const struct worker *wk, const struct cursor *cur, struct cursor_pos **ret_pos,
+		 size_t *ret_n)
 {
-	size_t i = 0, j = 0, n = 0;
+	const struct resume *r = find(wk, &cur->session);
+	struct cursor_pos *pos;
 
-	while (i < na || j < nb) {
-		if (j == nb || (i < na && a[i].conv < b[j].conv)) {
-			ret[n++] = a[i++];
-		} else if (i == na || b[j].conv < a[i].conv) {
-			ret[n++] = b[j++];
-		} else {
-			ret[n] = a[i++];
-			ret[n].rev = MAX(ret[n].rev, b[j].rev);
-			n++;
-			j++;
-		}
-	}
-	return n;
-}
-
-static int by_conv(const void *a, const void *b)
-{
-	const struct cursor_pos *x = a, *y = b;
-
-	return (x->conv > y->conv) - (x->conv < y->conv);
-}
-
-/* KEPT in any order; sorted here. */
-static void answer_known(const struct recall *rc, bool is_known, struct cursor_pos *kept,
-			 size_t n_kept)
-{
-	struct cursor_pos *pos = xcalloc(n_kept + rc->cur.n + 1, sizeof(*pos));
-	struct resume_known known = {
-		.is_known = is_known, .kept = kept, .n_kept = n_kept, .pos = pos};
-
-	if (n_kept)
-		qsort(kept, n_kept, sizeof(*kept), by_conv);
-	known.n = merge(kept, n_kept, rc->cur.pos, rc->cur.n, pos);
-	rc->done(rc->wk, rc->arg, 0, &known);
-	free(pos);
-}
-
-static void recall_free(struct recall *rc)
-{
-	free(rc->cur.pos);
-	free(rc);
-}
-
-static void on_point(void *arg, int err, const struct resume_point *point)
-{
-	struct recall *rc = arg;
-	struct cursor_pos *kept;
-
-	if (err && err != -ERR_NOENT) {
-		rc->done(rc->wk, rc->arg, -ERR_UNAVAILABLE, NULL);
-		recall_free(rc);
-		return;
-	}
-	kept = xcalloc((point ? point->n : 0) + 1, sizeof(*kept));
-	for (size_t i = 0; point && i < point->n; i++)
-		kept[i] = (struct cursor_pos){point->convs[i], point->revs[i]};
-	answer_known(rc, point != NULL, kept, point ? point->n : 0);
-	free(kept);
-	recall_free(rc);
-}
-
-/* In this process: what is not written yet is here. False when it is not here. */
-static bool recall_here(const struct recall *rc)
-{
-	const struct resume *r = find(rc->wk, &rc->cur.session);
-	struct cursor_pos *kept;
-	size_t n;
-
-	if (!r || r->user != rc->cur.user)
+	if (!r || r->user != cur->user)
 		return false;
-	kept = xcalloc((r->conn ? r->conn->n_subs : r->n) + 1, sizeof(*kept));
-	if (r->conn) {
-		n = positions_of(r->conn, kept);
-	} else {
-		n = r->n;
-		memcpy(kept, r->pos, n * sizeof(*kept));
-	}
-	answer_known(rc, true, kept, n);
-	free(kept);
+	*ret_pos = pos = xcalloc((r->conn ? r->conn->n_subs : r->n) + 1, sizeof(*pos));
+	*ret_n = r->conn ? positions_of(r->conn, pos) : r->n;
+	if (!r->conn)
+		memcpy(pos, r->pos, r->n * sizeof(*pos));
 	return true;
-}
-
-void resume_recall(struct worker *wk, const struct cursor *cur, resume_known_fn *done, void *arg)
-{
-	struct recall *rc = xcalloc(1, sizeof(*rc));
-
-	*rc = (struct recall){wk, done, arg, *cur};
-	rc->cur.pos = xcalloc(cur->n + 1, sizeof(*cur->pos));
-	if (cur->n)
-		memcpy(rc->cur.pos, cur->pos, cur->n * sizeof(*cur->pos));
-	if (uuid_is_zero(&cur->session)) {
-		answer_known(rc, false, NULL, 0);
-		recall_free(rc);
-	} else if (recall_here(rc)) {
-		recall_free(rc);
-	} else if (resume_load(dbio_reader(wk), &cur->session, cur->user, dbio_deadline(wk),
-			       on_point, rc, NULL) < 0) {
-		on_point(rc, -ERR_UNAVAILABLE, NULL);
-	}
 }
 
 /* ---- Taking over ---- */
@@ -547,6 +443,7 @@ void resume_open(struct worker *wk)
 	list_init(&rs->dirty);
 	list_init(&rs->saving);
 	list_init(&rs->ended);
+	list_init(&wk->recalls);
 }
 
 void resume_close(struct worker *wk)
@@ -557,6 +454,7 @@ void resume_close(struct worker *wk)
 	uint64_t key;
 	void *r;
 
+	resume_recall_close(wk);
 	while ((node = list_first(&rs->dirty)) || (node = list_first(&rs->saving)))
 		resume_free(wk, list_entry(node, struct resume, node));
 	while (map_next(&rs->sessions, &pos, &key, &r))

@@ -71,6 +71,19 @@ typedef void resume_known_fn(struct worker *wk, void *arg, int err,
  */
 void resume_recall(struct worker *wk, const struct cursor *cur, resume_known_fn *done, void *arg);
 
+/* Asks for all who came since it was asked last. Called once a turn. */
+void resume_recall_flush(struct worker *wk);
+
+/* Answers those who were not asked for yet: not available. */
+void resume_recall_close(struct worker *wk);
+
+/*
+ * What the session of CUR follows if this process has it and it is CUR's user's: true, and *RET_N
+ * positions in *RET_POS, which the caller frees.
+ */
+bool resume_here(const struct worker *wk, const struct cursor *cur, struct cursor_pos **ret_pos,
+		 size_t *ret_n);
+
 /*
  * Another connection takes the session over: whoever has it, in this process or another, is
  * closed with E_REPLACED and writes nothing more. True when it still had something to write, which

@@ -68,6 +68,7 @@ static void worker_turn(struct worker *wk)
 {
 	conn_resume_ready(wk);
 	session_flush(wk);
+	resume_recall_flush(wk);
 	renew_flush(wk);
 	if (!filter_is_ready(wk))
 		filter_look(wk);

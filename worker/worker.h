@@ -158,6 +158,9 @@ struct worker {
 	int64_t guests_epoch;	      /* of the names that were taken when it was begun */
 	/* struct lookup.node: guests to ask the database for (session.c) */
 	struct list lookups;
+	/* struct recall.node: sessions to ask the database for (resume_recall.c) */
+	struct list recalls;
+	unsigned n_recalling; /* statements that ask for some, under way */
 
 	ev_prepare prepare; /* runs worker_turn before the loop may sleep */
 	ev_idle busy;	    /* active while a turn left work behind */

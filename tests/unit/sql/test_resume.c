@@ -25,17 +25,19 @@ static void on_saved(void *arg UNUSED, int err)
 	got.err = err;
 }
 
-static void on_loaded(void *arg UNUSED, int err, const struct resume_point *point)
+static void on_loaded(void *arg UNUSED, int err, const struct resume_point *points)
 {
 	got.n++;
 	got.err = err;
-	assert_true((err == 0) == (point != NULL));
-	if (!point)
+	assert_true((err == 0) == (points != NULL));
+	if (!points)
 		return;
-	got.n_convs = point->n;
-	if (point->n) {
-		memcpy(got.convs, point->convs, point->n * sizeof(*point->convs));
-		memcpy(got.revs, point->revs, point->n * sizeof(*point->revs));
+	if (uuid_is_zero(&points->session))
+		got.err = -ERR_NOENT;
+	got.n_convs = points->n;
+	if (points->n) {
+		memcpy(got.convs, points->convs, points->n * sizeof(*points->convs));
+		memcpy(got.revs, points->revs, points->n * sizeof(*points->revs));
 	}
 }
 
@@ -65,8 +67,10 @@ static void save(const struct resume_point *points, size_t n, int keep_days)
 
 static int load(const struct uuid *session, int64_t user)
 {
+	const struct resume_key key = {*session, user};
+
 	got.n = 0;
-	assert_int_equal(resume_load(l.db, session, user, 0, on_loaded, NULL, NULL), 0);
+	assert_int_equal(resume_load(l.db, &key, 1, 0, on_loaded, NULL, NULL), 0);
 	link_until(&l, &got.n, 1);
 	return got.err;
 }
@@ -147,6 +151,77 @@ static void test_many(void **state UNUSED)
 	assert_int_equal(resume_save(l.db, points, 6, 7, 0, on_saved, NULL, NULL), -ERR_INVAL);
 }
 
+struct answers {
+	const struct resume_key *keys;
+	const struct resume_point *want; /* session zero: not to be had */
+	size_t n;
+};
+
+static void on_answers(void *arg, int err, const struct resume_point *points)
+{
+	const struct answers *a = arg;
+
+	got.n++;
+	assert_int_equal(err, 0);
+	for (size_t i = 0; i < a->n; i++) {
+		const struct resume_point *p = &points[i], *want = &a->want[i];
+
+		assert_memory_equal(&p->session, &want->session, sizeof(p->session));
+		assert_int_equal(p->n, want->n);
+		if (uuid_is_zero(&want->session))
+			continue;
+		assert_int_equal(p->user, a->keys[i].user);
+		for (size_t j = 0; j < p->n; j++) {
+			assert_int_equal(p->convs[j], want->convs[j]);
+			assert_int_equal(p->revs[j], want->revs[j]);
+		}
+	}
+}
+
+static void load_all(const struct answers *a)
+{
+	got.n = 0;
+	assert_int_equal(resume_load(l.db, a->keys, a->n, 0, on_answers, (void *)a, NULL), 0);
+	link_until(&l, &got.n, 1);
+}
+
+/*
+ * Everybody gets what is theirs, in the order of the question. Seen red with the user left out of
+ * the condition, and with the answers in the order of the sessions.
+ */
+static void test_many_in_one_question(void **state UNUSED)
+{
+	static struct resume_point points[RESUME_LOADS_MAX], want[RESUME_LOADS_MAX];
+	static struct resume_key keys[RESUME_LOADS_MAX + 1];
+	const int64_t convs[] = {5, 6, 7}, revs[] = {50, 60, 70};
+	size_t n = RESUME_LOADS_MAX;
+
+	for (size_t i = 0; i < n; i++)
+		points[i] = (struct resume_point){.session = uuid_v7(),
+						  .user = 20 + (int64_t)i % 5,
+						  .n = i % 3,
+						  .convs = convs,
+						  .revs = revs};
+	save(points, n, 0);
+	for (size_t i = 0; i < n; i++) { /* backwards; some are unknown, some another's */
+		want[i] = points[n - 1 - i];
+		keys[i] = (struct resume_key){want[i].session, want[i].user};
+		if (i % 7 == 3)
+			keys[i].session = uuid_v7();
+		else if (i % 7 == 5)
+			keys[i].user++;
+		else
+			continue;
+		want[i] = (struct resume_point){.n = 0};
+	}
+	keys[1] = keys[0]; /* the same once more */
+	want[1] = want[0];
+	load_all(&(struct answers){keys, want, n});
+	load_all(&(struct answers){keys, want, 9});
+	assert_int_equal(resume_load(l.db, keys, n + 1, 0, on_loaded, NULL, NULL), -ERR_INVAL);
+	assert_int_equal(resume_load(l.db, keys, 0, 0, on_loaded, NULL, NULL), -ERR_INVAL);
+}
+
 static void test_old_ones_go(void **state UNUSED)
 {
 	struct resume_point p = {.session = uuid_v7(), .user = 9};
@@ -199,6 +274,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_save_and_load),
 		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_many_in_one_question),
 		cmocka_unit_test(test_old_ones_go),
 		cmocka_unit_test(test_young_ones_are_not_looked_at),
 	};

@@ -224,8 +224,9 @@ static void test_a_session_of_another_worker(void **state)
 	(void)state;
 	hello(&back, cursor_of(&session, 8, NULL, 0), "");
 	assert_string_equal(told(&back), ""); /* not welcome before it is known what it followed */
-	assert_int_equal(asked(ASK_RESUME)->user, 8);
-	assert_memory_equal(&asked(ASK_RESUME)->session, &session, sizeof(session));
+	assert_int_equal(asked(ASK_RESUME)->n, 1);
+	assert_int_equal(asked(ASK_RESUME)->keys[0].user, 8);
+	assert_memory_equal(&asked(ASK_RESUME)->keys[0].session, &session, sizeof(session));
 	db_resume(0, 1, convs, revs);
 	assert_contains(str_of(told(&back)), "\"resumed\":true");
 	db_room(9, 9);
@@ -339,6 +340,38 @@ static void test_ended_sessions_are_bounded(void **state)
 	for (int i = 0; i < 1000 && !resume_is_idle(wk); i++)
 		pass_ms(RESUME_SAVE_MS);
 	assert_true(resume_is_idle(wk)); /* the others are written when it is back */
+}
+
+/*
+ * Those who come while the database is asked are one more question; each gets its own session.
+ * Seen red with a statement for each: five are asked.
+ */
+static void test_a_crowd_is_asked_for_together(void **state)
+{
+	const int64_t convs[] = {ROOM}, revs[] = {9};
+	struct uuid sessions[5];
+	struct client back[5];
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		sessions[i] = uuid_v7();
+		hello(&back[i], cursor_of(&sessions[i], 8, NULL, 0), "");
+	}
+	assert_int_equal(asked_count(ASK_RESUME), 2);
+	db_resume(0, 1, convs, revs);
+	assert_int_equal(asked_count(ASK_RESUME), 2);
+	db_resume(-ERR_NOENT, 0, NULL, NULL);
+	assert_int_equal(asked_count(ASK_RESUME), 1);
+	assert_int_equal(asked(ASK_RESUME)->n, 3);
+	db_resume(0, 1, convs, revs);
+	db_room(9, 9);
+	turns(3);
+	for (int i = 0; i < 5; i++) {
+		struct uuid got = session_of(&back[i]);
+
+		assert_int_equal(memcmp(&got, &sessions[i], sizeof(got)) == 0, i != 1);
+		client_close(&back[i]);
+	}
 }
 
 static void test_a_session_that_is_forgotten(void **state)
@@ -485,6 +518,7 @@ int main(void)
 		T(test_positions_are_joined),
 		T(test_more_than_may_be_followed),
 		T(test_ended_sessions_are_bounded),
+		T(test_a_crowd_is_asked_for_together),
 		T(test_a_session_that_is_forgotten),
 		T(test_resume_without_the_database),
 		T(test_a_cursor_of_somebody_else),

@@ -70,9 +70,8 @@ int __wrap_mark_set(struct db *db, int64_t conv, int64_t user, enum mark_kind ki
 		    uint64_t deadline_ms, mark_done_fn *done, void *arg, uint64_t *ret_token);
 int __wrap_resume_save(struct db *db, const struct resume_point *points, size_t n, int keep_days,
 		       uint64_t deadline_ms, resume_saved_fn *done, void *arg, uint64_t *ret_token);
-int __wrap_resume_load(struct db *db, const struct uuid *session, int64_t user,
-		       uint64_t deadline_ms, resume_loaded_fn *done, void *arg,
-		       uint64_t *ret_token);
+int __wrap_resume_load(struct db *db, const struct resume_key *keys, size_t n, uint64_t deadline_ms,
+		       resume_loaded_fn *done, void *arg, uint64_t *ret_token);
 int __wrap_messages_page_native(struct db *db, int64_t conv, enum page_from from, int64_t rev,
 				int limit, uint64_t deadline_ms, page_done_fn *done, void *arg,
 				uint64_t *ret_token);
@@ -306,15 +305,16 @@ int __wrap_resume_save(struct db *db, const struct resume_point *points, size_t 
 	return 0;
 }
 
-int __wrap_resume_load(struct db *db, const struct uuid *session, int64_t user,
-		       uint64_t deadline_ms, resume_loaded_fn *done, void *arg, uint64_t *ret_token)
+int __wrap_resume_load(struct db *db, const struct resume_key *keys, size_t n, uint64_t deadline_ms,
+		       resume_loaded_fn *done, void *arg, uint64_t *ret_token)
 {
 	struct asked *a = ask(ASK_RESUME, 0, deadline_ms, (void *)done, arg);
 
 	(void)db;
 	(void)ret_token;
-	a->user = user;
-	a->session = *session;
+	a->n = n;
+	a->keys = xcalloc(n, sizeof(*keys));
+	memcpy(a->keys, keys, n * sizeof(*keys));
 	return 0;
 }
 
@@ -568,9 +568,14 @@ void db_saved(int err)
 void db_resume(int err, size_t n, const int64_t *convs, const int64_t *revs)
 {
 	struct asked a = take(ASK_RESUME);
-	const struct resume_point point = {a.session, a.user, n, convs, revs};
+	struct resume_point points[RESUME_LOADS_MAX] = {0};
 
-	((resume_loaded_fn *)a.done)(a.arg, err, err ? NULL : &point);
+	for (size_t i = 0; i < a.n && !err; i++)
+		points[i] = (struct resume_point){a.keys[i].session, a.keys[i].user, n, convs,
+						  revs};
+	free(a.keys);
+	err = err == -ERR_NOENT ? 0 : err;
+	((resume_loaded_fn *)a.done)(a.arg, err, err ? NULL : points);
 	turn();
 }
 

@@ -109,8 +109,8 @@ struct asked {
 	struct log_change change; /* ASK_CHANGE; its strings are the worker's */
 	size_t n;
 	uint64_t deadline_ms;
-	int64_t user;		/* ASK_MARK, ASK_RESUME */
-	struct uuid session;	/* ASK_RESUME */
+	int64_t user;		/* ASK_MARK */
+	struct resume_key *keys; /* ASK_RESUME: N of them, copies */
 	void *done, *arg;
 };
 
@@ -141,6 +141,7 @@ void db_page(int err, const char *json);
 void db_unread(int err); /* stand_marks.unread */
 void db_mark(int err, int64_t seq, int64_t unread, bool is_changed);
 void db_saved(int err);
+/* all of one statement the same; -ERR_NOENT: known to nobody */
 void db_resume(int err, size_t n, const int64_t *convs, const int64_t *revs);
 
 /* What the tables of marks hold; asked and answered at once, unless held. */
