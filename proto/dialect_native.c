@@ -380,13 +380,36 @@ int native_decode_message(struct str body, int64_t conv, struct str idempotency_
 	return 0;
 }
 
+/* "members": [somebody], as a number, its digits or a UUID. */
+static int get_peer(const struct json_value *root, struct conversation_form *form,
+		    struct fault *fault)
+{
+	const struct json_value *members = json_get(root, "members"), *one;
+	struct str text;
+
+	if (!members)
+		return 0;
+	one = json_kind_of(members) == JSON_KIND_ARRAY && json_count(members) == 1
+		      ? json_at(members, 0)
+		      : NULL;
+	if (one && json_to_str(one, &text) && uuid_parse(text, &form->peer_uid) == 0)
+		return 0;
+	if (one && (json_to_i64(one, &form->peer) ||
+		    (json_to_str(one, &text) && str_to_i64(text, &form->peer) == 0)) &&
+	    form->peer > 0)
+		return 0;
+	fault_field(fault, FAULT_VALUE, "members", 0);
+	return -ERR_INVAL;
+}
+
 int native_decode_conversation(struct str body, const struct cmd_limits *lim,
 			       struct json_doc **ret_doc, struct conversation_form *ret,
 			       struct fault *ret_fault)
 {
 	static const struct json_str_rule kind_rule = {1, 32, false};
 	const struct json_str_rule desc_rule = {0, lim->desc_max, false};
-	struct conversation_form form = {STR("room"), STR(""), STR("")};
+	struct conversation_form form = {
+		.kind = STR("room"), .name = STR(""), .description = STR("")};
 	const struct json_value *root;
 	struct json_doc *doc;
 	int r;
@@ -400,6 +423,8 @@ int native_decode_conversation(struct str body, const struct cmd_limits *lim,
 				 ret_fault);
 	if (r == 0)
 		r = cmd_get_text(root, "description", &desc_rule, &form.description, ret_fault);
+	if (r == 0 && str_eq(form.kind, STR("direct")))
+		r = get_peer(root, &form, ret_fault);
 	if (r < 0) {
 		json_doc_free(&doc);
 		return -ERR_INVAL;

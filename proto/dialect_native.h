@@ -221,6 +221,8 @@ int native_decode_message(struct str body, int64_t conv, struct str idempotency_
 struct conversation_form {
 	struct str kind; /* "room" when left out */
 	struct str name, description;
+	int64_t peer;	      /* "members" of a direct one: the other, by number */
+	struct uuid peer_uid; /* or by UUID, while PEER is 0; both zero: not given */
 };
 int native_decode_conversation(struct str body, const struct cmd_limits *lim,
 			       struct json_doc **ret_doc, struct conversation_form *ret,

@@ -27,7 +27,8 @@ enum presence_reason {
 /*
  * All strings are borrowed and UTF-8. Fields that a type does not use are zero or empty.
  *
- *	message.new		actor, seq, content, client_msg_id, client_id, reply_to_rev;
+ *	message.new		actor, seq, content, client_msg_id, client_id, reply_to_rev,
+ *				subject (who gets it, in a direct conversation; 0: not known);
  *				on: deleted since (no dialect shows the content)
  *	message.edit		actor, target_rev, content (the new one)
  *	message.delete		actor, target_rev
@@ -40,7 +41,8 @@ enum presence_reason {
  *	typing			actor, on
  *	presence		actor, on, reason
  *	roster			nothing: the members table has changed
- *	read, delivered		actor, seq (everything up to it)
+ *	read, delivered		actor, seq (everything up to it), target_rev (of that message,
+ *				0: not known)
  */
 struct event {
 	enum event_type type;

@@ -29,6 +29,8 @@ static void on_marked(const struct db_call *call, const struct db_result *res)
 
 	if (err == 0 && db_rows(res) == 0)
 		err = -ERR_NOENT;
+	if (err == 0 && db_get_i64(res, 0, 2) < 0)
+		err = -ERR_INVAL;
 	if (err < 0) {
 		done(call->arg, err, NULL);
 		return;
@@ -38,21 +40,28 @@ static void on_marked(const struct db_call *call, const struct db_result *res)
 				 .seq = db_get_i64(res, 0, 2),
 				 .unread = db_get_i64(res, 0, 3),
 				 .at_ms = db_get_i64(res, 0, 4),
-				 .is_changed = db_get_i64(res, 0, 5) != 0};
+				 .is_changed = db_get_i64(res, 0, 5) != 0,
+				 .rev = db_get_i64(res, 0, 6),
+				 .count = db_get_i64(res, 0, 7)};
 	done(call->arg, 0, &a);
 }
 
-int mark_set(struct db *db, int64_t conv, int64_t user, enum mark_kind kind, int64_t seq,
-	     uint64_t deadline_ms, mark_done_fn *done, void *arg, uint64_t *ret_token)
+int mark_set(struct db *db, int64_t conv, int64_t user, enum mark_kind kind,
+	     const struct mark_place *place, uint64_t deadline_ms, mark_done_fn *done, void *arg,
+	     uint64_t *ret_token)
 {
 	struct db_args args = DB_ARGS_INIT;
 
-	if (user <= 0 || seq <= 0)
+	if (user <= 0 || (place->seq <= 0 && place->rev <= 0))
 		return -ERR_INVAL;
 	db_args_i64(&args, conv);
 	db_args_i64(&args, user);
 	db_args_text(&args, kind == MARK_READ ? STR("read") : STR("delivered"));
-	db_args_i64(&args, seq);
+	db_args_i64(&args, place->seq);
+	if (place->rev || place->wants_rev)
+		db_args_i64(&args, place->rev);
+	else
+		db_args_i64_or_null(&args, 0);
 	return mark_submit(db, STMT_MARK_SET, &args, deadline_ms, on_marked, (db_fn *)done, arg,
 			   ret_token);
 }

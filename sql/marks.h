@@ -18,20 +18,30 @@ struct mark_answer {
 	int64_t unread;	 /* unread_of(conv, user) after it */
 	int64_t at_ms;	 /* when the mark came to stand there; 0 when not changed */
 	bool is_changed; /* to be announced; false: it stood there or further already */
+	int64_t rev;	 /* of the message there; 0: there is none, or nobody asked */
+	int64_t count;	 /* messages that became read by it */
 };
 
 /* ANSWER is NULL unless ERR is 0; ERR: -ERR_NOENT no such open conversation or no such user,
- * -ERR_INVAL, -ERR_UNAVAILABLE, -ERR_DB. */
+ * -ERR_INVAL no such message, -ERR_UNAVAILABLE, -ERR_DB. */
 typedef void mark_done_fn(void *arg, int err, const struct mark_answer *answer);
 
+/* How far: the message with the number SEQ, or the one at REV. */
+struct mark_place {
+	int64_t seq; /* positive, MARK_ALL: whatever there is; unused when rev is given */
+	int64_t rev; /* 0: by number */
+	bool wants_rev; /* the answer has to tell of a mark that was there already */
+};
+#define MARK_ALL INT64_MAX
+
 /*
- * Raises a mark of USER to SEQ, at most to the newest message (INT64_MAX = everything); never
- * back. Whoever has no row in members gets one that is no membership. One receipt_log row per
- * change. What is read counts as delivered. Safe to repeat. Returns 0, -ERR_FULL, -ERR_INVAL
- * (USER or SEQ not positive).
+ * Raises a mark of USER to PLACE, at most to the newest message; never back. Whoever has no row in
+ * members gets one that is no membership. One receipt_log row per change. What is read counts as
+ * delivered. Safe to repeat. Returns 0, -ERR_FULL, -ERR_INVAL (USER or place not positive).
  */
-int mark_set(struct db *db, int64_t conv, int64_t user, enum mark_kind kind, int64_t seq,
-	     uint64_t deadline_ms, mark_done_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
+int mark_set(struct db *db, int64_t conv, int64_t user, enum mark_kind kind,
+	     const struct mark_place *place, uint64_t deadline_ms, mark_done_fn *done, void *arg,
+	     uint64_t *ret_token) MUST_CHECK;
 
 /* ---- The marks of others, for the end of a catch-up ---- */
 

@@ -58,7 +58,8 @@ void members_roles_row(const struct db_result *res, int i, struct member_row *re
 				   .role = db_get_str(res, i, 6),
 				   .is_member = db_get_i64(res, i, 7) != 0,
 				   .muted_until_ms = db_get_i64(res, i, 8),
-				   .banned_until_ms = db_get_i64(res, i, 9)};
+				   .banned_until_ms = db_get_i64(res, i, 9),
+				   .pair = {db_get_i64(res, i, 10), db_get_i64(res, i, 11)}};
 }
 
 /* ---- What changed: the first row is the snapshot ---- */

@@ -29,6 +29,7 @@ struct member_row {
 	struct str role; /* borrowed from the result */
 	bool is_member;	 /* else a former one, a banned one, or only marks */
 	int64_t muted_until_ms, banned_until_ms; /* since 1970; 0: not, or a ban for good */
+	int64_t pair[2]; /* whose conversation it is when it is direct; else 0 */
 };
 
 /* RES is NULL unless ERR is 0 (-ERR_UNAVAILABLE, -ERR_DB). Rows by members_roles_row. */

@@ -141,7 +141,7 @@ static void send_slowly(struct load *l, struct chan_entry *e, ssize_t sent)
 
 	if (e->flags & ENTRY_SENT)
 		e->flags &= ~ENTRY_SENT;
-	else if (e->flags & (ENTRY_DEAD | ENTRY_PARTED))
+	else if (e->flags & ENTRY_DEAD)
 		return;
 	else if (e->flags & ENTRY_QUEUED)
 		queue_more(l, e->sub);
@@ -193,15 +193,14 @@ static uint32_t flush_side(struct chan *ch, struct chan_side *side)
 void deliver_flush(struct chan *ch)
 {
 	uint64_t start = clock_mono_ns(), cost;
-	uint32_t receivers = 0, calls = 0, n;
+	uint32_t receivers = 0, calls = 0;
 
 	list_remove(&ch->dirty);
 	for (int d = DIALECT_NONE + 1; d < DIALECT_COUNT; d++) {
 		if (ch->sides[d].out.len == 0)
 			continue;
-		n = ch->sides[d].n - ch->sides[d].n_parted;
-		receivers += n;
-		worker_count(ch->wk, M_BYTES_OUT, (int64_t)(ch->sides[d].out.len * n));
+		receivers += ch->sides[d].n;
+		worker_count(ch->wk, M_BYTES_OUT, (int64_t)(ch->sides[d].out.len * ch->sides[d].n));
 		calls += flush_side(ch, &ch->sides[d]);
 	}
 	ch->flushed_rev = ch->rev;
@@ -258,6 +257,7 @@ bool deliver_join(struct conn *c)
 
 struct marks {
 	int64_t read, delivered;
+	int64_t read_rev, delivered_rev; /* of the messages; 0: not known */
 };
 
 void deliver_marks_note(struct chan *ch, const struct event *ev)
@@ -275,10 +275,13 @@ void deliver_marks_note(struct chan *ch, const struct event *ev)
 		m = xcalloc(1, sizeof(*m));
 		map_put(ch->marks, (uint64_t)ev->actor, m);
 	}
-	if (ev->type == EVT_READ)
-		m->read = MAX(m->read, ev->seq);
-	else
-		m->delivered = MAX(m->delivered, ev->seq);
+	if (ev->type == EVT_READ && ev->seq > m->read) {
+		m->read = ev->seq;
+		m->read_rev = ev->target_rev;
+	} else if (ev->type == EVT_DELIVERED && ev->seq > m->delivered) {
+		m->delivered = ev->seq;
+		m->delivered_rev = ev->target_rev;
+	}
 }
 
 void deliver_marks_clear(struct chan *ch)
@@ -296,13 +299,15 @@ void deliver_marks_clear(struct chan *ch)
 	ch->marks = NULL;
 }
 
-static void send_mark(struct sub *sub, enum event_type type, int64_t user, int64_t seq)
+static void send_mark(struct sub *sub, enum event_type type, int64_t user, int64_t seq,
+		      int64_t rev)
 {
 	const struct event ev = {
 		.type = type,
 		.conv = sub->chan->conv,
 		.actor = user,
 		.seq = seq,
+		.target_rev = rev,
 		.at_ms = clock_wall_ms(),
 	};
 
@@ -315,13 +320,15 @@ void deliver_make_good(struct sub *sub)
 	struct chan *ch = sub->chan;
 	uint32_t pos = 0;
 	uint64_t user;
-	void *m;
+	void *value;
 
 	if (!sub->owes_state)
 		return;
-	while (ch->marks && map_next(ch->marks, &pos, &user, &m)) {
-		send_mark(sub, EVT_DELIVERED, (int64_t)user, ((struct marks *)m)->delivered);
-		send_mark(sub, EVT_READ, (int64_t)user, ((struct marks *)m)->read);
+	while (ch->marks && map_next(ch->marks, &pos, &user, &value)) {
+		const struct marks *m = value;
+
+		send_mark(sub, EVT_DELIVERED, (int64_t)user, m->delivered, m->delivered_rev);
+		send_mark(sub, EVT_READ, (int64_t)user, m->read, m->read_rev);
 	}
 	deliver_forgive(sub);
 	roster_greet(sub);

@@ -82,7 +82,7 @@ void on_change(struct conn *c, const struct cmd *cmd)
 	if (!sub)
 		return;
 	p = pending_new(c, cmd, cmd->conv);
-	error = cmd_may_make(c, sub, action_of(cmd), p, &r);
+	error = cmd_may_make(c, action_of(cmd), p, &r);
 	if (error) {
 		cmd_refuse_new(c, cmd, (enum event_type)change.kind, p, error, on_changed);
 		return;

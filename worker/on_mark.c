@@ -9,7 +9,9 @@
 #include "base/clock.h"
 #include "sql/marks.h"
 #include "worker/dbio.h"
+#include "worker/deliver.h"
 #include "worker/fanout.h"
+#include "worker/sio.h"
 
 /* ---- Raising ---- */
 
@@ -37,6 +39,7 @@ static void announce(const struct marking *m, const struct mark_answer *a)
 		.type = m->type,
 		.conv = a->conv,
 		.seq = a->seq,
+		.target_rev = a->rev,
 		.at_ms = clock_wall_ms(),
 		.actor = a->user,
 		.actor_name = buf_str(&m->name),
@@ -45,24 +48,31 @@ static void announce(const struct marking *m, const struct mark_answer *a)
 	fanout_publish(m->p->wk, &ev, 1);
 }
 
+static void say_marked(struct conn *c, const struct pending *p, const struct mark_answer *a)
+{
+	size_t mark;
+	struct buf *b;
+
+	if (dialect_is_sio(c->dialect)) {
+		sio_say_marked(c, &p->re, a->count, a->conv, a->rev);
+		return;
+	}
+	b = ws_reply_begin(c, &mark);
+	native_add_marked(b, &p->re, a->conv, a->seq, a->unread);
+	ws_reply_end(c, b, mark);
+}
+
 static void on_marked(void *arg, int err, const struct mark_answer *answer)
 {
 	struct marking *m = arg;
 	struct conn *c = pending_conn(m->p);
 
-	if (err) {
+	if (err)
 		pending_refuse(m->p, error_of(err));
-	} else {
-		if (answer->is_changed)
-			announce(m, answer);
-		if (c && m->p->re.len) {
-			size_t mark;
-			struct buf *b = ws_reply_begin(c, &mark);
-
-			native_add_marked(b, &m->p->re, answer->conv, answer->seq, answer->unread);
-			ws_reply_end(c, b, mark);
-		}
-	}
+	else if (answer->is_changed)
+		announce(m, answer);
+	if (!err && c && m->p->re.len)
+		say_marked(c, m->p, answer);
 	buf_done(&m->name);
 	free(m->p);
 	free(m);
@@ -72,17 +82,22 @@ void on_mark(struct conn *c, const struct cmd *cmd)
 {
 	struct worker *wk = conn_worker(c);
 	bool is_read = cmd->op == OP_READ;
+	const struct mark_place place = {
+		.seq = cmd->seq ? cmd->seq : MARK_ALL,
+		.rev = cmd->target_rev,
+		.wants_rev = dialect_is_sio(c->dialect),
+	};
 	struct marking *m;
 	int r;
 
-	if (!cmd_may(c, cmd, MAY_MARK))
+	if (!cmd_may_mark(c, cmd))
 		return;
 	m = xcalloc(1, sizeof(*m));
 	m->p = pending_new(c, cmd, cmd->conv);
 	m->type = is_read ? EVT_READ : EVT_DELIVERED;
 	buf_add_cstr(&m->name, c->name);
 	r = mark_set(dbio_reader(wk), cmd->conv, c->user, is_read ? MARK_READ : MARK_DELIVERED,
-		     cmd->seq, dbio_deadline(wk), on_marked, m, NULL);
+		     &place, dbio_deadline(wk), on_marked, m, NULL);
 	if (r < 0)
 		on_marked(m, r, NULL);
 }
@@ -167,13 +182,17 @@ static void on_unread(void *arg, int err, const struct db_result *res)
 	step(b);
 }
 
-static void say_mark(struct conn *c, enum event_type type, int64_t conv, int64_t user, int64_t seq)
+static void say_mark(struct sub *sub, enum event_type type, const struct mark_row *row)
 {
-	size_t mark;
-	struct buf *b = ws_reply_begin(c, &mark);
+	const struct event ev = {
+		.type = type,
+		.conv = sub->chan->conv,
+		.seq = type == EVT_READ ? row->read_seq : row->delivered_seq,
+		.at_ms = row->at_ms,
+		.actor = row->user,
+	};
 
-	native_add_mark(b, type, conv, user, seq);
-	ws_reply_end(c, b, mark);
+	deliver_single(sub, &ev);
 }
 
 static void on_marks(void *arg, int err, const struct db_result *res)
@@ -189,10 +208,9 @@ static void on_marks(void *arg, int err, const struct db_result *res)
 		mark_row_get(res, i, &row);
 		sub = row.at < b->n_marks ? sub_of(b->wk, b->marks[row.at]) : NULL;
 		if (sub && row.delivered_seq > row.read_seq)
-			say_mark(sub->conn, EVT_DELIVERED, sub->chan->conv, row.user,
-				 row.delivered_seq);
+			say_mark(sub, EVT_DELIVERED, &row);
 		if (sub && row.read_seq > 0)
-			say_mark(sub->conn, EVT_READ, sub->chan->conv, row.user, row.read_seq);
+			say_mark(sub, EVT_READ, &row);
 	}
 	step(b);
 }

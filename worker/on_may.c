@@ -22,11 +22,23 @@ struct sub *cmd_may(struct conn *c, const struct cmd *cmd, enum authz_action act
 	return NULL;
 }
 
-enum proto_error cmd_may_make(struct conn *c, const struct sub *sub, enum authz_action action,
-			      struct pending *p, struct rights *ret)
+bool cmd_may_mark(struct conn *c, const struct cmd *cmd)
+{
+	enum proto_error error;
+
+	if (!dialect_is_sio(c->dialect))
+		return cmd_may(c, cmd, MAY_MARK) != NULL;
+	error = roles_check(c, cmd->conv, MAY_MARK, NULL);
+	if (error)
+		cmd_refuse(c, cmd, error);
+	return !error;
+}
+
+enum proto_error cmd_may_make(struct conn *c, enum authz_action action, struct pending *p,
+			      struct rights *ret)
 {
 	struct worker *wk = conn_worker(c);
-	int64_t conv = sub->chan->conv;
+	int64_t conv = p->conv;
 	enum proto_error error = roles_decide(c, conv, action, ret);
 
 	if (error) {

@@ -49,7 +49,7 @@ static void on_sent(struct worker *wk, void *arg, const struct persist_result *r
 		pending_refuse(p, E_MESSAGE_DELETED); /* there is no copy any more */
 	} else if (c && res->is_duplicate && was_seen(c, p, res->event)) {
 		/* the room will not see it again: the sender's confirmation is its own copy */
-		deliver_encode(p->wk, conn_reply(c), c->dialect, res->event);
+		deliver_encode(conn_reply(c), c->dialect, res->event);
 	}
 	free(p);
 }
@@ -57,11 +57,12 @@ static void on_sent(struct worker *wk, void *arg, const struct persist_result *r
 void on_send(struct conn *c, const struct cmd *cmd)
 {
 	struct worker *wk = conn_worker(c);
-	struct sub *sub = cmd_sub(c, cmd);
+	/* whoever names a person need not follow the conversation of the two */
+	struct sub *sub = cmd->peer ? sub_find(c, cmd->conv) : cmd_sub(c, cmd);
 	enum proto_error error;
 	struct pending *p;
 	struct rights r;
-	const struct event ev = {
+	struct event ev = {
 		.conv = cmd_conv(c, cmd),
 		.actor = c->user,
 		.actor_name = str_of(c->name),
@@ -71,16 +72,18 @@ void on_send(struct conn *c, const struct cmd *cmd)
 		.reply_to_rev = cmd->reply_to_rev,
 	};
 
-	if (!sub)
+	if (!sub && !cmd->peer)
 		return;
 	p = pending_new(c, cmd, ev.conv);
-	p->seen = sub_position(sub) < 0 ? INT64_MAX : sub_position(sub);
-	error = cmd_may_make(c, sub, MAY_SEND, p, &r);
+	p->seen = !sub || sub_position(sub) < 0 ? INT64_MAX : sub_position(sub);
+	error = cmd_may_make(c, MAY_SEND, p, &r);
 	if (error) {
 		cmd_refuse_new(c, cmd, EVT_MESSAGE_NEW, p, error, on_sent);
 		return;
 	}
-	roster_stop_typing(sub);
+	if (sub)
+		roster_stop_typing(sub);
+	ev.subject = r.peer;
 	if (persist_send(wk, &ev, &c->session_id, on_sent, p) < 0) {
 		limits_unsend(wk, c->user, ev.conv);
 		roles_unpace(wk, &p->pace);

@@ -68,13 +68,19 @@ struct sub *cmd_sub(struct conn *c, const struct cmd *cmd);
 struct sub *cmd_may(struct conn *c, const struct cmd *cmd, enum authz_action action);
 
 /*
- * May the request P, which wants to do ACTION and make an event in SUB's conversation, do so now:
+ * Whether the sender of a mark may set it; refused here if not. Clients that are told of messages
+ * without following their conversation (S4) need not follow it for that either.
+ */
+bool cmd_may_mark(struct conn *c, const struct cmd *cmd);
+
+/*
+ * May the request P, which wants to do ACTION and make an event in P's conversation, do so now:
  * rights, limits and for a message slow mode, in this order. *RET are its sender's rights if so.
  * False: E_NONE is not what it returns, and what is to be told besides is in P; nothing has been
  * taken from anybody's allowance. Tell it with cmd_refuse_new.
  */
-enum proto_error cmd_may_make(struct conn *c, const struct sub *sub, enum authz_action action,
-			      struct pending *p, struct rights *ret);
+enum proto_error cmd_may_make(struct conn *c, enum authz_action action, struct pending *p,
+			      struct rights *ret);
 
 /*
  * Refuses P for ERROR (and frees it, in DONE) unless what it asks for was stored before under its

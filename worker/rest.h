@@ -68,6 +68,18 @@ struct rest_marker {
 };
 
 /*
+ * Answers CALL with a conversation, JSON of sql/conversations.h, that was made or found for it and
+ * has the number call->path_id[0]; or with ERR.
+ */
+void rest_conversation_got(struct call *call, int err, struct str json, bool is_new);
+
+/*
+ * Answers CALL, whose caller is known, with the conversation of the caller and PEER, or the one of
+ * UID while that is 0: found or made.
+ */
+void rest_direct_open(struct call *call, int64_t peer, const struct uuid *uid);
+
+/*
  * Query parameter NAME as a marker. Returns 0; -ERR_NOENT when absent; -ERR_INVAL and *RET_FAULT
  * naming it.
  */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Native REST, conversations: list, make, show. Guests see and make open rooms.
+ * Native REST, conversations: list, make, show. Guests see and make open rooms; what two people
+ * have is rest_direct.c's.
  * Messages of a conversation are in rest_messages.c.
  */
 #include "proto/dialect_native.h"
@@ -67,9 +68,8 @@ void rest_conversations_get(struct call *call)
 
 /* ---- Make ---- */
 
-static void on_new_json(void *arg, int err, struct str json)
+void rest_conversation_got(struct call *call, int err, struct str json, bool is_new)
 {
-	struct call *call = arg;
 	char location[64];
 
 	if (err < 0) {
@@ -79,7 +79,12 @@ static void on_new_json(void *arg, int err, struct str json)
 	etag_of_conversation(json, call->etag);
 	snprintf(location, sizeof(location), "Location: /api/v1/conversations/%" PRId64 "\r\n",
 		 call->path_id[0]);
-	call_answer(call, 201, "application/json", location, json);
+	call_answer(call, is_new ? 201 : 200, "application/json", location, json);
+}
+
+static void on_new_json(void *arg, int err, struct str json)
+{
+	rest_conversation_got(arg, err, json, true);
 }
 
 /* Shown as every later reader sees it, by the same statement. */
@@ -94,6 +99,19 @@ static void on_created(void *arg, int err, const struct room *room)
 	}
 	if (err < 0)
 		call_db_error(call, err);
+}
+
+/* Two people's: the caller's and the one he names. */
+static void open_direct(struct call *call, const struct conversation_form *form)
+{
+	struct fault fault;
+
+	if (form->peer || !uuid_is_zero(&form->peer_uid)) {
+		rest_direct_open(call, form->peer, &form->peer_uid);
+		return;
+	}
+	fault_field(&fault, FAULT_MISSING, "members", 0);
+	call_fault(call, &fault, NULL);
 }
 
 /* Kinds that exist belong to people who are known; any other is a fault of the field. */
@@ -122,6 +140,11 @@ void rest_conversations_create(struct call *call)
 
 	if (native_decode_conversation(call->req->body, &limits, &doc, &form, &fault) < 0) {
 		call_fault(call, &fault, NULL);
+		return;
+	}
+	if (str_eq(form.kind, STR("direct")) && call->who.user) {
+		open_direct(call, &form);
+		json_doc_free(&doc);
 		return;
 	}
 	if (!str_eq(form.kind, STR("room"))) {

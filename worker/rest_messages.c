@@ -181,13 +181,15 @@ static enum proto_error judge(struct posting *p, const struct rights *r, struct 
 	return E_SLOW_MODE;
 }
 
-static int store(struct worker *wk, const struct posting *p, struct sent *s)
+static int store(struct worker *wk, const struct posting *p, const struct rights *r,
+		 struct sent *s)
 {
 	const struct event event = {
 		.type = EVT_MESSAGE_NEW,
 		.conv = p->cmd.conv,
 		.actor = p->user,
 		.actor_name = str_of(p->name),
+		.subject = r->peer,
 		.content = p->cmd.content,
 		.client_msg_id = p->cmd.key_uuid,
 		.client_id = p->cmd.key,
@@ -208,7 +210,7 @@ static void on_rights(struct worker *wk, void *arg, int err, const struct rights
 
 	*s = (struct sent){.call = p->call, .user = p->user, .conv = p->cmd.conv};
 	what.error = err == -ERR_NOENT ? E_NO_SUCH_ROOM : err ? E_UNAVAILABLE : judge(p, r, s);
-	if (!what.error && store(wk, p, s) < 0) {
+	if (!what.error && store(wk, p, r, s) < 0) {
 		limits_unsend(wk, p->user, p->cmd.conv);
 		roles_unpace(wk, &s->pace);
 		what.error = E_UNAVAILABLE;

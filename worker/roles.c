@@ -29,6 +29,7 @@ struct roles_conv {
 	struct list node; /* in roles.lru */
 	int64_t conv;
 	int64_t slow_ms;
+	int64_t pair[2]; /* whose it is when it is direct; else 0 */
 	bool is_open, is_owned, is_closed;
 	bool is_complete; /* whoever is not in USERS is nobody in particular */
 	bool is_asked;	  /* a look at all of it waits to be sent */
@@ -196,6 +197,7 @@ bool roles_peek(struct worker *wk, int64_t conv, int64_t user, bool is_admin, st
 		.muted_until_ms = row && row->muted_until_ms > now_ms ? row->muted_until_ms : 0,
 		.slow_ms = rc->slow_ms,
 		.is_closed = rc->is_closed,
+		.peer = rc->pair[rc->pair[0] == user],
 	};
 	return true;
 }
@@ -249,6 +251,7 @@ static void take_conv(struct worker *wk, const struct db_result *res, int from, 
 	rc->is_open = m.is_open;
 	rc->is_owned = m.is_owned;
 	rc->is_closed = m.is_closed;
+	memcpy(rc->pair, m.pair, sizeof(rc->pair));
 	rc->slow_ms = m.slow_ms;
 	rc->is_complete = m.is_open && to - from < MEMBERS_EXCEPTIONS_MAX;
 	/* of too many exceptions there are only some: those that were known stay */

@@ -21,6 +21,7 @@ struct rights {
 	struct authz_actor actor;
 	int64_t muted_until_ms; /* wall clock; 0: is not muted */
 	int64_t slow_ms;	/* between two messages of one person; 0: no slow mode */
+	int64_t peer;		/* the other one of a direct conversation; 0: it is none */
 	bool is_closed;		/* the conversation */
 };
 

@@ -1,38 +1,282 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What clients ask for over Socket.IO: events to commands, and those that are refused here.
- * Packets and connecting are sio.c's, what commands do is on_cmd.h's.
+ * What clients ask for over Socket.IO: events to commands. Those that name a conversation or a
+ * person in a way that only the database understands wait for it, and their client's next ones
+ * behind them. Packets and connecting are sio.c's, what commands do is on_cmd.h's.
  */
 #include "worker/sio.h"
 
 #include "proto/dialect_raw.h"
 #include "proto/s0.h"
 #include "proto/s4.h"
+#include "sql/direct.h"
+#include "sql/rooms.h"
+#include "worker/dbio.h"
 #include "worker/limits.h"
 #include "worker/on_cmd.h"
+#include "worker/revoke.h"
+#include "worker/roles.h"
 #include "worker/ws_conn.h"
 
-/* What these clients may ask for here; *RET_FAULT tells of the rest. */
-static bool is_served(const struct cmd *cmd, struct fault *ret_fault)
+/* ---- Running ---- */
+
+static void refuse(struct conn *c, const struct cmd *cmd, const struct fault *fault)
 {
-	if (cmd->op != OP_SUB && cmd->op != OP_UNSUB && cmd->op != OP_SEND &&
-	    cmd->op != OP_TYPING) {
-		fault_set(ret_fault, E_UNKNOWN_OP);
-		return false;
+	struct cmd_id key = {0};
+
+	if (cmd->has_key)
+		raw_key_of(cmd, &key);
+	ws_conn_fault(c, fault, &cmd->id, &key, cmd->conv);
+}
+
+static void refuse_field(struct conn *c, const struct cmd *cmd, enum proto_error error,
+			 const char *field, const char *text)
+{
+	struct fault fault;
+
+	fault_set(&fault, error);
+	fault.field = field;
+	if (text)
+		snprintf(fault.text, sizeof(fault.text), "%s", text);
+	refuse(c, cmd, &fault);
+}
+
+/* Joining twice changes nothing: what was said about the first time is said again. */
+static void run(struct conn *c, const struct cmd *cmd)
+{
+	struct sub *sub = cmd->op == OP_SUB ? sub_find(c, cmd->conv) : NULL;
+
+	if (sub)
+		sio_say_joined(sub, &cmd->id, -1, sub_position(sub));
+	else
+		on_cmd(c, cmd);
+}
+
+/* ---- Waiting for the database ---- */
+
+/* A command that is not understood yet; one block. */
+struct waiting {
+	struct worker *wk;
+	uint64_t conn_id;
+	struct cmd cmd;
+	char bytes[]; /* its strings */
+};
+
+static void go_on(struct waiting *w);
+
+static struct str keep(char **at, struct str s)
+{
+	char *start = *at;
+
+	if (s.len)
+		memcpy(start, s.p, s.len);
+	*at += s.len;
+	return (struct str){start, s.len};
+}
+
+static struct waiting *waiting_new(struct conn *c, const struct cmd *cmd)
+{
+	struct waiting *w = xcalloc(1, sizeof(*w) + cmd->content.len + cmd->key.len +
+					       cmd->attachment.len);
+	char *at = w->bytes;
+
+	w->wk = conn_worker(c);
+	w->conn_id = c->id;
+	w->cmd = *cmd;
+	w->cmd.content = keep(&at, cmd->content);
+	w->cmd.key = keep(&at, cmd->key);
+	w->cmd.attachment = keep(&at, cmd->attachment);
+	return w;
+}
+
+/* The connection that asked; NULL (and W is freed) when it has gone. It is not blocked by W now. */
+static struct conn *take_conn(struct waiting *w)
+{
+	struct conn *c = conn_find(w->wk, w->conn_id);
+
+	if (c)
+		c->n_entering--;
+	if (c && c->state == CONN_WS && conn_make_room(c))
+		return c;
+	if (c && c->is_blocked)
+		roles_unblock(c);
+	free(w);
+	return NULL;
+}
+
+/* W is answered. */
+static void end(struct conn *c, struct waiting *w)
+{
+	free(w);
+	if (c->is_blocked)
+		roles_unblock(c);
+}
+
+static void end_refused(struct conn *c, struct waiting *w, enum proto_error error,
+			const char *field, const char *text)
+{
+	refuse_field(c, &w->cmd, error, field, text);
+	end(c, w);
+}
+
+/* ---- Conversations by UUID ---- */
+
+static void on_room(void *arg, int err, const struct room *room)
+{
+	struct waiting *w = arg;
+	struct conn *c = take_conn(w);
+
+	if (!c)
+		return;
+	if (err) {
+		end_refused(c, w, err == -ERR_NOENT ? E_NO_SUCH_ROOM : E_UNAVAILABLE, NULL, NULL);
+		return;
 	}
-	fault_set(ret_fault, E_INVALID);
-	if (cmd->peer || cmd->has_peer_uid) {
-		snprintf(ret_fault->text, sizeof(ret_fault->text),
-			 "Name the conversation: people cannot be written to directly.");
-		ret_fault->field = "receiverId";
-		return false;
+	w->cmd.conv = room->id;
+	w->cmd.has_conv_uid = false;
+	c->n_entering++;
+	go_on(w);
+}
+
+/* ---- Direct conversations ---- */
+
+static enum proto_error error_of(int err)
+{
+	switch (err) {
+	case -ERR_NOENT:
+		return E_NOT_FOUND;
+	case -ERR_INVAL:
+		return E_INVALID;
+	case -ERR_DENIED: /* as when the conversation is there already */
+		return E_READ_ONLY;
+	case -ERR_CLOSED:
+		return E_NO_SUCH_ROOM;
+	default:
+		return E_UNAVAILABLE;
 	}
+}
+
+static void on_direct(void *arg, int err, const struct direct *direct)
+{
+	struct waiting *w = arg;
+	struct conn *c = take_conn(w);
+
+	if (!err && direct->is_new) {
+		revoke_member(w->wk, direct->conv, c ? c->user : 0);
+		revoke_member(w->wk, direct->conv, direct->peer);
+	}
+	if (!c)
+		return;
+	if (err) {
+		end_refused(c, w, error_of(err), "receiverId",
+			    err == -ERR_NOENT  ? "There is no such user."
+			    : err == -ERR_INVAL ? "That is yourself."
+						: NULL);
+		return;
+	}
+	w->cmd.conv = direct->conv;
+	w->cmd.peer = direct->peer;
+	w->cmd.has_peer_uid = false;
+	c->n_entering++;
+	go_on(w);
+}
+
+/* ---- Rights ---- */
+
+/* They are known from now on, for as long as nothing else happens. */
+static void on_rights(struct worker *wk, void *arg, int err, const struct rights *r)
+{
+	struct waiting *w = arg;
+	struct conn *c = take_conn(w);
+
+	(void)wk;
+	(void)r;
+	if (!c)
+		return;
+	if (err) {
+		end_refused(c, w, err == -ERR_NOENT ? E_NO_SUCH_ROOM : E_UNAVAILABLE, NULL, NULL);
+		return;
+	}
+	run(c, &w->cmd);
+	end(c, w);
+}
+
+/* ---- In which order ---- */
+
+static bool needs_rights(const struct cmd *cmd)
+{
+	return cmd->op == OP_READ || cmd->op == OP_DELIVERED || (cmd->op == OP_SEND && cmd->peer);
+}
+
+static bool needs_peer(const struct cmd *cmd)
+{
+	return cmd->op == OP_SEND && !cmd->conv && (cmd->peer || cmd->has_peer_uid);
+}
+
+/* The next thing that is missing; W is taken. */
+static void go_on(struct waiting *w)
+{
+	struct conn *c = conn_find(w->wk, w->conn_id);
+	const struct cmd *cmd = &w->cmd;
+	int r = 0;
+
+	if (cmd->has_conv_uid)
+		r = room_info(dbio_reader(w->wk), 0, &cmd->conv_uid, dbio_deadline(w->wk), on_room,
+			      w, NULL);
+	else if (needs_peer(cmd))
+		r = direct_open(dbio_writer(w->wk), c->user, cmd->peer, &cmd->peer_uid,
+				dbio_deadline(w->wk), on_direct, w, NULL);
+	else if (cmd->reply_to_rev && cmd->reply_to_conv != cmd->conv) {
+		c->n_entering--;
+		end_refused(c, w, E_INVALID, "replyTo", NULL);
+	} else
+		roles_get(w->wk, cmd->conv, c->user, c->is_admin, on_rights, w);
+	if (r < 0 && cmd->has_conv_uid)
+		on_room(w, r, NULL);
+	else if (r < 0)
+		on_direct(w, r, NULL);
+}
+
+static void wait_for(struct conn *c, const struct cmd *cmd)
+{
+	struct waiting *w = waiting_new(c, cmd);
+
+	c->n_entering++;
+	conn_block(c);
+	go_on(w);
+}
+
+/* ---- Events ---- */
+
+/* What these clients may ask for here; refused otherwise. */
+static bool is_served(struct conn *c, const struct cmd *cmd)
+{
 	if (cmd->attachment.len) {
-		snprintf(ret_fault->text, sizeof(ret_fault->text), "Attachments are not stored.");
-		ret_fault->field = "attachmentUrl";
+		refuse_field(c, cmd, E_INVALID, "attachmentUrl", "Attachments are not stored.");
 		return false;
 	}
 	return true;
+}
+
+/* The room of somebody's notifications: everybody is in his own, and in no other. */
+static void enter_own(struct conn *c, const struct cmd *cmd)
+{
+	if (cmd->peer == c->user)
+		sio_say_ok(c, &cmd->id);
+	else
+		refuse_field(c, cmd, E_FORBIDDEN, NULL, NULL);
+}
+
+static void dispatch(struct conn *c, const struct cmd *cmd)
+{
+	if (!is_served(c, cmd))
+		return;
+	if (cmd->op == OP_SUB && cmd->peer)
+		enter_own(c, cmd);
+	else if (cmd->has_conv_uid || needs_peer(cmd) || needs_rights(cmd))
+		wait_for(c, cmd);
+	else
+		run(c, cmd);
 }
 
 void sio_event(struct conn *c, const struct sio_packet *p)
@@ -43,9 +287,11 @@ void sio_event(struct conn *c, const struct sio_packet *p)
 	struct cmd cmd;
 	int64_t retry_ms;
 	enum limit_verdict verdict = limits_frame(c, LIMIT_OPERATIONS, &retry_ms);
-	int r = c->dialect == DIALECT_S0 ? s0_cmd(p, &limits, &cmd, &fault)
-					 : s4_cmd(p, &limits, &cmd, &fault);
+	int r;
 
+	limits.conv_uids = true;
+	r = c->dialect == DIALECT_S0 ? s0_cmd(p, &limits, &cmd, &fault)
+				     : s4_cmd(p, &limits, &cmd, &fault);
 	if (cmd.has_key)
 		raw_key_of(&cmd, &key);
 	if (verdict == LIMIT_ABUSE)
@@ -53,12 +299,7 @@ void sio_event(struct conn *c, const struct sio_packet *p)
 	else if (verdict == LIMIT_REFUSED)
 		ws_conn_limited(c, retry_ms, &cmd.id, &key, cmd.conv);
 	else if (r < 0)
-		ws_conn_fault(c, &fault, &cmd.id, &key, cmd.conv);
-	else if (!is_served(&cmd, &fault))
-		ws_conn_fault(c, &fault, &cmd.id, &key, cmd.conv);
-	else if (cmd.op == OP_SUB && sub_find(c, cmd.conv))
-		sio_say_joined(sub_find(c, cmd.conv), &cmd.id, -1,
-			       sub_position(sub_find(c, cmd.conv)));
+		refuse(c, &cmd, &fault);
 	else
-		on_cmd(c, &cmd);
+		dispatch(c, &cmd);
 }

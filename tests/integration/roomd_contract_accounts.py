@@ -11,6 +11,7 @@ from roomd_people import PASSWORD, People, totp, unique_login
 AUTH = '/api/v1/auth'
 SESSIONS, SESSION = '/api/v1/sessions', '/api/v1/sessions/{id}'
 USERS, ME, USER = '/api/v1/users', '/api/v1/users/me', '/api/v1/users/{id}'
+BLOCKS, BLOCK = ME + '/blocks', ME + '/blocks/{id}'
 FOREIGN = 'Origin: http://evil.example'
 TEXT = 'Content-Type: text/plain'
 BROKEN = b'{"name":'
@@ -117,6 +118,29 @@ async def other_profile(scene):
     return {'target': f'{USERS}/{(await scene.person())["user"]["uid"]}'}
 
 
+async def blocking(scene):
+    other = (await scene.person())['user']['uid']
+    return {'fields': fields_of(await scene.person()), 'target': f'{BLOCKS}/{other}'}
+
+
+async def blocking_oneself(scene):
+    person = await scene.person()
+    return {'fields': fields_of(person), 'target': f'{BLOCKS}/{person["user"]["id"]}'}
+
+
+async def direct_with(scene):
+    """A conversation with somebody, which is there already when asked for once more."""
+    other, person = await scene.person(), await scene.person()
+    return {'fields': fields_of(person), 'body': {'kind': 'direct', 'members': [other['user']['id']]}}
+
+
+async def direct_again(scene):
+    made = await direct_with(scene)
+    headers = dict(field.split(': ', 1) for field in made['fields'])
+    await scene.ask('POST', '/api/v1/conversations', made['body'], headers=headers)
+    return made
+
+
 async def taken_email(scene):
     email = f'{unique_login()}@example.org'
     await scene.person(email=email)
@@ -209,6 +233,17 @@ def cases(Case):
     yield from write_cases(Case, ME, 204, signed_in(password), {'password': 5}, True, password, 'DELETE')
     yield Case('DELETE', ME, 403, prepare=signed_in({'password': 'x'}))
     yield Case('DELETE', ME, 429, body=password, state='limited')
+    yield Case('GET', BLOCKS, 200, prepare=signed_in())
+    yield Case('GET', BLOCKS, 401)
+    yield Case('GET', BLOCKS, 503, state='no_database', prepare=signed_in())
+    for method in ('PUT', 'DELETE'):
+        yield Case(method, BLOCK, 204, prepare=blocking)
+        yield Case(method, BLOCK, 401, target=f'{BLOCKS}/1')
+        yield Case(method, BLOCK, 403, FOREIGN, target=f'{BLOCKS}/1')
+        yield Case(method, BLOCK, 404, prepare=signed_in(target=f'{BLOCKS}/2000000000'))
+        yield Case(method, BLOCK, 422, prepare=blocking_oneself)
+        yield Case(method, BLOCK, 429, target=f'{BLOCKS}/1', state='limited')
+        yield Case(method, BLOCK, 503, state='no_database', prepare=signed_in(target=f'{BLOCKS}/1'))
     yield Case('GET', USER, 200, prepare=other_profile)
     yield Case('GET', USER, 401, target=f'{USERS}/1', state='members_only')
     yield Case('GET', USER, 404, target=f'{USERS}/2000000000')

@@ -20,7 +20,7 @@ import roomd_contract_filters
 import roomd_contract_moderation
 import roomd_contract_pages
 from roomd_clients import Http, NativeSocket, RoomSocket
-from roomd_contract_accounts import Scene
+from roomd_contract_accounts import Scene, direct_again, direct_with, signed_in
 from roomd_harness import PATIENCE, WEB, Daemon, unique
 from roomd_people import People
 from roomd_postgres import Postgres, wait_until
@@ -375,6 +375,10 @@ CASES = [
     Case('GET', CONVERSATIONS, 503, state='no_database'),
     Case('POST', CONVERSATIONS, 201, body=new),
     Case('POST', CONVERSATIONS, 201, body=lambda: new(kind='room', description='about it')),
+    Case('POST', CONVERSATIONS, 201, prepare=direct_with),
+    Case('POST', CONVERSATIONS, 200, prepare=direct_again),
+    Case('POST', CONVERSATIONS, 404, prepare=signed_in({'kind': 'direct', 'members': [2000000000]})),
+    Case('POST', CONVERSATIONS, 422, prepare=signed_in({'kind': 'direct'})),
     Case('POST', CONVERSATIONS, 400, body=b'{"name":'),
     Case('POST', CONVERSATIONS, 401, body=new, state='members_only'),
     Case('POST', CONVERSATIONS, 403, FOREIGN, body=new),

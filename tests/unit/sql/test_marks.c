@@ -83,12 +83,17 @@ static int teardown(void **state)
 	return pg_teardown(state);
 }
 
-static int mark(int64_t conv, int64_t user, enum mark_kind kind, int64_t seq)
+static int mark_at(int64_t conv, int64_t user, enum mark_kind kind, const struct mark_place *place)
 {
 	got = (struct got){0};
-	assert_int_equal(mark_set(l.db, conv, user, kind, seq, 0, on_mark, NULL, NULL), 0);
+	assert_int_equal(mark_set(l.db, conv, user, kind, place, 0, on_mark, NULL, NULL), 0);
 	link_until(&l, &got.n, 1);
 	return got.err;
+}
+
+static int mark(int64_t conv, int64_t user, enum mark_kind kind, int64_t seq)
+{
+	return mark_at(conv, user, kind, &(struct mark_place){.seq = seq});
 }
 
 static void expect(int64_t seq, int64_t unread, bool is_changed)
@@ -169,12 +174,49 @@ static void test_read(void **state UNUSED)
 				      " AND conversation_id = %" PRId64,
 				      anna, room),
 			    "read4 delivered7 read10");
-	assert_int_equal(mark_set(l.db, room, 0, MARK_READ, 1, 0, on_mark, NULL, NULL), -ERR_INVAL);
-	assert_int_equal(mark_set(l.db, room, 1, MARK_READ, 0, 0, on_mark, NULL, NULL), -ERR_INVAL);
+	assert_int_equal(mark_set(l.db, room, 0, MARK_READ, &(struct mark_place){.seq = 1}, 0,
+				  on_mark, NULL, NULL), -ERR_INVAL);
+	assert_int_equal(mark_set(l.db, room, 1, MARK_READ, &(struct mark_place){.seq = 0}, 0,
+				  on_mark, NULL, NULL), -ERR_INVAL);
 	assert_int_equal(mark(room, 999999, MARK_READ, 1), -ERR_NOENT);
 	assert_int_equal(mark(999999, anna, MARK_READ, 1), -ERR_NOENT);
 	change(room, 11, 0, 0, 0);
 	assert_int_equal(mark(room, anna, MARK_READ, 1), -ERR_NOENT);
+}
+
+/* By the place of a message in the log, where other rows lie between the messages. */
+static void test_by_message(void **state UNUSED)
+{
+	int64_t room = pg_room(pg, "by message");
+
+	pg_send(pg, room, berta, "one");
+	change(room, 5, anna, 1, 0);
+	pg_send(pg, room, berta, "two");
+	pg_send(pg, room, berta, "three");
+	change(room, 5, anna, 4, 0);
+	assert_int_equal(mark_at(room, anna, MARK_READ, &(struct mark_place){.rev = 1}), 0);
+	expect(1, 2, true);
+	assert_int_equal(got.a.rev, 1);
+	assert_int_equal(got.a.count, 1);
+	assert_int_equal(mark_at(room, anna, MARK_DELIVERED, &(struct mark_place){.rev = 3}), 0);
+	expect(2, 2, true);
+	assert_int_equal(got.a.rev, 3);
+	assert_int_equal(got.a.count, 0);
+	pg_valuef(pg, "SELECT log_change(%" PRId64 ", 3::smallint, %" PRId64 ", uuid_v7(), 3,"
+		  " NULL, NULL, NULL, true, 0)", room, berta);
+	assert_int_equal(mark_at(room, anna, MARK_READ,
+				 &(struct mark_place){.seq = MARK_ALL, .wants_rev = true}), 0);
+	expect(3, 0, true);
+	assert_int_equal(got.a.rev, 4); /* the message, not the reaction behind it */
+	assert_int_equal(got.a.count, 1); /* the deleted one was not unread any more */
+	assert_int_equal(mark_at(room, anna, MARK_READ,
+				 &(struct mark_place){.rev = 1, .wants_rev = true}), 0);
+	expect(3, 0, false);
+	assert_int_equal(got.a.rev, 4);
+	assert_int_equal(got.a.count, 0);
+	for (int64_t rev = 2; rev < 99; rev += 96) /* a reaction; nothing */
+		assert_int_equal(mark_at(room, anna, MARK_READ, &(struct mark_place){.rev = rev}),
+				 -ERR_INVAL);
 }
 
 /* An unchanged mark writes nothing, so that it costs nothing later either. */
@@ -562,6 +604,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_read),
+		cmocka_unit_test(test_by_message),
 		cmocka_unit_test(test_unchanged_touches_no_row),
 		cmocka_unit_test(test_read_rev),
 		cmocka_unit_test(test_first_mark),

@@ -66,8 +66,9 @@ void __wrap_unread_row_get(const struct db_result *res, int i, struct unread_row
 int __wrap_marks_page(struct db *db, const int64_t *convs, const int64_t *after_revs, size_t n,
 		      uint64_t deadline_ms, marks_done_fn *done, void *arg, uint64_t *ret_token);
 void __wrap_mark_row_get(const struct db_result *res, int i, struct mark_row *ret);
-int __wrap_mark_set(struct db *db, int64_t conv, int64_t user, enum mark_kind kind, int64_t seq,
-		    uint64_t deadline_ms, mark_done_fn *done, void *arg, uint64_t *ret_token);
+int __wrap_mark_set(struct db *db, int64_t conv, int64_t user, enum mark_kind kind,
+		    const struct mark_place *place, uint64_t deadline_ms, mark_done_fn *done,
+		    void *arg, uint64_t *ret_token);
 int __wrap_resume_save(struct db *db, const struct resume_point *points, size_t n, int keep_days,
 		       uint64_t deadline_ms, resume_saved_fn *done, void *arg, uint64_t *ret_token);
 int __wrap_resume_load(struct db *db, const struct resume_key *keys, size_t n, uint64_t deadline_ms,
@@ -266,8 +267,9 @@ void __wrap_mark_row_get(const struct db_result *res, int i, struct mark_row *re
 	*ret = stand_marks.rows[i];
 }
 
-int __wrap_mark_set(struct db *db, int64_t conv, int64_t user, enum mark_kind kind, int64_t seq,
-		    uint64_t deadline_ms, mark_done_fn *done, void *arg, uint64_t *ret_token)
+int __wrap_mark_set(struct db *db, int64_t conv, int64_t user, enum mark_kind kind,
+		    const struct mark_place *place, uint64_t deadline_ms, mark_done_fn *done,
+		    void *arg, uint64_t *ret_token)
 {
 	struct asked *a = ask(ASK_MARK, conv, deadline_ms, (void *)done, arg);
 
@@ -275,7 +277,7 @@ int __wrap_mark_set(struct db *db, int64_t conv, int64_t user, enum mark_kind ki
 	(void)ret_token;
 	a->user = user;
 	a->limit = kind;
-	a->after = seq;
+	a->after = place->seq;
 	return 0;
 }
 

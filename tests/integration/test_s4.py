@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: MIT
+"""Conversations of two people, marks and blocks, as clients of S3 and S4 use them.
+
+The client is Debian's python3-socketio, unchanged.
+"""
+import asyncio
+import contextlib
+
+from roomd_clients import Http, NativeSocket, PATIENCE, eventually
+from roomd_harness import unique
+from roomd_people import People, bearer
+from test_socketio import Client
+
+DAEMON = {'workers': 4, 'settings': {'auth.hash_memory': '64k', 'auth.hash_passes': 1,
+                                     'presence.grace_clean': '200ms', 'presence.min_interval': '0'}}
+
+
+class Person(Client):
+    """A client that knows who it is."""
+
+    @classmethod
+    async def make(cls, daemon, account):
+        one = cls()
+        one.daemon, one.account = daemon, account
+        one.id, one.uid = account['user']['id'], account['user']['uid']
+        await one.connect(daemon, account['token'])
+        await one.wait('online_users')
+        return one
+
+    async def again(self):
+        """One more socket of the same person."""
+        return await Person.make(self.daemon, self.account)
+
+    async def write(self, other, text, **more):
+        return await self.ask('send_message', {'receiverId': other, 'content': text, **more})
+
+
+@contextlib.asynccontextmanager
+async def people_of(daemon, *names):
+    clients = []
+    async with People(daemon) as people:
+        for name in names:
+            clients.append(await Person.make(daemon, await people.new_person(name)))
+        try:
+            yield clients
+        finally:
+            for client in clients:
+                await client.sio.disconnect()
+
+
+async def rest(person, method, path, body=None):
+    """Status and JSON of a native request."""
+    async with Http(person.daemon) as http:
+        async with http.session.request(method, person.daemon.http + path, json=body,
+                                        headers=bearer(person.account['token'])) as answer:
+            return answer.status, await answer.json() if answer.content_type.endswith('json') else None
+
+
+async def until(ask, ok):
+    """Asks until the answer is of that kind."""
+    async with asyncio.timeout(PATIENCE):
+        while (await ask())['ok'] is not ok:
+            await asyncio.sleep(0.02)
+
+
+# ---- Conversations of two people ---------------------------------------------------------------------
+
+async def test_s3_06_s4_11_a_message_to_a_person_makes_the_conversation(daemon):
+    async with people_of(daemon, 'ann', 'bob') as (ann, bob):
+        first = await ann.write(bob.id, 'one')
+        assert first['ok'] and first['message']['receiver_id'] == bob.id
+        room = first['message']['conversation_id']
+        assert (await bob.ask('join_conversation', room))['ok']
+        await ann.ask('join_conversation', f'conversation:{room}')
+        second = await bob.write(ann.uid, 'two')
+        assert second['message']['conversationId'] == room and second['message']['receiver_id'] == ann.id
+        third = await ann.write(str(bob.id), 'three')
+        assert third['message']['rev'] == 3
+        for client in (ann, bob):
+            assert [one['content'] for one in await client.wait('new_message', 2)] == ['two', 'three']
+        assert client.of('new_message')[1]['receiver_id'] == bob.id
+        status, page = await rest(ann, 'GET', f'/api/v1/conversations/{room}/messages')
+        assert status == 200 and [one['content'] for one in page['messages']] == ['one', 'two', 'three']
+        status, shown = await rest(bob, 'GET', f'/api/v1/conversations/{room}')
+        assert shown['kind'] == 'direct' and shown['role'] == 'member'
+
+
+async def test_two_at_once_make_one_conversation(daemon):
+    """Red with an INSERT that is not ON CONFLICT: one of the two is refused."""
+    async with people_of(daemon, 'ann', 'bob') as (ann, bob):
+        more = [await ann.again(), await bob.again()]
+        answers = await asyncio.gather(*(who.write(whom, f'{n}') for n in range(3) for who, whom in (
+            (ann, bob.id), (bob, ann.uid), (more[0], bob.uid), (more[1], ann.id))))
+        assert all(answer['ok'] for answer in answers), answers
+        assert len({answer['message']['conversation_id'] for answer in answers}) == 1
+        assert sorted(answer['message']['seq'] for answer in answers) == list(range(1, 13))
+        for client in more:
+            await client.sio.disconnect()
+
+
+async def test_conversations_of_two_over_rest(daemon):
+    async with people_of(daemon, 'ann', 'bob') as (ann, bob):
+        status, made = await rest(ann, 'POST', '/api/v1/conversations', {'kind': 'direct', 'members': [bob.uid]})
+        assert status == 201 and made['kind'] == 'direct'
+        status, found = await rest(bob, 'POST', '/api/v1/conversations', {'kind': 'direct', 'members': [ann.id]})
+        assert status == 200 and found['id'] == made['id']
+        for members, expected in (([ann.id], 422), ([987654321], 404), ([], 422), ([bob.id, 1], 422), (None, 422)):
+            status, problem = await rest(ann, 'POST', '/api/v1/conversations', {'kind': 'direct', 'members': members})
+            assert status == expected, problem
+        status, sent = await rest(ann, 'POST', f'/api/v1/conversations/{made["id"]}/messages', {'content': 'by REST'})
+        assert status == 201
+        assert (await ann.write(bob.id, 'by event'))['message']['conversation_id'] == made['id']
+
+
+async def test_s4_10_only_the_two_may_enter(daemon):
+    async with people_of(daemon, 'ann', 'bob', 'eve') as (ann, bob, eve):
+        room = (await ann.write(bob.id, 'secret'))['message']['conversation_id']
+        uid = (await rest(ann, 'GET', f'/api/v1/conversations/{room}'))[1]['uid']
+        for name in (room, str(room), f'conversation:{room}', f'conversation_{room}', uid, {'conversationId': uid},
+                     {'conversation_id': room}):
+            answer = await eve.ask('join_conversation', name)
+            assert answer == {'ok': False, 'error': 'There is no such room.', 'code': 'no_such_room'}, name
+            answer = await bob.ask('join_conversation', name)
+            assert answer['ok'] and answer['conversation']['id'] == room, (name, answer)
+        assert (await eve.say(room, 'me too'))['ok'] is False
+        assert (await eve.ask('mark_as_read', {'conversationId': room}))['code'] == 'no_such_room'
+        assert not eve.of('message_notification')
+        assert (await bob.ask('leave_conversation', f'conversation_{room}'))['ok']
+        assert (await bob.say(room, 'left'))['code'] == 'not_subscribed'
+
+
+async def test_s4_28_everybody_is_in_the_room_of_his_own_notifications(daemon):
+    async with people_of(daemon, 'ann', 'bob') as (ann, bob):
+        assert await ann.ask('join_conversation', f'user_{ann.id}') == {'ok': True}
+        assert (await ann.ask('join_conversation', f'user_{bob.id}'))['code'] == 'forbidden'
+        assert (await ann.ask('join_conversation', f'user:{bob.id}'))['code'] == 'forbidden'
+
+
+async def test_s4_33_who_is_written_to_must_be_there(daemon):
+    async with people_of(daemon, 'ann') as (ann,):
+        for nobody in (987654321, '00000000-0000-7000-8000-000000000000'):
+            answer = await ann.write(nobody, 'hello?')
+            assert answer['code'] == 'not_found' and answer['field'] == 'receiverId', answer
+        assert (await ann.write(ann.id, 'me'))['field'] == 'receiverId'
+        assert (await ann.write('bob', 'hello?'))['field'] == 'receiverId'
+        await ann.sio.emit('send_message', {'receiverId': 987654321, 'content': 'x', 'clientMsgId': 'k'})
+        error, = await ann.wait('message_error')
+        assert error['clientMsgId'] == 'k' and error['code'] == 'not_found'
+
+
+async def test_s4_33_a_blocked_sender_is_refused(daemon):
+    """Red without is_blocked in roles_of: the messages are stored."""
+    async with people_of(daemon, 'ann', 'bob', 'eve') as (ann, bob, eve):
+        room = (await ann.write(bob.id, 'before'))['message']['conversation_id']
+        assert (await ann.ask('join_conversation', room))['ok'] and (await bob.ask('join_conversation', room))['ok']
+        blocks = '/api/v1/users/me/blocks'
+        assert (await rest(bob, 'PUT', f'{blocks}/{ann.uid}'))[0] == 204
+        assert (await rest(bob, 'PUT', f'{blocks}/{ann.id}'))[0] == 204  # once more changes nothing
+        assert (await rest(bob, 'PUT', f'{blocks}/{eve.id}'))[0] == 204
+        listed = (await rest(bob, 'GET', blocks))[1]['blocks']
+        assert [one['user']['id'] for one in listed] == [eve.id, ann.id]
+        await until(lambda: ann.say(room, 'before'), ok=False)  # workers learn of it within a moment
+        for answer in (await ann.write(bob.id, 'one'), await ann.say(room, 'two'), await eve.write(bob.id, 'three')):
+            assert answer['ok'] is False and answer['code'] == 'read_only', answer
+        status, problem = await rest(ann, 'POST', f'/api/v1/conversations/{room}/messages', {'content': 'four'})
+        assert status == 403 and problem['code'] == 'read_only'
+        assert (await rest(eve, 'POST', '/api/v1/conversations', {'kind': 'direct', 'members': [bob.id]}))[0] == 403
+        page = (await rest(ann, 'GET', f'/api/v1/conversations/{room}/messages'))[1]
+        assert {one['content'] for one in page['messages']} == {'before'}
+        assert (await rest(bob, 'DELETE', f'{blocks}/{ann.id}'))[0] == 204
+        await until(lambda: ann.write(bob.id, 'after'), ok=True)
+        assert (await ann.say(room, 'again'))['ok']
+        await eventually(lambda: [one['content'] for one in bob.of('new_message')
+                                  if one['content'] != 'before'] == ['after', 'again'], 'both have come')
+        for wrong, expected in ((bob.id, 422), (987654321, 404)):
+            assert (await rest(bob, 'PUT', f'{blocks}/{wrong}'))[0] == expected
+
+
+# ---- Marks -------------------------------------------------------------------------------------------
+
+async def test_s4_13_the_sender_learns_what_was_read(daemon):
+    async with people_of(daemon, 'ann', 'bob') as (ann, bob):
+        sent = [(await ann.write(bob.id, text))['message'] for text in ('one', 'two', 'three')]
+        room, ids = sent[0]['conversation_id'], [one['id'] for one in sent]
+        device = await bob.again()
+        for client in (ann, bob, device):
+            await client.join(room)
+        assert (await bob.ask('join_conversation', room))['rev'] == 3
+        answer = await bob.ask('mark_as_read', {'conversationId': room, 'messageId': ids[1]})
+        assert answer == {'ok': True, 'count': 2, 'lastReadMessageId': ids[1]}
+        read, = await ann.wait('messages_read')
+        assert read['conversationId'] == room and read['userId'] == bob.id
+        assert read['lastReadMessageId'] == ids[1] and read['readAt'].endswith('Z')
+        assert (await bob.ask('mark_as_read', {'messageId': sent[0]['uid']}))['count'] == 0  # never back
+        answer = await bob.ask('mark_as_read', {'conversation_id': f'conversation_{room}'})
+        assert answer == {'ok': True, 'count': 1, 'lastReadMessageId': ids[2]}
+        assert await bob.ask('mark_as_read', room) == {'ok': True, 'count': 0, 'lastReadMessageId': ids[2]}
+        assert [one['lastReadMessageId'] for one in await ann.wait('messages_read', 2)] == ids[1:]
+        assert (await rest(bob, 'GET', f'/api/v1/conversations/{room}'))[1]['unread'] == 0
+        answer = await bob.ask('mark_as_read', {'conversationId': room, 'messageId': str(int(ids[2]) + 1)})
+        assert answer['ok'] is False and answer['code'] == 'invalid'
+        assert not bob.of('messages_read') and not device.of('messages_read')
+        await device.sio.disconnect()
+
+
+async def test_marks_cross_the_dialects(daemon):
+    async with people_of(daemon, 'ann', 'bob') as (ann, bob), Http(daemon) as http:
+        room = (await http.new_room())['id']
+        native = await NativeSocket.hello(daemon, unique('Native'))
+        await native.sub(room)
+        await ann.join(room)
+        message = (await ann.say(room, 'one'))['message']
+        await native.expect(op='ev')
+        await native.send({'op': 'read', 'c': room, 'seq': 1})
+        read, = await ann.wait('messages_read')
+        assert read['lastReadMessageId'] == message['id']
+        assert (await ann.ask('mark_as_read', {'conversationId': room}))['count'] == 0
+        await native.close()
+
+
+# ---- Typing and presence -----------------------------------------------------------------------------
+
+async def test_s4_12_typing_ends_by_itself(daemon):
+    async with people_of(daemon, 'ann', 'bob') as (ann, bob):
+        room = (await ann.write(bob.id, 'one'))['message']['conversation_id']
+        for client in (ann, bob):
+            await client.join(room)
+        await ann.sio.emit('typing', {'conversationId': room})
+        assert (await bob.wait('typing'))[0]['userId'] == ann.id
+        assert (await bob.wait('stop_typing'))[0]['conversation_id'] == room  # after 6 s, unasked
+        assert not ann.of('typing') and not ann.of('stop_typing')
+
+
+async def test_s3_11_many_sockets_come_and_go_as_one_person(daemon):
+    """Red with presence told for each socket: one pair for each of the three."""
+    async with people_of(daemon, 'ann') as (ann,):
+        async with people_of(daemon, 'bob') as (bob,):
+            more = [await bob.again(), await bob.again()]
+            await eventually(lambda: bob.id in [one['userId'] for one in ann.of('user:online')], 'bob is online')
+            for device in more:
+                await device.sio.disconnect()
+            reloaded = await bob.again()  # a page that is loaded anew
+            await reloaded.sio.disconnect()
+        await eventually(lambda: bob.id in [one['userId'] for one in ann.of('user:offline')], 'bob is offline')
+        changes = [event for event, *rest in ann.heard
+                   if event in ('user:online', 'user:offline') and rest[0]['userId'] == bob.id]
+        assert changes == ['user:online', 'user:offline']
