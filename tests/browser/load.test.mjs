@@ -36,6 +36,19 @@ test('the client is out of reach without ?debug=1', async () => {
   });
 });
 
+test('the client is out of reach in production mode', async () => {
+  // there a response does not name the worker; seen red when the address alone decided
+  const setup = (page) => page.route('**/*', async (route) => {
+    const answer = await route.fetch();
+    const headers = answer.headers();
+    delete headers['x-roomd-worker'];
+    await route.fulfill({ response: answer, headers });
+  });
+  await withPage({ setup }, async (page) => {
+    assert.equal(await page.evaluate(() => typeof window.roomd), 'undefined');
+  });
+});
+
 test('without JavaScript the page says what it needs', async () => {
   const page = await (await openPage({ path: '/' })).context().browser().newPage({ javaScriptEnabled: false });
   await page.goto(`${base}/`);

@@ -6,7 +6,8 @@
 // it comes back, and sent again under the same client_id after any loss of the connection. Copies
 // are told apart by id and ordered by rev, so a message has one node however often it arrives.
 //
-// With ?debug=1 in the address the client's functions and state are window.roomd.
+// With ?debug=1 in the address the client's functions and state are window.roomd, if the server is
+// in development mode.
 
 const MAX_ATTEMPTS = 5; // automatic reconnects before the page asks
 const SLOW_RETRY_MS = 30_000; // after that: every 30 to 60 s
@@ -1615,6 +1616,13 @@ function openFromAddress() {
   else showNotice(state.roomsError || STOP_TEXT[4404]);
 }
 
+/** Only in development mode does the server name its workers. */
+async function mayDebug() {
+  if (new URLSearchParams(location.search).get('debug') !== '1') return false;
+  return fetch('/', { method: 'HEAD', cache: 'no-store' })
+    .then((answer) => answer.headers.has('X-Roomd-Worker'), () => false);
+}
+
 bindUi();
 setTheme(recall(browser, 'roomd.theme'));
 bindLists();
@@ -1624,10 +1632,7 @@ bindFrame();
 bindWorld();
 state.outbox = recall(tab, 'roomd.outbox') ?? [];
 renderMe();
-if (recall(browser, 'roomd.account')) await withAccounts().then((accounts) => accounts.whoAmI()).catch(() => {});
-loadRooms().then(openFromAddress);
-
-if (new URLSearchParams(location.search).get('debug') === '1') {
+if (await mayDebug()) {
   window.roomd = {
     state, log, uuid7, linkify, toneOf,
     get session() { return session; },
@@ -1639,3 +1644,5 @@ if (new URLSearchParams(location.search).get('debug') === '1') {
     renderUsers, renderTyping, typing,
   };
 }
+if (recall(browser, 'roomd.account')) await withAccounts().then((accounts) => accounts.whoAmI()).catch(() => {});
+loadRooms().then(openFromAddress);
