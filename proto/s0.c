@@ -20,7 +20,9 @@ static int read_message(const struct json_value *v, const struct cmd_limits *lim
 int s0_cmd(const struct sio_packet *p, const struct cmd_limits *lim, struct cmd *ret,
 	   struct fault *ret_fault)
 {
+	const struct json_value *v = sio_arg(p, 0);
 	struct str name;
+	int r;
 
 	*ret = (struct cmd){.op = OP_SEND};
 	sio_cmd_id(p, &ret->id);
@@ -28,7 +30,8 @@ int s0_cmd(const struct sio_packet *p, const struct cmd_limits *lim, struct cmd 
 		fault_set(ret_fault, E_UNKNOWN_OP);
 		return -ERR_INVAL;
 	}
-	return read_message(sio_arg(p, 0), lim, ret, ret_fault);
+	r = cmd_get_key(v, "clientMsgId", ret, ret_fault);
+	return r < 0 ? r : read_message(v, lim, ret, ret_fault);
 }
 
 static void add_message(struct buf *b, const struct event *e)

@@ -15,7 +15,7 @@
 #include "shm/slots.h"
 
 #define SHM_MAGIC 0x31306d73646d6f72ULL /* "romdsm01" in memory */
-#define SHM_VERSION 6
+#define SHM_VERSION 7
 #define SHM_LINE 64
 #define ON_LINE _Alignas(SHM_LINE)
 
@@ -206,6 +206,8 @@ struct shm_revoked {
 	uint64_t pad;
 };
 _Static_assert(sizeof(struct shm_revoked) == 32, "layout");
+
+#define EPOCHS 4096 /* counters of epochs.c */
 
 /*
  * One bucket of limits. Guarded by its shard of LOCK_LIMITS: sets are dealt out to the shards in

@@ -109,6 +109,7 @@ static uint64_t lay_out(struct shm *v)
 	v->pools = (void *)(base + part(&end, POOLS * sizeof(struct shm_pool)));
 	v->ring = (void *)(base + part(&end, sizeof(struct shm_ring)));
 	v->revoked = (void *)(base + part(&end, (revoked_n + 1) * sizeof(struct shm_revoked)));
+	v->epochs = (void *)(base + part(&end, EPOCHS * sizeof(*v->epochs)));
 	v->room_buckets = (void *)(base + part(&end, 4 * room_buckets));
 	v->member_buckets = (void *)(base + part(&end, 4 * member_buckets));
 	v->user_buckets = (void *)(base + part(&end, 4 * user_buckets));

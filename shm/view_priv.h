@@ -33,6 +33,7 @@ struct shm {
 	uint32_t room_mask, member_mask, user_mask;
 	struct shm_revoked *revoked; /* REVOKED_N, and one more: see revoked.c */
 	uint32_t revoked_n;
+	_Atomic uint64_t *epochs; /* EPOCHS */
 	struct shm_limit *limits;
 	uint32_t limit_mask; /* sets less one */
 	struct shm_ring *ring;

@@ -249,6 +249,10 @@ static void go_live(struct sub *sub)
 	sub->index = side->n++;
 	side->entries[sub->index] = (struct chan_entry){
 		c->io.fd, c->out || c->io.fd < 0 ? ENTRY_QUEUED : 0, sub};
+	if (deliver_is_parted(c)) {
+		side->entries[sub->index].flags |= ENTRY_PARTED;
+		side->n_parted++;
+	}
 	sub->state = SUB_LIVE;
 	sub->is_paused = false;
 	if (sub->owes_state)
@@ -377,6 +381,8 @@ void chan_join(struct conn *c, int64_t conv, bool has_rev, int64_t rev, const st
 		ws_conn_error(c, E_NO_SUCH_ROOM, re, NULL, conv);
 		return;
 	}
+	if (!deliver_part(c))
+		return;
 	r = member_attach(wk->shm, (unsigned)wk->slot, conv, c->user, str_of(c->name), &is_first);
 	if (r < 0) {
 		ws_conn_error(c, r == -ERR_CLOSED ? E_NO_SUCH_ROOM : E_OVERLOADED, re, NULL, conv);
@@ -416,6 +422,8 @@ void sub_take_off(struct sub *sub)
 {
 	struct chan_side *side = &sub->chan->sides[sub->conn->dialect];
 
+	if (side->entries[sub->index].flags & ENTRY_PARTED)
+		side->n_parted--;
 	side->entries[sub->index] = side->entries[--side->n];
 	side->entries[sub->index].sub->index = sub->index;
 	if (side->n == 0) {

@@ -56,6 +56,7 @@ struct sub {
 #define ENTRY_QUEUED 1u /* the socket is full: bytes must go through its queue */
 #define ENTRY_DEAD 2u	/* the connection ends with this turn */
 #define ENTRY_SENT 4u	/* had this turn's frames together with its replies */
+#define ENTRY_PARTED 8u /* has frames of its own in its replies: nothing of the side's is for it */
 
 /* What the fan-out loop reads: no pointer is followed while all goes well. */
 struct chan_entry {
@@ -78,6 +79,7 @@ struct chan_spans {
 struct chan_side {
 	struct chan_entry *entries; /* owned */
 	uint32_t n, cap;
+	uint32_t n_parted; /* entries with ENTRY_PARTED */
 	struct buf out;
 	struct chan_spans *ephemeral; /* owned; within OUT, NULL when there never were any */
 };

@@ -86,6 +86,7 @@ enum conn_wait {
 	WAIT_EIO_PING,	/* engineio.ping_interval: then the server's ping is due */
 	WAIT_EIO_PONG,	/* engineio.ping_timeout: its answer */
 	WAIT_EIO_UPGRADE, /* engineio.upgrade_timeout: of a socket that wants to take over */
+	WAIT_EIO_RETURN, /* SIO_RETURN_MS: its session may not have been written yet */
 	WAIT_COUNT,
 };
 

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "worker/sio.h"
 #include "worker/ws_conn.h"
 
 struct timeouts {
@@ -32,6 +33,7 @@ static uint32_t wait_ms(const struct worker *wk, enum conn_wait wait)
 		[WAIT_EIO_PING] = s->engineio_ping_interval,
 		[WAIT_EIO_PONG] = s->engineio_ping_timeout,
 		[WAIT_EIO_UPGRADE] = s->engineio_upgrade_timeout,
+		[WAIT_EIO_RETURN] = SIO_RETURN_MS,
 	};
 
 	return (uint32_t)ms[wait];

@@ -5,6 +5,7 @@
  */
 #include "worker/deliver.h"
 
+#include "proto/cursor.h"
 #include "proto/dialect_native.h"
 #include "proto/dialect_raw.h"
 #include "proto/ws.h"
@@ -23,7 +24,24 @@ static struct str native_payload(struct worker *wk, const struct event *ev)
 	return buf_str(&wk->frame);
 }
 
-bool deliver_encode(struct buf *b, enum dialect dialect, const struct event *ev)
+/* Everybody's: of who follows this conversation alone. */
+static bool encode_sio(const struct worker *wk, struct buf *b, enum dialect dialect,
+		       const struct event *ev)
+{
+	struct buf packet = BUF_INIT, offset = BUF_INIT;
+	bool is_shown = sio_add_packet(&packet, dialect, ev);
+
+	if (is_shown && ev->rev && wk->settings->engineio_recovery)
+		sio_add_offset(&offset, ev);
+	if (is_shown)
+		sio_add_frame(b, buf_str(&packet), buf_str(&offset));
+	buf_done(&offset);
+	buf_done(&packet);
+	return is_shown;
+}
+
+bool deliver_encode(const struct worker *wk, struct buf *b, enum dialect dialect,
+		    const struct event *ev)
 {
 	size_t start = b->len, begin;
 	struct buf json = BUF_INIT;
@@ -37,7 +55,7 @@ bool deliver_encode(struct buf *b, enum dialect dialect, const struct event *ev)
 		return is_shown;
 	}
 	if (dialect_is_sio(dialect))
-		return sio_add_event(b, dialect, ev);
+		return encode_sio(wk, b, dialect, ev);
 	begin = ws_frame_begin(b);
 	is_shown = dialect == DIALECT_RAW ? raw_add_event(b, ev) : native_add_event(b, ev);
 	if (is_shown)
@@ -50,10 +68,17 @@ bool deliver_encode(struct buf *b, enum dialect dialect, const struct event *ev)
 void deliver_single(struct sub *sub, const struct event *ev)
 {
 	struct conn *c = sub->conn;
+	struct buf packet = BUF_INIT;
 	struct str json;
 
+	if (dialect_is_sio(c->dialect)) {
+		if (sio_add_packet(&packet, c->dialect, ev))
+			sio_send_packet(sub, ev, buf_str(&packet));
+		buf_done(&packet);
+		return;
+	}
 	if (c->dialect != DIALECT_MSGPACK && c->dialect != DIALECT_SSE) {
-		deliver_encode(conn_reply(c), c->dialect, ev);
+		deliver_encode(sub->chan->wk, conn_reply(c), c->dialect, ev);
 		return;
 	}
 	json = native_payload(sub->chan->wk, ev);
@@ -196,7 +221,7 @@ static void add_own(struct chan *ch, enum dialect dialect, const struct event *e
 	struct chan_side *side = &ch->sides[dialect];
 	size_t begin = side->out.len;
 
-	if (!side->n || !deliver_encode(&side->out, dialect, ev))
+	if (side->n == side->n_parted || !deliver_encode(ch->wk, &side->out, dialect, ev))
 		return;
 	if (!ev->rev)
 		note_ephemeral(side, begin);
@@ -204,22 +229,74 @@ static void add_own(struct chan *ch, enum dialect dialect, const struct event *e
 	mark_dirty(ch);
 }
 
-/* The same for a mark, of which the devices of whoever made it are not told. */
+/* Those whose frames are their own: the text is the same, what they have read is not. */
+static void add_parted(struct chan *ch, enum dialect dialect, const struct event *ev)
+{
+	struct chan_side *side = &ch->sides[dialect];
+	struct buf packet = BUF_INIT;
+
+	if (!side->n_parted || !sio_add_packet(&packet, dialect, ev))
+		return;
+	for (uint32_t i = side->n; i-- > 0;) { /* downwards: who falls behind takes itself out */
+		struct chan_entry *e = &side->entries[i];
+		struct sub *sub = e->sub;
+		size_t len = packet.len + cursor_text_max(sub->conn->n_subs);
+
+		if ((e->flags & (ENTRY_PARTED | ENTRY_DEAD)) == ENTRY_PARTED &&
+		    deliver_has_room(sub, len, ev->rev > 0))
+			sio_send_packet(sub, ev, buf_str(&packet));
+	}
+	buf_done(&packet);
+}
+
+bool deliver_is_parted(const struct conn *c)
+{
+	return c->dialect == DIALECT_S4 && c->resume && c->n_subs > 1;
+}
+
+bool deliver_part(struct conn *c)
+{
+	if (c->dialect != DIALECT_S4 || !c->resume)
+		return true;
+	for (struct sub *sub = c->subs; sub; sub = sub->next_of_conn) {
+		struct chan_entry *e;
+
+		if (sub->state != SUB_LIVE)
+			continue;
+		e = &sub->chan->sides[c->dialect].entries[sub->index];
+		if (e->flags & ENTRY_PARTED)
+			continue;
+		deliver_flush(sub->chan);
+		if (c->state != CONN_WS) /* SUB may have gone with it */
+			return false;
+		if (sub->state == SUB_LIVE) { /* the flush may have found it behind */
+			e = &sub->chan->sides[c->dialect].entries[sub->index];
+			e->flags |= ENTRY_PARTED;
+			sub->chan->sides[c->dialect].n_parted++;
+		}
+	}
+	return true;
+}
+
+/* A mark, of which the devices of whoever made it are not told. */
 static void add_to_others(struct chan *ch, enum dialect dialect, const struct event *ev)
 {
 	const struct chan_side *side = &ch->sides[dialect];
-	struct buf frame = BUF_INIT;
+	struct buf packet = BUF_INIT, frame = BUF_INIT;
 
 	if (side->out.len) /* the message that it is about comes first */
 		deliver_flush(ch);
-	if (side->n && deliver_encode(&frame, dialect, ev))
+	if (side->n && sio_add_packet(&packet, dialect, ev)) {
+		sio_add_frame(&frame, buf_str(&packet), STR("")); /* it has no place in the log */
 		count_frame(ch, dialect);
+	}
 	for (uint32_t i = side->n; frame.len && i-- > 0;) { /* who ends takes itself out */
 		struct sub *sub = side->entries[i].sub;
 
 		if (sub->conn->user != ev->actor && deliver_has_room(sub, frame.len, false))
 			buf_add_str(conn_reply(sub->conn), buf_str(&frame));
 	}
+	buf_done(&packet);
 	buf_done(&frame);
 }
 
@@ -230,10 +307,12 @@ void deliver_event(struct chan *ch, const struct event *ev)
 	deliver_marks_note(ch, ev);
 	add_own(ch, DIALECT_RAW, ev);
 	add_own(ch, DIALECT_S0, ev);
-	if (ev->type == EVT_READ || ev->type == EVT_DELIVERED)
+	if (ev->type == EVT_READ || ev->type == EVT_DELIVERED) {
 		add_to_others(ch, DIALECT_S4, ev);
-	else
+	} else {
 		add_own(ch, DIALECT_S4, ev);
+		add_parted(ch, DIALECT_S4, ev);
+	}
 	if (has_native(ch) && (json = native_payload(ch->wk, ev)).len)
 		add_native(ch, ev, json);
 	if (!list_empty(&ch->ahead))

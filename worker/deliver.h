@@ -17,10 +17,11 @@
 void deliver_event(struct chan *ch, const struct event *ev);
 
 /*
- * Appends the event's WebSocket frame in one dialect (not DIALECT_SSE); false (nothing added)
- * when the dialect does not show it.
+ * Appends the event's WebSocket frame in one dialect (not DIALECT_SSE), as it is for everybody;
+ * false (nothing added) when the dialect does not show it.
  */
-bool deliver_encode(struct buf *b, enum dialect dialect, const struct event *ev);
+bool deliver_encode(const struct worker *wk, struct buf *b, enum dialect dialect,
+		    const struct event *ev);
 
 /* The event for one subscription alone, with its connection's next flush. */
 void deliver_single(struct sub *sub, const struct event *ev);
@@ -55,6 +56,16 @@ void deliver_marks_clear(struct chan *ch);
  * False: there is nothing to join, and nothing was done.
  */
 bool deliver_join(struct conn *c);
+
+/*
+ * C is about to follow one more conversation: where it follows others, its frames must tell its
+ * positions in all of them, so they are its own from now on. False: C has ended, as what it was
+ * owed was sent before.
+ */
+bool deliver_part(struct conn *c) MUST_CHECK;
+
+/* Whether frames of C's live subscriptions are its own. */
+bool deliver_is_parted(const struct conn *c);
 
 /* Sends what the channel's receivers are owed, now. */
 void deliver_flush(struct chan *ch);

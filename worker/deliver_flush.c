@@ -141,7 +141,7 @@ static void send_slowly(struct load *l, struct chan_entry *e, ssize_t sent)
 
 	if (e->flags & ENTRY_SENT)
 		e->flags &= ~ENTRY_SENT;
-	else if (e->flags & ENTRY_DEAD)
+	else if (e->flags & (ENTRY_DEAD | ENTRY_PARTED))
 		return;
 	else if (e->flags & ENTRY_QUEUED)
 		queue_more(l, e->sub);
@@ -193,14 +193,15 @@ static uint32_t flush_side(struct chan *ch, struct chan_side *side)
 void deliver_flush(struct chan *ch)
 {
 	uint64_t start = clock_mono_ns(), cost;
-	uint32_t receivers = 0, calls = 0;
+	uint32_t receivers = 0, calls = 0, n;
 
 	list_remove(&ch->dirty);
 	for (int d = DIALECT_NONE + 1; d < DIALECT_COUNT; d++) {
 		if (ch->sides[d].out.len == 0)
 			continue;
-		receivers += ch->sides[d].n;
-		worker_count(ch->wk, M_BYTES_OUT, (int64_t)(ch->sides[d].out.len * ch->sides[d].n));
+		n = ch->sides[d].n - ch->sides[d].n_parted;
+		receivers += n;
+		worker_count(ch->wk, M_BYTES_OUT, (int64_t)(ch->sides[d].out.len * n));
 		calls += flush_side(ch, &ch->sides[d]);
 	}
 	ch->flushed_rev = ch->rev;

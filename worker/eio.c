@@ -307,6 +307,11 @@ void eio_timeout(struct conn *c, enum conn_wait wait)
 {
 	const struct settings *s = conn_worker(c)->settings;
 
+	if (wait == WAIT_EIO_RETURN) {
+		conn_wait(c, WAIT_EIO_PING);
+		sio_return(c);
+		return;
+	}
 	if (wait != WAIT_EIO_PING || !c->eio) { /* no answer to a ping, or no upgrade */
 		conn_kill(c, CONN_END_LOST);
 		return;
@@ -374,6 +379,7 @@ void eio_conn_done(struct conn *c)
 	if (!c->eio)
 		return;
 	sio_in_done(&c->eio->in);
+	sio_return_forget(c);
 	free(c->eio);
 	c->eio = NULL;
 }

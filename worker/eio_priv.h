@@ -23,6 +23,7 @@ struct eio {
 	bool is_probed;	    /* a WebSocket has said that it will take over */
 	bool is_closed;	    /* by the client's own close packet */
 	bool is_connected;  /* to the main namespace: sio.c's */
+	struct sio_return *back; /* owned; sio_connect.c's: the session it comes back to, or NULL */
 	struct sio_in in;   /* a packet that waits for its attachments: sio.c's */
 };
 

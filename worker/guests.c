@@ -52,7 +52,7 @@ static void on_claimed(void *arg, int err, const struct login *login)
 		finish(b, error_of(err), NULL);
 		return;
 	}
-	session_names_changed(b->call->wk);
+	session_name_changed(b->call->wk, login->name);
 	login_end_guest(b->call); /* the name that it had before is free again */
 	finish(b, E_NONE, login);
 }

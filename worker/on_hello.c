@@ -11,6 +11,7 @@
 #include "worker/authn.h"
 #include "worker/limits.h"
 #include "worker/presence.h"
+#include "worker/restore.h"
 #include "worker/resume.h"
 #include "worker/session.h"
 
@@ -24,14 +25,11 @@ struct hello {
 	bool must_know; /* somebody else may be using the name: only an earlier session lets in */
 	/* positions owned: the cursor's and the client's own, the further of each */
 	struct cursor cur;
-	struct resume_known known; /* positions owned; while roles are looked up */
 };
 
 static void hello_free(struct hello *h)
 {
 	cursor_done(&h->cur);
-	free((struct cursor_pos *)h->known.pos);
-	free((struct cursor_pos *)h->known.kept);
 	free(h->p);
 	free(h);
 }
@@ -105,28 +103,6 @@ static void say_welcome(struct conn *c, const struct cmd_id *re, const struct cu
 	buf_done(&cursor);
 }
 
-/*
- * Follows again what the session followed; each is confirmed by its own "live", or refused by
- * name.
- */
-static void restore(struct conn *c, const struct resume_known *known)
-{
-	const uint32_t max = (uint32_t)conn_worker(c)->settings->websocket_subscriptions_max;
-	const struct cmd_id none = {0};
-
-	resume_restore_begin(c);
-	for (size_t i = 0; i < known->n && c->state == CONN_WS; i++) {
-		const struct cursor_pos *pos = &known->pos[i];
-
-		if (c->n_subs < max)
-			roles_enter(c, pos->conv, true, pos->rev, &none);
-		else
-			ws_conn_error(c, E_TOO_MANY_SUBSCRIPTIONS, &none, NULL, pos->conv);
-	}
-	if (c->state == CONN_WS)
-		resume_restore_end(c, known->kept, known->n_kept);
-}
-
 /* KNOWN is NULL for a hello that resumes nothing. */
 static void welcome(struct conn *c, struct hello *h, const struct resume_known *known)
 {
@@ -143,45 +119,10 @@ static void welcome(struct conn *c, struct hello *h, const struct resume_known *
 	say_welcome(c, &h->p->re, &cur, is_back);
 	presence_enter(c);
 	if (is_back)
-		restore(c, known);
+		restore_subs(c, known);
 	if (is_owed)
 		resume_mark(c);
 	roles_unblock(c);
-}
-
-static void on_warm(struct worker *wk, void *arg)
-{
-	struct hello *h = arg;
-	struct conn *c = pending_conn(h->p);
-
-	(void)wk;
-	if (c)
-		welcome(c, h, &h->known);
-	hello_free(h);
-}
-
-static struct cursor_pos *positions_copy(const struct cursor_pos *pos, size_t n)
-{
-	struct cursor_pos *copy = xcalloc(n + 1, sizeof(*copy));
-
-	if (n)
-		memcpy(copy, pos, n * sizeof(*copy));
-	return copy;
-}
-
-/* What the sender may still read of it must be known before it is followed again. */
-static void warm(struct worker *wk, struct hello *h, const struct resume_known *known)
-{
-	int64_t *convs = xcalloc(known->n + 1, sizeof(*convs));
-	size_t n = known->n;
-
-	h->known = *known;
-	h->known.pos = positions_copy(known->pos, known->n);
-	h->known.kept = positions_copy(known->kept, known->n_kept);
-	for (size_t i = 0; i < n; i++)
-		convs[i] = known->pos[i].conv;
-	roles_warm(wk, convs, n, h->cur.user, on_warm, h);
-	free(convs);
 }
 
 static void on_known(struct worker *wk, void *arg, int err, const struct resume_known *known)
@@ -189,11 +130,10 @@ static void on_known(struct worker *wk, void *arg, int err, const struct resume_
 	struct hello *h = arg;
 	struct conn *c = pending_conn(h->p);
 
-	if (c && !err && (known->is_known || !h->must_know)) {
-		warm(wk, h, known);
-		return;
-	}
-	if (c) /* better than a session without its conversations */
+	(void)wk;
+	if (c && !err && (known->is_known || !h->must_know))
+		welcome(c, h, known);
+	else if (c) /* better than a session without its conversations */
 		ws_conn_try_later(c, &h->p->re);
 	hello_free(h);
 }
@@ -214,7 +154,7 @@ static void enter(struct conn *c, struct hello *h, const struct identity *who)
 	c->is_helloed = true;
 	conn_wait(c, WAIT_PING);
 	if (h->has_cursor && h->cur.user == c->user) {
-		resume_recall(conn_worker(c), &h->cur, on_known, h);
+		restore_recall(conn_worker(c), &h->cur, on_known, h);
 		return;
 	}
 	if (c->dialect == DIALECT_RAW) {

@@ -49,7 +49,7 @@ static void on_sent(struct worker *wk, void *arg, const struct persist_result *r
 		pending_refuse(p, E_MESSAGE_DELETED); /* there is no copy any more */
 	} else if (c && res->is_duplicate && was_seen(c, p, res->event)) {
 		/* the room will not see it again: the sender's confirmation is its own copy */
-		deliver_encode(conn_reply(c), c->dialect, res->event);
+		deliver_encode(p->wk, conn_reply(c), c->dialect, res->event);
 	}
 	free(p);
 }

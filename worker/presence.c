@@ -110,11 +110,17 @@ static void set_told(struct presence *p, struct person *person, bool is_told, ui
 struct frame {
 	struct buf json, made[DIALECT_COUNT];
 	bool is_whole; /* the whole set: makes good what was missed */
+	struct names online; /* IS_WHOLE: owned */
+	const struct native_presence *changes; /* borrowed */
+	size_t n_changes;
+	struct buf offset; /* owned; of the one receiver who has just come */
 };
 
 static void frame_done(struct frame *f)
 {
 	buf_done(&f->json);
+	buf_done(&f->offset);
+	names_done(&f->online);
 	for (int d = 0; d < DIALECT_COUNT; d++)
 		buf_done(&f->made[d]);
 }
@@ -123,6 +129,18 @@ static bool is_receiver(const struct conn *c)
 {
 	return c->is_present && (dialect_is_native(c->dialect) || c->dialect == DIALECT_S4) &&
 	       (c->state == CONN_WS || c->state == CONN_SSE);
+}
+
+static void frame_make(struct frame *f, enum dialect dialect)
+{
+	struct buf *b = &f->made[dialect];
+
+	if (dialect != DIALECT_S4)
+		ws_conn_frame(b, dialect, buf_str(&f->json));
+	else if (f->is_whole)
+		sio_add_online(b, &f->online, buf_str(&f->offset));
+	for (size_t i = 0; dialect == DIALECT_S4 && i < f->n_changes; i++)
+		sio_add_presence(b, &f->changes[i]);
 }
 
 static void frame_send(struct conn *c, void *arg)
@@ -138,25 +156,22 @@ static void frame_send(struct conn *c, void *arg)
 	if (c->dialect == DIALECT_SSE) {
 		sse_conn_frame(c, buf_str(&f->json));
 	} else {
-		if (!f->made[c->dialect].len && c->dialect != DIALECT_S4)
-			ws_conn_frame(&f->made[c->dialect], c->dialect, buf_str(&f->json));
+		if (!f->made[c->dialect].len)
+			frame_make(f, c->dialect);
 		buf_add_str(conn_reply(c), buf_str(&f->made[c->dialect]));
 	}
 	if (f->is_whole)
 		c->is_presence_stale = false;
 }
 
-/* Everybody who is online, as a frame that replaces what the receiver knew. */
-static void frame_whole(struct worker *wk, struct frame *f)
+/* Everybody who is online, as a frame that replaces what the receiver knew; false: not known. */
+static bool frame_whole(struct worker *wk, struct frame *f)
 {
-	struct names names = {0};
-
-	f->is_whole = true;
-	if (roster_read(wk->shm, (unsigned)wk->slot, MEMBER_NODE, names_add, &names) >= 0) {
-		native_add_roster(&f->json, 0, names_next_user, &names);
-		sio_add_online(&f->made[DIALECT_S4], &names);
-	}
-	names_done(&names);
+	*f = (struct frame){.is_whole = true};
+	if (roster_read(wk->shm, (unsigned)wk->slot, MEMBER_NODE, names_add, &f->online) < 0)
+		return false;
+	native_add_roster(&f->json, 0, names_next_user, &f->online);
+	return true;
 }
 
 struct batch {
@@ -180,11 +195,10 @@ static void tell(struct worker *wk, const struct native_presence *changes, size_
 	struct batch b = {.changes = changes, .n = n};
 
 	while (b.at < b.n) {
-		struct frame f = {0};
+		struct frame f = {.changes = changes + b.at};
 
 		b.end = MIN(b.n, b.at + FRAME_MAX);
-		for (size_t i = b.at; i < b.end; i++)
-			sio_add_presence(&f.made[DIALECT_S4], &changes[i]);
+		f.n_changes = b.end - b.at;
 		native_add_presence_batch(&f.json, 0, batch_next, &b);
 		conn_each(wk, frame_send, &f);
 		frame_done(&f);
@@ -378,10 +392,10 @@ void presence_catch_up(struct conn *c)
 	frame_done(&f);
 	if (wk->presence->scope != SCOPE_ALL)
 		return;
-	f = (struct frame){0};
-	frame_whole(wk, &f);
-	if (f.json.len)
+	if (frame_whole(wk, &f)) {
+		sio_add_first_offset(&f.offset, c);
 		frame_send(c, &f);
+	}
 	frame_done(&f);
 }
 
@@ -429,9 +443,8 @@ static void scope_change(struct worker *wk, enum scope scope)
 		((struct person *)person)->is_told = true;
 		((struct person *)person)->is_seen = false;
 	}
-	f = (struct frame){0};
-	frame_whole(wk, &f);
-	conn_each(wk, frame_send, &f);
+	if (frame_whole(wk, &f))
+		conn_each(wk, frame_send, &f);
 	frame_done(&f);
 	ask(wk, false); /* others may tell everybody already, and have heard nothing from here */
 }

@@ -78,7 +78,9 @@ static void on_made(void *arg, int err, enum account_clash clash, const struct a
 	struct call *call = m->call;
 
 	if (!err) {
-		session_names_changed(call->wk);
+		session_name_changed(call->wk, str_of(m->username));
+		if (m->guest)
+			session_name_changed(call->wk, str_of(call->who.name));
 		session_put_out(call->wk, str_of(m->username), account->id);
 		login_end_guest(call); /* its cookie would become the account's */
 		login_begin(call, 201, account->id, -1, &m->wish);

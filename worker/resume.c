@@ -226,6 +226,11 @@ bool resume_cursor(struct conn *c, struct buf *b)
 	return true;
 }
 
+bool resume_is_here(const struct worker *wk, const struct uuid *session)
+{
+	return find(wk, session) != NULL;
+}
+
 bool resume_here(const struct worker *wk, const struct cursor *cur, struct cursor_pos **ret_pos,
 		 size_t *ret_n)
 {

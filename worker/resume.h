@@ -51,6 +51,9 @@ void resume_end(struct conn *c);
  */
 bool resume_cursor(struct conn *c, struct buf *b) MUST_CHECK;
 
+/* Whether this process has SESSION: what it follows need not be written to be known. */
+bool resume_is_here(const struct worker *wk, const struct uuid *session);
+
 /* What is known of a cursor's session. Borrowed during the call. */
 struct resume_known {
 	bool is_known;		   /* the session exists and is the cursor's user's */

@@ -12,6 +12,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "proto/names.h"
+#include "shm/epochs.h"
 #include "shm/presence.h"
 #include "sql/guests.h"
 #include "sql/users.h"
@@ -30,9 +31,19 @@
 /* Times that a name is looked up while others are being taken. */
 #define ASK_MAX 4
 
+/*
+ * Names that are compared as equal are in one class; how often a name of it was taken when the
+ * database was asked.
+ */
+struct taking {
+	uint64_t epoch;
+	uint32_t class;
+};
+
 struct guest {
 	int64_t user;
 	uint64_t until_ms;
+	struct taking taking;
 	struct str name; /* behind the structure */
 	char bytes[];
 };
@@ -42,6 +53,7 @@ struct lookup {
 	session_guest_fn *done;
 	void *arg;
 	unsigned asked; /* times */
+	struct taking taking;
 	size_t key_len;
 	char key[];
 };
@@ -49,7 +61,6 @@ struct lookup {
 /* The lookups of one statement, in the order of its rows. */
 struct asking {
 	struct worker *wk;
-	int64_t epoch; /* of the names when they were asked for */
 	size_t n;
 	struct lookup *lookups[]; /* owned */
 };
@@ -66,34 +77,45 @@ static void cache_clear(struct worker *wk)
 	wk->guests = (struct strmap){0};
 }
 
-/* Counts on every worker how often names were taken; a sum that has changed says that some were. */
-static int64_t names_epoch(const struct worker *wk)
+static uint32_t class_of(const struct worker *wk, struct str name)
 {
-	return metric_sum(wk->shm, M_NAMES_TAKEN);
+	struct buf key = BUF_INIT;
+	uint32_t class;
+
+	names_skeleton(&key, name);
+	class = epoch_class(wk->shm, buf_str(&key));
+	buf_done(&key);
+	return class;
+}
+
+/* No name like it was taken since. */
+static bool is_fresh(const struct worker *wk, const struct taking *t)
+{
+	return epoch_get(wk->shm, t->class) == t->epoch;
 }
 
 static const struct guest *cache_get(struct worker *wk, struct str name)
 {
 	static const struct uuid none;
-	int64_t epoch = names_epoch(wk);
-	const struct guest *g;
+	struct guest *g = strmap_get(&wk->guests, name);
 
-	if (epoch != wk->guests_epoch) {
-		cache_clear(wk);
-		wk->guests_epoch = epoch;
+	if (g && !is_fresh(wk, &g->taking)) {
+		strmap_del(&wk->guests, name);
+		free(g);
+		g = NULL;
 	}
-	g = strmap_get(&wk->guests, name);
 	if (!g || revoke_is_due(wk, &none, g->user))
 		return NULL;
 	return clock_mono_ms() < g->until_ms || dbio_is_away(wk) ? g : NULL;
 }
 
-/* EPOCH: what the database said belongs to it. */
-static void cache_put(struct worker *wk, int64_t epoch, struct str key, const struct user *user)
+/* TAKING: what the database said belongs to it. */
+static void cache_put(struct worker *wk, const struct taking *taking, struct str key,
+		      const struct user *user)
 {
 	struct guest *g;
 
-	if (epoch != names_epoch(wk) || epoch != wk->guests_epoch)
+	if (!is_fresh(wk, taking))
 		return;
 	if (wk->guests.count >= CACHE_MAX)
 		cache_clear(wk);
@@ -102,6 +124,7 @@ static void cache_put(struct worker *wk, int64_t epoch, struct str key, const st
 	g = xmalloc(sizeof(*g) + user->name.len);
 	g->user = user->id;
 	g->until_ms = clock_mono_ms() + CACHE_MS;
+	g->taking = *taking;
 	g->name = (struct str){g->bytes, user->name.len};
 	memcpy(g->bytes, user->name.p, user->name.len);
 	strmap_put(&wk->guests, key, g);
@@ -114,7 +137,8 @@ static void cache_put(struct worker *wk, int64_t epoch, struct str key, const st
 
 /* Before each guest's two names in a record, which begins with the mark. */
 struct news {
-	int64_t user, epoch;
+	int64_t user;
+	struct taking taking;
 	uint16_t key_len, name_len;
 };
 
@@ -128,10 +152,10 @@ static void news_send(struct worker *wk, struct buf *b)
 	buf_clear(b);
 }
 
-static void news_add(struct worker *wk, struct buf *b, int64_t epoch, struct str key,
+static void news_add(struct worker *wk, struct buf *b, const struct taking *taking, struct str key,
 		     const struct user *user)
 {
-	const struct news n = {user->id, epoch, (uint16_t)key.len, (uint16_t)user->name.len};
+	const struct news n = {user->id, *taking, (uint16_t)key.len, (uint16_t)user->name.len};
 
 	if (b->len > NEWS_MAX)
 		news_send(wk, b);
@@ -156,7 +180,7 @@ void session_control(struct worker *wk, struct str bytes)
 		at += sizeof(n);
 		if (bytes.len - at < (size_t)n.key_len + n.name_len)
 			return;
-		cache_put(wk, n.epoch, (struct str){names, n.key_len},
+		cache_put(wk, &n.taking, (struct str){names, n.key_len},
 			  &(struct user){.id = n.user, .name = {names + n.key_len, n.name_len}});
 	}
 }
@@ -186,15 +210,15 @@ static void answer(const struct asking *a, struct lookup *l, int err, const stru
 	const struct str key = {l->key, l->key_len};
 	struct worker *wk = a->wk;
 
-	if (!err && a->epoch != names_epoch(wk) && ++l->asked < ASK_MAX) {
+	if (!err && !is_fresh(wk, &l->taking) && ++l->asked < ASK_MAX) {
 		list_append(&wk->lookups, &l->node); /* a name was taken: perhaps this one */
 		worker_kick(wk);
 		return;
 	}
 	if (!err && !strmap_get(&wk->guests, key))
-		news_add(wk, news, a->epoch, key, user);
+		news_add(wk, news, &l->taking, key, user);
 	if (!err)
-		cache_put(wk, a->epoch, key, user);
+		cache_put(wk, &l->taking, key, user);
 	l->done(wk, l->arg, error_of(err), err ? 0 : user->id, err ? STR("") : user->name);
 	free(l);
 }
@@ -236,6 +260,7 @@ void session_guest(struct worker *wk, struct str name, session_guest_fn *done, v
 	l = xcalloc(1, sizeof(*l) + name.len);
 	l->done = done;
 	l->arg = arg;
+	l->taking.class = class_of(wk, name);
 	l->key_len = name.len;
 	memcpy(l->key, name.p, name.len);
 	list_append(&wk->lookups, &l->node);
@@ -249,10 +274,12 @@ static struct asking *take(struct worker *wk)
 	struct list *node;
 
 	a->wk = wk;
-	a->epoch = names_epoch(wk);
 	while (a->n < USER_GUESTS_MAX && (node = list_first(&wk->lookups))) {
+		struct lookup *l = list_entry(node, struct lookup, node);
+
 		list_remove(node);
-		a->lookups[a->n++] = list_entry(node, struct lookup, node);
+		l->taking.epoch = epoch_get(wk->shm, l->taking.class);
+		a->lookups[a->n++] = l;
 	}
 	return a;
 }
@@ -276,8 +303,9 @@ void session_flush(struct worker *wk)
 
 /* ---- Names that are taken ---- */
 
-void session_names_changed(struct worker *wk)
+void session_name_changed(struct worker *wk, struct str name)
 {
+	epoch_raise(wk->shm, class_of(wk, name));
 	worker_count(wk, M_NAMES_TAKEN, 1);
 }
 

@@ -29,10 +29,11 @@ void session_guest(struct worker *wk, struct str name, session_guest_fn *done, v
 void session_flush(struct worker *wk);
 
 /*
- * Names were taken, by an account or by a guest's cookie: to be called after the commit and before
- * it is answered. No worker of the node lets a guest in by what it remembers from before.
+ * NAME was taken, by an account or by a guest's cookie, or was given up by a guest who became an
+ * account: to be called after the commit and before it is answered. No worker of the node lets a
+ * guest of that name in by what it remembers from before.
  */
-void session_names_changed(struct worker *wk);
+void session_name_changed(struct worker *wk, struct str name);
 
 /* Whether NAME is one of auth.reserved_names, however it is written. */
 bool session_is_reserved(const struct worker *wk, struct str name);

@@ -1,31 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Messages of Socket.IO: connecting to a namespace, answers.
+ * Messages of Socket.IO: packets to those who act on them, answers.
  * Transports are eio.c's, what events ask for sio_event.c's; what an event of a conversation looks
  * like is proto/s0.h's and s4.h's.
  */
-#include "worker/sio.h"
+#include "worker/sio_priv.h"
 
-#include <sys/random.h>
-
-#include "base/base64.h"
 #include "base/clock.h"
+#include "proto/dialect_native.h"
 #include "proto/s0.h"
 #include "proto/s4.h"
-#include "worker/authn.h"
 #include "worker/eio_priv.h"
 #include "worker/names.h"
-#include "worker/on_cmd.h"
-#include "worker/presence.h"
-#include "worker/roles.h"
 #include "worker/ws_conn.h"
-
-#define SID_BYTES 15 /* of a connection to a namespace */
-#define NO_OFFSET STR("")
 
 /* ---- Frames ---- */
 
-static struct buf *frame_begin(struct conn *c, size_t *ret_mark)
+struct buf *sio_frame_begin(struct conn *c, size_t *ret_mark)
 {
 	struct buf *b = conn_reply(c);
 
@@ -33,7 +24,7 @@ static struct buf *frame_begin(struct conn *c, size_t *ret_mark)
 	return b;
 }
 
-static void frame_end(struct buf *b, size_t mark)
+void sio_frame_end(struct buf *b, size_t mark)
 {
 	ws_frame_end(b, mark, WS_OP_TEXT);
 }
@@ -47,18 +38,20 @@ static struct s4_view view_of(const struct event *ev)
 	};
 }
 
-bool sio_add_event(struct buf *b, enum dialect dialect, const struct event *ev)
+bool sio_add_packet(struct buf *b, enum dialect dialect, const struct event *ev)
 {
 	const struct s4_view view = view_of(ev);
-	size_t start = b->len, begin = ws_frame_begin(b);
-	bool is_shown = dialect == DIALECT_S0 ? s0_add_event(b, ev, NO_OFFSET)
-					      : s4_add_event(b, ev, &view, NO_OFFSET);
 
-	if (is_shown)
-		frame_end(b, begin);
-	else
-		b->len = start;
-	return is_shown;
+	return dialect == DIALECT_S0 ? s0_add_event(b, ev, STR(""))
+				     : s4_add_event(b, ev, &view, STR(""));
+}
+
+void sio_add_frame(struct buf *b, struct str packet, struct str offset)
+{
+	size_t begin = ws_frame_begin(b);
+
+	sio_add_event_at(b, packet, offset);
+	sio_frame_end(b, begin);
 }
 
 /* ---- Presence ---- */
@@ -69,7 +62,7 @@ void sio_add_presence(struct buf *b, const struct native_presence *change)
 
 	s4_add_presence(b, change->user, change->name, strcmp(change->state, "offline") != 0,
 			clock_wall_ms());
-	frame_end(b, begin);
+	sio_frame_end(b, begin);
 }
 
 static bool next_online(void *arg, int64_t *ret)
@@ -79,13 +72,14 @@ static bool next_online(void *arg, int64_t *ret)
 	return names_next_user(arg, ret, &name);
 }
 
-void sio_add_online(struct buf *b, struct names *online)
+void sio_add_online(struct buf *b, struct names *online, struct str offset)
 {
-	size_t begin = ws_frame_begin(b);
+	struct buf packet = BUF_INIT;
 
 	online->next = 0;
-	s4_add_online_users(b, next_online, online);
-	frame_end(b, begin);
+	s4_add_online_users(&packet, next_online, online);
+	sio_add_frame(b, buf_str(&packet), offset);
+	buf_done(&packet);
 }
 
 void sio_add_typing(struct buf *b, int64_t conv, int64_t user, struct str name, bool on)
@@ -93,7 +87,7 @@ void sio_add_typing(struct buf *b, int64_t conv, int64_t user, struct str name, 
 	size_t begin = ws_frame_begin(b);
 
 	s4_add_typing(b, conv, user, name, on);
-	frame_end(b, begin);
+	sio_frame_end(b, begin);
 }
 
 /* ---- Answers ---- */
@@ -110,13 +104,13 @@ void sio_say_fault(struct conn *c, const struct fault *f, const struct cmd_id *r
 		   const struct cmd_id *key, int64_t retry_ms)
 {
 	size_t mark;
-	struct buf *b = frame_begin(c, &mark);
+	struct buf *b = sio_frame_begin(c, &mark);
 
 	if (re && re->len)
 		s4_ack_refused(b, re, f, retry_ms);
 	else
 		s4_add_error(b, f, retry_ms, key_text(key));
-	frame_end(b, mark);
+	sio_frame_end(b, mark);
 }
 
 void sio_say_ok(struct conn *c, const struct cmd_id *re)
@@ -126,9 +120,9 @@ void sio_say_ok(struct conn *c, const struct cmd_id *re)
 
 	if (!re->len)
 		return;
-	b = frame_begin(c, &mark);
+	b = sio_frame_begin(c, &mark);
 	s4_ack_ok(b, re);
-	frame_end(b, mark);
+	sio_frame_end(b, mark);
 }
 
 void sio_say_sent(struct conn *c, const struct cmd_id *re, const struct event *ev,
@@ -140,12 +134,12 @@ void sio_say_sent(struct conn *c, const struct cmd_id *re, const struct event *e
 
 	if (!re->len)
 		return;
-	b = frame_begin(c, &mark);
+	b = sio_frame_begin(c, &mark);
 	if (c->dialect == DIALECT_S0)
 		s0_ack_sent(b, re, ev, is_duplicate);
 	else
 		s4_ack_sent(b, re, ev, &view, is_duplicate);
-	frame_end(b, mark);
+	sio_frame_end(b, mark);
 }
 
 void sio_say_marked(struct conn *c, const struct cmd_id *re, int64_t count, int64_t conv,
@@ -156,9 +150,9 @@ void sio_say_marked(struct conn *c, const struct cmd_id *re, int64_t count, int6
 
 	if (!re->len)
 		return;
-	b = frame_begin(c, &mark);
+	b = sio_frame_begin(c, &mark);
 	s4_ack_marked(b, re, count, conv, rev);
-	frame_end(b, mark);
+	sio_frame_end(b, mark);
 }
 
 void sio_say_joined(struct sub *sub, const struct cmd_id *re, int64_t unread, int64_t rev)
@@ -168,105 +162,10 @@ void sio_say_joined(struct sub *sub, const struct cmd_id *re, int64_t unread, in
 
 	if (!re->len)
 		return;
-	b = frame_begin(sub->conn, &mark);
+	b = sio_frame_begin(sub->conn, &mark);
 	s4_ack_joined(b, re, &(struct s4_joined){
 				     .conv = sub->chan->conv, .rev = rev, .unread = unread});
-	frame_end(b, mark);
-}
-
-void sio_say_disconnect(struct conn *c)
-{
-	size_t mark;
-	struct buf *b;
-
-	if (!c->is_helloed)
-		return;
-	b = frame_begin(c, &mark);
-	sio_add_disconnect(b, STR(SIO_NSP_MAIN));
-	frame_end(b, mark);
-}
-
-/* ---- Connecting ---- */
-
-static void refuse_connect(struct conn *c, struct str nsp, struct str message, const char *code)
-{
-	struct buf data = BUF_INIT, *b;
-	size_t mark;
-
-	if (code) {
-		buf_add_char(&data, '{');
-		json_add_key_cstr(&data, "code", code);
-		buf_add_char(&data, '}');
-	}
-	b = frame_begin(c, &mark);
-	sio_add_connect_error(b, nsp, message, buf_str(&data));
-	frame_end(b, mark);
-	buf_done(&data);
-}
-
-/* Who the packet and the handshake say that it is. */
-static enum proto_error tell_who(struct conn *c, const struct sio_packet *p, struct identity *ret)
-{
-	struct worker *wk = conn_worker(c);
-	struct sio_auth auth;
-
-	sio_auth_read(p, &auth);
-	if (auth.token.len)
-		return authn_token(wk, auth.token, ret);
-	return c->who ? authn_again(wk, c->who, ret) : E_UNAUTHORIZED;
-}
-
-static void say_connected(struct conn *c)
-{
-	uint8_t raw[SID_BYTES];
-	struct buf sid = BUF_INIT, *b;
-	size_t mark;
-
-	if (getrandom(raw, sizeof(raw), 0) != sizeof(raw))
-		abort(); /* never for so few bytes */
-	base64_add(&sid, BASE64_URL, raw, sizeof(raw));
-	b = frame_begin(c, &mark);
-	sio_add_connect(b, STR(SIO_NSP_MAIN), buf_str(&sid), STR(""));
-	frame_end(b, mark);
-	buf_done(&sid);
-}
-
-static void on_connect(struct conn *c, const struct sio_packet *p)
-{
-	struct identity who;
-	enum proto_error error;
-
-	if (!str_eq(p->nsp, STR(SIO_NSP_MAIN))) {
-		refuse_connect(c, p->nsp, STR("Invalid namespace"), NULL);
-		return;
-	}
-	if (c->is_helloed) /* it is there already */
-		return;
-	error = tell_who(c, p, &who);
-	if (error) {
-		refuse_connect(c, p->nsp, str_of(error_info(error)->text), error_info(error)->code);
-		return;
-	}
-	authn_adopt(c, &who);
-	authn_forget(c);
-	c->is_helloed = true;
-	c->room = who.by == BY_COOKIE ? who.room : 0;
-	c->dialect = c->room ? DIALECT_S0 : DIALECT_S4;
-	say_connected(c);
-	presence_enter(c);
-	if (c->room) {
-		roles_enter(c, c->room, false, 0, NULL);
-		return;
-	}
-	c->is_presence_stale = true; /* knows nobody yet */
-	presence_catch_up(c);
-}
-
-static void on_disconnect(struct conn *c, const struct sio_packet *p)
-{
-	if (!str_eq(p->nsp, STR(SIO_NSP_MAIN)) || !c->is_helloed)
-		return;
-	eio_close(c, WS_CLOSE_NORMAL, ""); /* there is no other namespace to go on with */
+	sio_frame_end(b, mark);
 }
 
 /* ---- Packets ---- */
@@ -287,7 +186,7 @@ static void refuse(struct conn *c, const struct sio_packet *p, const struct faul
 
 	sio_cmd_id(p, &re);
 	if (p->type == SIO_CONNECT)
-		refuse_connect(c, p->nsp, str_of(f->text), error_info(f->error)->code);
+		sio_refuse_connect(c, p->nsp, str_of(f->text), error_info(f->error)->code);
 	else if (c->is_helloed)
 		ws_conn_fault(c, f, &re, NULL, 0);
 }
@@ -314,9 +213,9 @@ void sio_message(struct conn *c, struct str data, bool is_binary)
 	if (r < 0)
 		refuse(c, &p, &fault);
 	else if (p.type == SIO_CONNECT)
-		on_connect(c, &p);
+		sio_connect(c, &p);
 	else if (p.type == SIO_DISCONNECT)
-		on_disconnect(c, &p);
+		sio_disconnect(c, &p);
 	else if (p.type == SIO_EVENT)
 		on_event(c, &p);
 	sio_packet_done(&p);

@@ -15,6 +15,7 @@
 #include "proto/event.h"
 #include "worker/chan.h"
 #include "worker/conn.h"
+#include "worker/resume.h"
 
 /* One message of the session. */
 void sio_message(struct conn *c, struct str data, bool is_binary);
@@ -22,6 +23,18 @@ void sio_message(struct conn *c, struct str data, bool is_binary);
 /* An event of a connection that has connected: runs what it asks for, or refuses it. */
 struct sio_packet;
 void sio_event(struct conn *c, const struct sio_packet *p);
+
+/*
+ * How long a client that comes back waits, so that the worker that it was connected to has written
+ * what it followed.
+ */
+#define SIO_RETURN_MS (RESUME_SAVE_MS + 100)
+
+/* That time is over. */
+void sio_return(struct conn *c);
+
+/* Drops who waits for it. */
+void sio_return_forget(struct conn *c);
 
 /* The session ends and shall not come back by itself: leaves the main namespace. */
 void sio_say_disconnect(struct conn *c);
@@ -39,16 +52,37 @@ void sio_say_marked(struct conn *c, const struct cmd_id *re, int64_t count, int6
 		    int64_t rev);
 void sio_say_joined(struct sub *sub, const struct cmd_id *re, int64_t unread, int64_t rev);
 
-/* What an S4 client is told of who is on the node; appended as whole frames. */
+/*
+ * What an S4 client is told of who is on the node; appended as whole frames. OFFSET: of a client
+ * that has just connected and follows nothing yet, else empty.
+ */
 struct names;
 struct native_presence;
 void sio_add_presence(struct buf *b, const struct native_presence *change);
-void sio_add_online(struct buf *b, struct names *online);
+void sio_add_online(struct buf *b, struct names *online, struct str offset);
 
 /* A whole frame: somebody begins or stops typing. */
 void sio_add_typing(struct buf *b, int64_t conv, int64_t user, struct str name, bool on);
 
-/* Appends the frame of an event for one of the two dialects; false when it shows none. */
-bool sio_add_event(struct buf *b, enum dialect dialect, const struct event *ev);
+/*
+ * Appends the packet of an event for one of the two dialects, without an offset; false when the
+ * dialect does not show it.
+ */
+bool sio_add_packet(struct buf *b, enum dialect dialect, const struct event *ev);
+
+/* The first offset of C, whose place is nowhere yet; nothing when it has one, or needs none. */
+void sio_add_first_offset(struct buf *b, const struct conn *c);
+
+/* Appends the frame of such a packet with OFFSET, which may be empty. */
+void sio_add_frame(struct buf *b, struct str packet, struct str offset);
+
+/* The PACKET of EV for one subscription alone, with its connection's next flush. */
+void sio_send_packet(struct sub *sub, const struct event *ev, struct str packet);
+
+/*
+ * Appends where a client stands that has read up to EV, as text that it gives back when it comes
+ * again: in EV's conversation alone, which serves everybody who follows no other.
+ */
+void sio_add_offset(struct buf *b, const struct event *ev);
 
 #endif

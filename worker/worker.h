@@ -155,7 +155,6 @@ struct worker {
 	struct pwhash *pwhash;	      /* owned */
 	struct stale *stale;	      /* owned */
 	struct strmap guests;	      /* guest name -> struct guest, a bounded cache */
-	int64_t guests_epoch;	      /* of the names that were taken when it was begun */
 	/* struct lookup.node: guests to ask the database for (session.c) */
 	struct list lookups;
 	/* struct recall.node: sessions to ask the database for (resume_recall.c) */

@@ -241,11 +241,13 @@ async def test_s0_a_page_is_in_its_room(daemon, transports):
     ann_cookie, code = await page_of(daemon, unique('Ann'))
     bob_cookie, _ = await page_of(daemon, unique('Bob'), code)
     ann = await Client().connect(daemon, transports=transports, headers={'Cookie': f'session={ann_cookie}'})
+    await ann.ask('message', 'alone')
+    await ann.wait('message')  # she is in the room
     bob = await Client().connect(daemon, transports=transports, headers={'Cookie': f'session={bob_cookie}'})
-    await ann.wait('message')  # Bob has entered the room
-    assert ann.of('message')[0]['message'] == 'has entered the room' and ann.of('message')[0]['system'] is True
+    arrival = (await ann.wait('message', 2))[1]
+    assert arrival['message'] == 'has entered the room' and arrival['system'] is True
     answers = [await ann.ask('message', text) for text in ({'data': 'one'}, 'two', {'message': 'three'})]
-    assert [answer['seq'] for answer in answers] == [1, 2, 3] and all(answer['ok'] for answer in answers)
+    assert [answer['seq'] for answer in answers] == [2, 3, 4] and all(answer['ok'] for answer in answers)
     heard = [one['message'] for one in await bob.wait('message', 3) if not one.get('system')]
     assert heard == ['one', 'two', 'three']
     assert (await ann.ask('message', ''))['ok'] is False

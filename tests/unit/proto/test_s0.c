@@ -70,6 +70,24 @@ static void test_reading(void **state)
 	refuse("27[5,\"hi\"]", E_UNKNOWN_OP, NULL);
 }
 
+/* Red before the key was read. */
+static void test_key(void **state UNUSED)
+{
+	struct sio_packet p;
+	struct fault f;
+	struct cmd c;
+
+	assert_int_equal(decode("2[\"message\",{\"data\":\"hi\",\"clientMsgId\":\"k1\"}]", &p, &c,
+				&f),
+			 0);
+	assert_str(c.content, "hi");
+	assert_true(c.has_key);
+	assert_str(c.key, "k1");
+	sio_packet_done(&p);
+	refuse("27[\"message\",{\"data\":\"hi\",\"clientMsgId\":5}]", E_INVALID, "clientMsgId");
+	refuse("27[\"message\",{\"data\":\"hi\",\"clientMsgId\":\"\"}]", E_INVALID, "clientMsgId");
+}
+
 static void test_writing(void **state)
 {
 	struct event e = {.type = EVT_MESSAGE_NEW,
@@ -111,6 +129,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reading),
+		cmocka_unit_test(test_key),
 		cmocka_unit_test(test_writing),
 	};
 

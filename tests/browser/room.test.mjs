@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+// S0-05 to S0-07, S0-50, S0-54: the page of a room with a code, alive with the stock Socket.IO client.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { texts, unique, withPage } from './harness.mjs';
+
+const lines = (page) => texts(page, '#messages .text');
+
+/** Opens the start page and goes into a room: a new one, or the one with this code. */
+const inRoom = (name, code, fn, options = {}) => withPage(options, async (page) => {
+  await page.fill('#code-name', name);
+  await page.fill('#code-code', code ?? '');
+  await page.click(code ? 'button[name=join]' : 'button[name=create]');
+  await page.waitForURL('**/room');
+  await isLive(page);
+  await fn(page, await page.textContent('h1 .code'));
+});
+
+const isLive = (page) => page.waitForSelector('body[data-state=live]');
+
+const until = (page, expected) =>
+  page.waitForFunction((n) => document.querySelectorAll('#messages .text').length >= n, expected);
+
+async function say(page, text) {
+  await page.fill('#message', text);
+  await page.press('#message', 'Enter');
+  await page.waitForFunction(() => document.getElementById('message').value === '');
+}
+
+/** Messages as other programs send them, one after the other. */
+const sendMany = (page, from, to) => page.evaluate(async ([first, last]) => {
+  for (let i = first; i <= last; i++)
+    await fetch('/room', { method: 'POST', body: new URLSearchParams({ message: `m${i}` }), redirect: 'manual' });
+}, [from, to]);
+
+test('S0-06, S0-07 what is said, who comes and who goes shows without a reload', async () => {
+  await inRoom(unique('Ann'), null, async (ann, code) => {
+    await ann.evaluate(() => { globalThis.isSamePage = true; });
+    const name = unique('Bob');
+    await inRoom(name, code, async (bob) => {
+      await ann.waitForFunction((who) => document.querySelector('#messages')?.textContent.includes(`${who} has entered`), name);
+      await ann.waitForFunction(() => document.getElementById('count').textContent === '2');
+      await say(ann, 'hello <b>there</b>');
+      await until(bob, 1);
+      assert.deepEqual(await lines(bob), ['hello <b>there</b>']);
+      await bob.fill('#message', 'by the button');
+      await bob.click('text=Send');
+      await until(ann, 2);
+      assert.deepEqual(await lines(ann), ['hello <b>there</b>', 'by the button']);
+      await until(bob, 2); // its own, once
+      assert.deepEqual(await lines(bob), await lines(ann));
+      assert.equal(await bob.locator('#messages .me .text').textContent(), 'by the button');
+    });
+    await ann.waitForFunction((who) => document.querySelector('#messages').textContent.includes(`${who} has left`), name);
+    assert.equal(await ann.evaluate(() => globalThis.isSamePage), true);
+  });
+});
+
+// Red without catchUp: what was said meanwhile is missing.
+test('S0-05 a lost connection is told, and what was said meanwhile is there afterwards, once', async () => {
+  await inRoom(unique('Ann'), null, async (ann, code) => {
+    await inRoom(unique('Bob'), code, async (bob) => {
+      await say(bob, 'm1');
+      await until(ann, 1);
+      await ann.context().setOffline(true);
+      await ann.waitForSelector('#status:not([hidden])');
+      assert.match(await ann.textContent('#status'), /Reconnecting/);
+      await sendMany(bob, 2, 130); // more than a page
+      await ann.context().setOffline(false);
+      await until(ann, 130);
+      await isLive(ann);
+      await ann.waitForSelector('#status', { state: 'hidden' });
+      await say(bob, 'm131');
+      await until(ann, 131);
+      assert.deepEqual(await lines(ann), Array.from({ length: 131 }, (_, i) => `m${i + 1}`));
+    });
+  });
+});
+
+test('S0-54 earlier messages come when the reader scrolls up', async () => {
+  await inRoom(unique('Ann'), null, async (ann) => {
+    await sendMany(ann, 1, 120);
+    await ann.reload();
+    await isLive(ann);
+    assert.equal((await lines(ann)).length, 100);
+    await ann.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
+    await ann.evaluate(() => scrollTo(0, 0));
+    await until(ann, 120);
+    assert.deepEqual(await lines(ann), Array.from({ length: 120 }, (_, i) => `m${i + 1}`));
+    assert.equal(await ann.locator('.earlier').count(), 0);
+  });
+});
+
+test('S0-50, S0-57 where no WebSocket can be opened the room is alive by polling', async () => {
+  const init = () => { delete globalThis.WebSocket; };
+  await inRoom(unique('Ann'), null, async (ann, code) => {
+    await inRoom(unique('Bob'), code, async (bob) => {
+      await say(bob, 'from Bob');
+      await until(ann, 1);
+      await say(ann, 'from Ann');
+      await until(bob, 2);
+      assert.deepEqual(await lines(bob), ['from Bob', 'from Ann']);
+    });
+  }, { init });
+});
