@@ -479,7 +479,7 @@ async def test_s1_26_an_answer_is_as_documented(case, document, daemon, request,
             assert answer.status == case.status, answer.body
             value = document.check(case.method, case.path, answer)
             if answer['location'] and case.status == 201:
-                there = await link.ask('GET', answer['location'])
+                there = await link.ask('GET', answer['location'], scene.get('fields', ()))
                 assert there.status == 200 and json.loads(there.body)['id'] == value['id']
     finally:
         await socket.close()
