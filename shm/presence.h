@@ -17,6 +17,13 @@
 #define MEMBER_NODE INT32_MAX
 
 /*
+ * The room whose targets are the slots with sockets that are told of messages wherever they come
+ * from; watchers alone are in it. The same holds.
+ */
+#define MEMBER_NOTED (INT32_MAX - 1)
+#define MEMBER_IS_ROOM(conv) ((conv) < MEMBER_NOTED)
+
+/*
  * One connection more of USER in CONV at slot ME. NAME (1 to SHM_NAME_MAX bytes, copied) counts
  * when the user is not connected to this node yet. From its return on, every event published to
  * the room has this slot as a target. *RET_IS_FIRST: nobody on this node, lingering ones

@@ -59,7 +59,7 @@ static void inherit_rooms(struct shm *shm, unsigned me, unsigned dead)
 		struct shm_rec *rec = rec_at(shm, POOL_MEMBERS, i);
 
 		if (rec_state(rec) != REC_FREE && rec_slot(rec) == dead &&
-		    rec_key(rec) != MEMBER_NODE)
+		    MEMBER_IS_ROOM(rec_key(rec)))
 			inherit(shm, me, rec_key(rec));
 	}
 }

@@ -221,7 +221,7 @@ int room_each(struct shm *shm, unsigned me,
 		struct room_info info;
 		int r;
 
-		if (rec_state(rec) != REC_LIVE || conv == MEMBER_NODE)
+		if (rec_state(rec) != REC_LIVE || !MEMBER_IS_ROOM(conv))
 			continue;
 		r = room_read(shm, me, conv, &info);
 		if (r == -ERR_NOENT)

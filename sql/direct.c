@@ -119,7 +119,7 @@ static void on_rows(const struct db_call *call, const struct db_result *res)
 }
 
 int notices_events(struct db *db, const int64_t *convs, const int64_t *after,
-		   const int64_t *since_ms, size_t n, uint64_t deadline_ms, notices_fn *done,
+		   const int64_t *first, size_t n, uint64_t deadline_ms, notices_fn *done,
 		   void *arg, uint64_t *ret_token)
 {
 	struct db_args args = DB_ARGS_INIT;
@@ -128,7 +128,7 @@ int notices_events(struct db *db, const int64_t *convs, const int64_t *after,
 		return -ERR_INVAL;
 	array_i64(&args, convs, n);
 	array_i64(&args, after, n);
-	array_i64(&args, since_ms, n);
+	array_i64(&args, first, n);
 	db_args_i32(&args, NOTICES_EVENTS_MAX);
 	return submit(db, STMT_NOTICES_EVENTS, &args, deadline_ms, on_rows,
 		      (struct db_call){arg, (db_fn *)done}, ret_token);

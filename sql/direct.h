@@ -62,11 +62,11 @@ typedef void notices_fn(void *arg, int err, const struct db_result *res);
 
 /*
  * The messages of N conversations (1 to NOTICES_CONVS_MAX) behind each one's place in AFTER,
- * without those made before its SINCE_MS (since 1970; 0: all): rows for event_row_get, by
- * conversation and rev.
+ * without those made more than a second before the one at its rev in FIRST (0: all): rows for
+ * event_row_get, by conversation and rev.
  */
 int notices_events(struct db *db, const int64_t *convs, const int64_t *after,
-		   const int64_t *since_ms, size_t n, uint64_t deadline_ms, notices_fn *done,
+		   const int64_t *first, size_t n, uint64_t deadline_ms, notices_fn *done,
 		   void *arg, uint64_t *ret_token) MUST_CHECK;
 
 struct notice_member {

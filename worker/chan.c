@@ -377,7 +377,7 @@ void chan_join(struct conn *c, int64_t conv, bool has_rev, int64_t rev, const st
 	struct sub *sub;
 	int r;
 
-	if (conv == MEMBER_NODE || (ch && ch->state == CHAN_CLOSED)) {
+	if (!MEMBER_IS_ROOM(conv) || (ch && ch->state == CHAN_CLOSED)) {
 		ws_conn_error(c, E_NO_SUCH_ROOM, re, NULL, conv);
 		return;
 	}

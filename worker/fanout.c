@@ -21,6 +21,7 @@
 #include "sql/rooms.h"
 #include "worker/chan_order.h"
 #include "worker/dbio.h"
+#include "worker/notices.h"
 
 #define REPUBLISH_PAGE 500	/* events in one query */
 #define REPUBLISH_RETRY 0.2	/* seconds, after a database error */
@@ -114,14 +115,20 @@ static uint64_t publish(struct worker *wk, const struct event *events, size_t n,
 
 int fanout_control(struct worker *wk, const void *bytes, size_t len)
 {
-	uint64_t all = UINT64_MAX >> (64 - wk->boot->n_slots), to_wake = 0;
+	uint64_t all = UINT64_MAX >> (64 - wk->boot->n_slots);
+
+	return fanout_control_to(wk, all & ~(UINT64_C(1) << wk->slot), bytes, len);
+}
+
+int fanout_control_to(struct worker *wk, uint64_t slots, const void *bytes, size_t len)
+{
+	uint64_t to_wake = 0;
 	int r;
 
-	all &= ~(UINT64_C(1) << wk->slot);
-	if (!all)
+	if (!slots)
 		return 0;
 	ring_publish_begin(wk->shm, (unsigned)wk->slot);
-	r = ring_publish_to(wk->shm, (unsigned)wk->slot, all, 0, 0, 0, bytes, len);
+	r = ring_publish_to(wk->shm, (unsigned)wk->slot, slots, 0, 0, 0, bytes, len);
 	if (r == 0)
 		r = ring_publish_end(wk->shm, (unsigned)wk->slot, &to_wake);
 	fanout_wake(wk, to_wake);
@@ -383,8 +390,10 @@ static void on_republish(void *arg, int err, const struct db_result *res)
 			n_events++;
 		rp->after = row.rev;
 	}
-	if (n_events)
+	if (n_events) {
 		publish(wk, events, n_events, RING_F_RECOVERED);
+		notices_stored(wk, events, n_events);
+	}
 	free(events);
 	free(keys);
 	if (wk->exit_code == WORKER_EXIT_SHM) /* it failed: the heir does it all again */

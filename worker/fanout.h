@@ -25,6 +25,9 @@ void fanout_wake(struct worker *wk, uint64_t slots);
  */
 int fanout_control(struct worker *wk, const void *bytes, size_t len) MUST_CHECK;
 
+/* The same to SLOTS, a bit each; this worker may be among them. */
+int fanout_control_to(struct worker *wk, uint64_t slots, const void *bytes, size_t len) MUST_CHECK;
+
 /* A user's first connection to a conversation came (or the last went). */
 uint64_t fanout_presence(struct worker *wk, int64_t conv, int64_t user, struct str name, bool on,
 		     enum presence_reason reason);

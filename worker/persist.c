@@ -18,6 +18,7 @@
 #include "sql/filters.h"
 #include "worker/dbio.h"
 #include "worker/fanout.h"
+#include "worker/notices.h"
 #include "worker/persist_priv.h"
 #include "worker/repeat.h"
 #include "worker/stale.h"
@@ -312,6 +313,7 @@ static void on_batch(void *arg, const struct batch_answer *answers, size_t n)
 	FAULT_POINT("persist.committed");
 	if (n_events)
 		fanout_publish(wk, events, n_events);
+	notices_stored(wk, events, n_events);
 	FAULT_POINT("persist.announced");
 	for (size_t i = 0; i < n; i++)
 		finish(wk, r->items[i], verdicts[i], NULL);

@@ -13,6 +13,7 @@
 #include "worker/chan.h"
 #include "worker/fanout.h"
 #include "worker/names.h"
+#include "worker/notices.h"
 #include "worker/roster.h"
 #include "worker/sio.h"
 #include "worker/sse_conn.h"
@@ -497,6 +498,7 @@ void presence_enter(struct conn *c)
 		return;
 	}
 	c->is_present = true;
+	notices_enter(c);
 	if (wk->presence->n_here++ == 0 && wk->presence->scope == SCOPE_ALL)
 		compare(wk); /* nothing was for this worker while it had nobody to tell */
 	if (is_first && presence_is_told(wk))
@@ -511,6 +513,7 @@ void presence_leave(struct conn *c, enum conn_end end)
 	if (!c->is_present)
 		return;
 	c->is_present = false;
+	notices_leave(c);
 	wk->presence->n_here--;
 	if (member_detach(wk->shm, (unsigned)wk->slot, MEMBER_NODE, c->user,
 			  clock_mono_ms() + presence_grace(wk, end), &is_last) < 0)

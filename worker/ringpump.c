@@ -11,6 +11,7 @@
 #include "proto/event.h"
 #include "shm/ring.h"
 #include "worker/chan.h"
+#include "worker/notices.h"
 #include "worker/presence.h"
 #include "worker/resume.h"
 #include "worker/revoke.h"
@@ -55,6 +56,8 @@ static int pump_one(struct worker *wk)
 		return r;
 	ring_advance(&p->reader);
 	if (rec.conv == 0 && revoke_control(wk, buf_str(&p->copy)))
+		return 0;
+	if (rec.conv == 0 && notices_control(wk, buf_str(&p->copy)))
 		return 0;
 	if (rec.conv == 0) {
 		resume_control(wk, buf_str(&p->copy), rec.stamp_ns);

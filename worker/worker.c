@@ -38,6 +38,7 @@
 #include "worker/listen.h"
 #include "worker/attempts.h"
 #include "worker/mail.h"
+#include "worker/notices.h"
 #include "worker/on_cmd.h"
 #include "worker/peer.h"
 #include "worker/persist.h"
@@ -76,6 +77,7 @@ static void worker_turn(struct worker *wk)
 	heir_run(wk);
 	ringpump_drain(wk);
 	roles_flush(wk);
+	notices_flush(wk);
 	chan_settle(wk);
 	chan_run_due(wk);
 	on_mark_flush(wk);
@@ -291,6 +293,7 @@ struct worker *worker_open(const struct worker_boot *boot)
 		wk->exit_code = WORKER_EXIT_SHM;
 	ringpump_open(wk);
 	presence_open(wk);
+	notices_open(wk);
 	dbio_open_all(wk);
 	revoke_open(wk);
 	control_open(wk);
@@ -313,6 +316,7 @@ void worker_close(struct worker *wk)
 	pwhash_close(wk);
 	revoke_close(wk);
 	dbio_close_all(wk);
+	notices_close(wk);
 	on_mark_close(wk);
 	renew_close(wk);
 	roles_close(wk);

@@ -31,6 +31,7 @@ struct filters;
 struct keyring;
 struct attempts;
 struct mails;
+struct notices;
 struct persist;
 struct presence;
 struct pwhash;
@@ -149,6 +150,7 @@ struct worker {
 	struct audit *audit;	      /* owned */
 	struct attempts *attempts;    /* owned: attempts.c; NULL: none has waited yet */
 	struct codes *codes;	      /* owned */
+	struct notices *notices;      /* owned; NULL: nobody is told of messages */
 	struct mails *mails;	      /* owned: mail.c; NULL: none was sent yet */
 	struct touches *touches;      /* owned: touch.c; NULL: nothing to write yet */
 	struct keyring *keyring;      /* owned; immutable, replaced by a reload */

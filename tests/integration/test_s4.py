@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Conversations of two people, marks and blocks, as clients of S3 and S4 use them.
+"""Conversations of two people, marks, notifications and blocks, as clients of S3 and S4 use them.
 
 The client is Debian's python3-socketio, unchanged.
 """
@@ -33,6 +33,10 @@ class Person(Client):
 
     async def write(self, other, text, **more):
         return await self.ask('send_message', {'receiverId': other, 'content': text, **more})
+
+    async def told(self, count):
+        """The texts that this socket was notified of."""
+        return [one['message']['content'] for one in await self.wait('message_notification', count)]
 
 
 @contextlib.asynccontextmanager
@@ -109,6 +113,7 @@ async def test_conversations_of_two_over_rest(daemon):
             assert status == expected, problem
         status, sent = await rest(ann, 'POST', f'/api/v1/conversations/{made["id"]}/messages', {'content': 'by REST'})
         assert status == 201
+        assert await bob.told(1) == ['by REST']
         assert (await ann.write(bob.id, 'by event'))['message']['conversation_id'] == made['id']
 
 
@@ -203,6 +208,23 @@ async def test_s4_13_the_sender_learns_what_was_read(daemon):
         await device.sio.disconnect()
 
 
+async def test_s4_18_received_then_read(daemon, rows):
+    """Who was notified marks without having joined."""
+    async with people_of(daemon, 'ann', 'bob') as (ann, bob):
+        message = (await ann.write(bob.id, 'one'))['message']
+        await ann.join(message['conversation_id'])
+        note, = await bob.wait('message_notification')
+        await bob.sio.emit('delivered', {'messageId': note['message']['id']})
+        received, = await ann.wait('message_delivered')
+        assert received['messageId'] == message['id'] and received['userId'] == bob.id
+        await bob.sio.emit('mark_as_read', {'conversationId': note['conversationId']})
+        read, = await ann.wait('messages_read')
+        assert read['lastReadMessageId'] == message['id'] and read['seq'] == 1
+        row = rows('SELECT read_seq, delivered_seq, read_rev FROM members'
+                           ' WHERE conversation_id = %s AND user_id = %s', message['conversation_id'], bob.id)[0]
+        assert row[0] == 1 and row[2] == 1
+
+
 async def test_marks_cross_the_dialects(daemon):
     async with people_of(daemon, 'ann', 'bob') as (ann, bob), Http(daemon) as http:
         room = (await http.new_room())['id']
@@ -215,6 +237,73 @@ async def test_marks_cross_the_dialects(daemon):
         read, = await ann.wait('messages_read')
         assert read['lastReadMessageId'] == message['id']
         assert (await ann.ask('mark_as_read', {'conversationId': room}))['count'] == 0
+        await native.close()
+
+
+# ---- Notifications -----------------------------------------------------------------------------------
+
+async def test_s4_14_s3_10_every_socket_of_the_others_is_notified_once(daemon):
+    """Red with the doorbell left out of persist.c: nobody is notified."""
+    async with people_of(daemon, 'ann', 'bob', 'eve') as (ann, bob, eve):
+        devices = [bob, await bob.again(), await bob.again()]
+        mine = await ann.again()
+        room = (await ann.write(bob.id, 'text 0'))['message']['conversation_id']
+        for device in devices:
+            await device.wait('message_notification')
+        await devices[0].join(room)
+        await mine.join(room)
+        for number in range(1, 20):
+            assert (await ann.write(bob.id, f'text {number}'))['ok']
+        expected = [f'text {number}' for number in range(20)]
+        for device in devices:
+            assert await device.told(20) == expected
+        notes = devices[0].of('message_notification')
+        assert [note.get('joined') for note in notes] == [None] + [True] * 19
+        assert not any('joined' in note for note in devices[1].of('message_notification'))
+        assert notes[0]['unread'] == 1 and notes[-1]['unread'] <= 20 and notes[-1]['preview'] == 'text 19'
+        assert notes[0]['sender'] == {'id': ann.id, 'username': notes[0]['message']['sender']['username']}
+        assert notes[0]['message']['receiver_id'] == bob.id
+        assert [one['content'] for one in await mine.wait('new_message', 19)] == expected[1:]
+        assert [one['content'] for one in await devices[0].wait('new_message', 19)] == expected[1:]
+        assert not devices[1].of('new_message')
+        for client in (ann, mine, eve):
+            assert not client.of('message_notification')
+        for device in (*devices[1:], mine):
+            await device.sio.disconnect()
+
+
+async def test_notifications_of_many_senders_keep_the_order_of_the_log(daemon):
+    """Several workers store messages of one conversation at once.
+
+    Red when each worker notifies of what it stored by itself."""
+    async with people_of(daemon, 'ann', 'bob') as (ann, bob):
+        senders = [ann] + [await ann.again() for _ in range(5)]
+
+        async def many(sender, who):
+            for number in range(20):
+                assert (await sender.write(bob.id, f'{who} {number}'))['ok']
+        await asyncio.gather(*(many(sender, who) for who, sender in enumerate(senders)))
+        notes = await bob.wait('message_notification', 120)
+        assert [note['message']['seq'] for note in notes] == list(range(1, 121))
+        assert notes[-1]['unread'] == 120
+        for sender in senders[1:]:
+            await sender.sio.disconnect()
+
+
+async def test_members_of_a_group_are_notified_whatever_the_sender_speaks(daemon):
+    async with people_of(daemon, 'ann', 'bob', 'eve') as (ann, bob, eve):
+        room = (await rest(ann, 'POST', '/api/v1/conversations', {'name': unique('room')}))[1]['id']
+        for who in (bob, eve):
+            assert (await rest(who, 'POST', f'/api/v1/conversations/{room}/join'))[0] == 200
+        native = await NativeSocket.hello(daemon, unique('Native'))
+        await native.sub(room)
+        await native.say(room, 'from a native client')
+        for who in (ann, bob, eve):
+            assert await who.told(1) == ['from a native client']
+        assert (await rest(eve, 'POST', f'/api/v1/conversations/{room}/leave'))[0] == 200
+        await native.say(room, 'again')
+        assert await bob.told(2) == ['from a native client', 'again']
+        assert len(eve.of('message_notification')) == 1
         await native.close()
 
 

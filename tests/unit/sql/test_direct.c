@@ -263,7 +263,7 @@ static void test_blocks(void **state UNUSED)
 static void test_announcements(void **state UNUSED)
 {
 	int64_t a = pg_account(pg, "rufer"), b = pg_account(pg, "hoerer"), conv;
-	const int64_t none = 0, two = 2, late = INT64_C(32503680000000);
+	const int64_t none = 0, two = 2, three = 3;
 
 	open_with(a, b, NULL);
 	conv = got.d.conv;
@@ -296,10 +296,14 @@ static void test_announcements(void **state UNUSED)
 	assert_int_equal(notices_events(l.db, &conv, &two, &none, 1, 0, on_events, NULL, NULL), 0);
 	link_until(&l, &got.n, 1);
 	assert_int_equal(got.rows, 1);
+	pg_valuef(pg, "UPDATE events SET at = at - interval '2 seconds' WHERE rev = 1"
+		  " AND conversation_id = %" PRId64, conv);
 	got = (struct got){0};
-	assert_int_equal(notices_events(l.db, &conv, &none, &late, 1, 0, on_events, NULL, NULL), 0);
+	assert_int_equal(notices_events(l.db, &conv, &none, &three, 1, 0, on_events, NULL, NULL),
+			 0);
 	link_until(&l, &got.n, 1);
-	assert_int_equal(got.rows, 0);
+	assert_int_equal(got.rows, 1);
+	assert_int_equal(got.rev[0], 3);
 }
 
 int main(void)
