@@ -40,6 +40,7 @@ struct call {
 	bool *ret_answered; /* while the handler runs: set by the answer; NULL later */
 	int64_t path_id[2]; /* numbers taken from the path's {…} parts */
 	struct uuid path_uuid[2]; /* where the part was a UUID; both are 0 for anything else */
+	char path_code[5]; /* where the first part was a code: in capitals; empty otherwise */
 	struct addr addr;	  /* the client's: peer.c */
 	struct limit_answer limit; /* that the request drew from: limits.c */
 	struct identity who;	  /* set before the handler runs: authn.c */

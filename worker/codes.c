@@ -10,7 +10,6 @@
 #include "shm/rooms.h"
 #include "shm/slots.h"
 #include "sql/changes.h"
-#include "sql/codes.h"
 #include "worker/dbio.h"
 #include "worker/persist.h"
 #include "worker/roles.h"

@@ -9,6 +9,7 @@
 #include "proto/http_field.h"
 #include "worker/audit.h"
 #include "worker/call.h"
+#include "worker/codes.h"
 #include "worker/eio.h"
 #include "worker/origin.h"
 #include "worker/peer.h"
@@ -103,7 +104,7 @@ static void answer_options(struct call *call, uint32_t methods)
 
 /* ---- A complete request ---- */
 
-/* Decimal or UUID; anything else leaves both zero, which no object has. */
+/* Decimal, UUID or the code of a room; anything else leaves all empty, which no object has. */
 static void take_ids(struct call *call, const struct route_match *match)
 {
 	for (size_t i = 0; i < ROUTE_PARAMS_MAX && match->param[i].p; i++) {
@@ -114,6 +115,8 @@ static void take_ids(struct call *call, const struct route_match *match)
 			call->path_id[i] = MAX(id, 0);
 		else if (uuid_parse(match->param[i], &uuid) == 0)
 			call->path_uuid[i] = uuid;
+		else if (i == 0 && codes_parse(match->param[i], call->path_code) < 0)
+			call->path_code[0] = '\0';
 	}
 }
 

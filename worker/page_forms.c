@@ -6,12 +6,10 @@
 #include "proto/http_field.h"
 #include "proto/names.h"
 #include "sql/changes.h"
-#include "sql/codes.h"
 #include "worker/authn.h"
 #include "worker/codes.h"
 #include "worker/dbio.h"
 #include "worker/guests.h"
-#include "worker/limits.h"
 #include "worker/pages.h"
 #include "worker/persist.h"
 #include "worker/revoke.h"
@@ -166,14 +164,10 @@ static void take_name(struct entering *e)
 
 /* ---- The room ---- */
 
-static void on_room(void *arg, int err, int64_t conv, struct str code)
+static void on_room(void *arg, int err, int64_t conv)
 {
 	struct entering *e = arg;
-	struct call *call = e->call;
 
-	(void)code;
-	if (e->is_join && err != -ERR_NOENT) /* no guess, or nobody could say */
-		limits_give(call->wk, LIMIT_CODE_MISSES, limit_by_addr(&call->addr));
 	if (err == -ERR_NOENT) {
 		refuse(e, E_NO_SUCH_ROOM, "code", "There is no such room: look at the code again.");
 	} else if (err) {
@@ -184,62 +178,30 @@ static void on_room(void *arg, int err, int64_t conv, struct str code)
 	}
 }
 
+static void on_opened(void *arg, int err, int64_t conv, struct str code)
+{
+	(void)code;
+	on_room(arg, err, conv);
+}
+
 static void open_room(struct entering *e)
 {
 	struct worker *wk = e->call->wk;
 	int64_t owner = e->call->who.is_account ? e->call->who.user : 0;
 	int r = code_open(dbio_writer(wk), owner, wk->settings->chat_code_grace, dbio_deadline(wk),
-			  on_room, e, NULL);
+			  on_opened, e, NULL);
 
 	if (r < 0)
-		on_room(e, r, 0, STR(""));
+		on_room(e, r, 0);
 }
 
-/*
- * Every attempt counts as a miss until the room is found: whoever has none left cannot go on
- * guessing.
- */
 static void find_room(struct entering *e, const char code[CODE_LEN])
 {
-	struct call *call = e->call;
-	struct worker *wk = call->wk;
-	const struct str text = {code, CODE_LEN};
-	int r = -ERR_NOENT;
-
-	if (!limits_call_take(call, LIMIT_CODE_MISSES, limit_by_addr(&call->addr))) {
+	if (codes_find(e->call, code, on_room, e) < 0)
 		refuse(e, E_RATE_LIMITED, NULL, "Too many wrong codes: wait a minute.");
-		return;
-	}
-	/* letters that no code has */
-	if (!memchr(code, 'I', CODE_LEN) && !memchr(code, 'O', CODE_LEN))
-		r = code_enter(dbio_reader(wk), text, wk->settings->chat_code_grace,
-			       dbio_deadline(wk), on_room, e, NULL);
-	if (r < 0)
-		on_room(e, r, 0, STR(""));
 }
 
 /* ---- What was typed ---- */
-
-/* Four letters in any case, blanks around them. Returns 0 or -ERR_INVAL. */
-static int code_parse(struct str s, char ret[CODE_LEN])
-{
-	while (s.len && s.p[0] == ' ')
-		s = (struct str){s.p + 1, s.len - 1};
-	while (s.len && s.p[s.len - 1] == ' ')
-		s.len--;
-	if (s.len != CODE_LEN)
-		return -ERR_INVAL;
-	for (size_t i = 0; i < CODE_LEN; i++) {
-		char c = s.p[i];
-
-		if (c >= 'a' && c <= 'z')
-			c = (char)(c - 'a' + 'A');
-		if (c < 'A' || c > 'Z')
-			return -ERR_INVAL;
-		ret[i] = c;
-	}
-	return 0;
-}
 
 /* Says what is wrong with the name, which ends E; false: nothing is. */
 static bool refuse_name(struct entering *e, bool is_good)
@@ -300,7 +262,7 @@ void page_enter(struct call *call)
 		refuse(e, E_INVALID, NULL, "Either make a room or join one.");
 	} else if (refuse_name(e, is_name_good)) {
 		return;
-	} else if (e->is_join && (!is_code_good || code_parse(buf_str(&e->code), code) < 0)) {
+	} else if (e->is_join && (!is_code_good || codes_parse(buf_str(&e->code), code) < 0)) {
 		refuse(e, E_INVALID, "code", "The code must be four letters.");
 	} else if (!e->call->who.is_account && !call->wk->settings->chat_guests) {
 		refuse(e, E_FORBIDDEN, NULL, "This server lets in nobody without an account.");

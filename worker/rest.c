@@ -6,6 +6,7 @@
 #include "worker/rest.h"
 
 #include "worker/audit.h"
+#include "worker/codes.h"
 #include "worker/dbio.h"
 
 /* Ids that this build gives out are below 2^31; message ids carry one in their upper half. */
@@ -74,12 +75,20 @@ static bool is_passing(int err)
 	return err == -ERR_UNAVAILABLE || err == -ERR_TIMEOUT || err == -ERR_FULL;
 }
 
+/* Whoever knows a room's code may become a member of it. */
+static bool knows_code(const struct lookup *look, const struct rights *r)
+{
+	return look->call->path_code[0] && look->action == MAY_JOIN && r->actor.role == ROLE_NONE;
+}
+
 /* Closed to strangers is as good as not there. */
 static void go_on(struct lookup *look, const struct room *room, const struct rights *r)
 {
 	struct call *call = look->call;
 
-	if (!authz_allows(&r->actor, look->action) && r->actor.role != ROLE_NONE)
+	if (knows_code(look, r))
+		look->next(call, room);
+	else if (!authz_allows(&r->actor, look->action) && r->actor.role != ROLE_NONE)
 		rest_refuse(call, &r->actor, look->action, room->id, 0);
 	else if (!authz_allows(&r->actor, look->action))
 		refuse(call, -ERR_NOENT);
@@ -185,17 +194,45 @@ static void look_up(struct lookup *look)
 	}
 }
 
+static void on_code(void *arg, int err, int64_t conv)
+{
+	struct lookup *look = arg;
+
+	if (!err) {
+		look->call->path_id[0] = conv;
+		look_up(look);
+		return;
+	}
+	refuse(look->call, err);
+	free(look);
+}
+
+static void look_up_code(struct lookup *look)
+{
+	struct call *call = look->call;
+
+	if (codes_find(call, call->path_code, on_code, look) == 0)
+		return;
+	free(look);
+	free(call->state);
+	call->state = NULL;
+	call_error(call, E_RATE_LIMITED, NULL);
+}
+
 void rest_room_for(struct call *call, enum authz_action action, rest_room_fn *next)
 {
 	struct lookup *look;
 
-	if (!call->path_id[0] && uuid_is_zero(&call->path_uuid[0])) {
+	if (!call->path_id[0] && uuid_is_zero(&call->path_uuid[0]) && !call->path_code[0]) {
 		refuse(call, -ERR_NOENT);
 		return;
 	}
 	look = xmalloc(sizeof(*look));
 	*look = (struct lookup){.call = call, .action = action, .next = next};
-	look_up(look);
+	if (call->path_code[0])
+		look_up_code(look);
+	else
+		look_up(look);
 }
 
 void rest_room(struct call *call, rest_room_fn *next)

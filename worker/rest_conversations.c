@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Native REST, conversations: list, make, show. Guests see and make open rooms; what two people
- * have is rest_direct.c's.
+ * Native REST, conversations: list, make, show, find by code. Guests see and make open rooms; what
+ * two people have is rest_direct.c's.
  * Messages of a conversation are in rest_messages.c.
  */
 #include "proto/dialect_native.h"
@@ -9,6 +9,7 @@
 #include "sql/conversations.h"
 #include "sql/rooms.h"
 #include "worker/call.h"
+#include "worker/codes.h"
 #include "worker/dbio.h"
 #include "worker/rest.h"
 #include "worker/routes.h"
@@ -64,6 +65,35 @@ void rest_conversations_get(struct call *call)
 {
 	call->stale.what = STALE_CONVERSATION;
 	rest_room(call, show);
+}
+
+/* ---- Codes ---- */
+
+static void on_code(void *arg, int err, int64_t conv)
+{
+	struct call *call = arg;
+	struct buf body = BUF_INIT;
+
+	if (err) {
+		call_db_error(call, err);
+		return;
+	}
+	buf_add_char(&body, '{');
+	json_add_key_i64(&body, "id", conv);
+	json_add_key_cstr(&body, "kind", "code");
+	json_add_key_cstr(&body, "code", call->path_code);
+	buf_add_char(&body, '}');
+	call_json(call, 200, buf_str(&body));
+	buf_done(&body);
+}
+
+/* What is said there is for members: whoever knows the code may become one. */
+void rest_codes_get(struct call *call)
+{
+	if (!call->path_code[0])
+		call_db_error(call, -ERR_NOENT);
+	else if (codes_find(call, call->path_code, on_code, call) < 0)
+		call_error(call, E_RATE_LIMITED, NULL);
 }
 
 /* ---- Make ---- */

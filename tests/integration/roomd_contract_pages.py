@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Requests of the pages without scripts for test_contract.py."""
+import re
 from urllib.parse import urlencode
 
 from roomd_contract_accounts import FOREIGN
@@ -33,6 +34,14 @@ async def cookie(scene):
             return cookie_of(answer.headers).value
 
 
+async def known_code(scene):
+    async with People(scene.daemon) as http:
+        session = await cookie(scene)
+        async with http.session.get(f'{scene.daemon.http}/room', headers={'Cookie': f'session={session}'}) as answer:
+            found = re.search(r'data-room="([A-Z]{4})"', await answer.text())
+            return {'target': f'/api/v1/codes/{found[1].lower()}'}
+
+
 def inside(*fields, body=None):
     async def prepare(scene):
         return {'fields': (f'Cookie: session={await cookie(scene)}', *fields), 'body': body}
@@ -62,6 +71,12 @@ def cases(Case):
     yield Case('POST', '/leave', 302)
     yield Case('POST', '/leave', 303, prepare=inside())
     yield Case('POST', '/leave', 403, FOREIGN)
+
+    code = '/api/v1/codes/{code}'
+    yield Case('GET', code, 200, prepare=known_code)
+    yield Case('GET', code, 401, target='/api/v1/codes/QQQQ', state='members_only')
+    yield Case('GET', code, 404, target='/api/v1/codes/QQQQ')
+    yield Case('GET', code, 503, target='/api/v1/codes/QQQQ', state='no_database')
 
     yield Case('GET', '/history', 200, JSON_PLEASE, prepare=inside())
     yield Case('GET', '/history', 302)

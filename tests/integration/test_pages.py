@@ -425,6 +425,42 @@ async def test_s0_20_a_thousand_characters_and_no_more(daemon):
         assert (await ann.get('/room')).texts == ['ä' * 1000]
 
 
+async def test_codes_stand_for_their_rooms(daemon):
+    """Whoever knows the code may join; the number of the room is not enough, and nothing is read before."""
+    async with Browser(daemon) as ann, People(daemon) as http:
+        code = await ann.create(unique('Ann'))
+        await ann.say('hello')
+        head = {'Authorization': f'Bearer {(await http.new_person())["token"]}'}
+        for text in (code, code.lower()):
+            status, room, _ = await http.ask('GET', f'/api/v1/codes/{text}')
+            assert status == 200 and room == {'id': room['id'], 'kind': 'code', 'code': code}
+            for where in (text, room['id']):
+                for method, rest in (('GET', ''), ('GET', '/messages'), ('POST', '/messages'), ('GET', '/members')):
+                    status, _, _ = await http.ask(method, f'/api/v1/conversations/{where}{rest}',
+                                                  {'content': 'x'} if method == 'POST' else None, headers=head)
+                    assert status == 404
+        assert (await http.ask('POST', f'/api/v1/conversations/{room["id"]}/join', headers=head))[0] == 404
+        assert (await http.ask('POST', f'/api/v1/conversations/{code}/join', headers=head))[0] == 200
+        for where in (code, room['id']):
+            status, page, _ = await http.ask('GET', f'/api/v1/conversations/{where}/messages', headers=head)
+            assert status == 200 and [one['content'] for one in page['messages']] == ['hello']
+        for text in ('QQQQ', 'OOOO', 'abc', 'abcde', 'ab1!'):
+            assert (await http.ask('GET', f'/api/v1/codes/{text}'))[0] == 404
+
+
+async def test_codes_are_not_guessed_over_rest(start_daemon):
+    """As on the page; seen red without the limit: 404 for ever."""
+    one = start_daemon(settings={'limits.code_misses': '3/m', 'auth.hash_memory': '64k', 'auth.hash_passes': 1})
+    async with Browser(one) as ann, People(one) as http:
+        code = await ann.create(unique('Ann'))
+        for _ in range(5):
+            assert (await http.ask('GET', f'/api/v1/codes/{code}'))[0] == 200
+        for status in (404, 404, 404, 429):
+            assert (await http.ask('GET', '/api/v1/codes/QQQQ'))[0] == status
+        status, problem, headers = await http.ask('GET', f'/api/v1/conversations/{code}')
+        assert status == 429 and problem['code'] == 'rate_limited' and int(headers['Retry-After']) > 0
+
+
 async def test_a_form_that_is_sent_twice_is_one_message(daemon):
     """Seen red without the key in the event."""
     async with Browser(daemon) as ann:
