@@ -59,7 +59,8 @@ void members_roles_row(const struct db_result *res, int i, struct member_row *re
 				   .is_member = db_get_i64(res, i, 7) != 0,
 				   .muted_until_ms = db_get_i64(res, i, 8),
 				   .banned_until_ms = db_get_i64(res, i, 9),
-				   .pair = {db_get_i64(res, i, 10), db_get_i64(res, i, 11)}};
+				   .pair = {db_get_i64(res, i, 10), db_get_i64(res, i, 11)},
+				   .has_code = db_get_i64(res, i, 12) != 0};
 }
 
 /* ---- What changed: the first row is the snapshot ---- */

@@ -22,6 +22,7 @@
 struct member_row {
 	int64_t conv;
 	bool is_open;	/* to all who know of it: a room, a code */
+	bool has_code;	/* of the two, a code */
 	bool is_owned;	/* by somebody with an account */
 	bool is_closed; /* for good */
 	int64_t slow_ms;

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Texts on their way into the log before the content filters: blocked, masked, flagged or as they
- * are. What has to wait keeps its place; that nothing overtakes it is persist.c's.
+ * are; and those that are too long for where they go. What has to wait keeps its place; that
+ * nothing overtakes it is persist.c's.
  */
 #include "base/clock.h"
+#include "proto/utf8.h"
 #include "worker/filter.h"
 #include "worker/filter_hook.h"
 #include "worker/persist_priv.h"
+#include "worker/roles.h"
 
 #define BUDGET_NS 5000000 /* of one turn */
 
@@ -19,9 +22,19 @@ static void set_judgement(struct persist *p, struct item *it, enum judgement jud
 	it->judgement = judgement;
 }
 
+/* Decoders know the limit of all conversations, not that of this one. Bytes are no fewer. */
+static bool is_too_long(const struct worker *wk, const struct item *it)
+{
+	const struct str text = item_text(it);
+
+	return text.p && text.len > (size_t)wk->settings->chat_code_message_max &&
+	       utf8_length(text) > roles_text_max(wk, it->event.conv);
+}
+
 void judge_enter(struct worker *wk, struct item *it)
 {
-	if (item_text(it).p && filter_is_wanted(wk, it->event.conv))
+	if (is_too_long(wk, it) ||
+	    (item_text(it).p && filter_is_wanted(wk, it->event.conv)))
 		set_judgement(wk->persist, it, JUDGE_DUE);
 }
 
@@ -36,6 +49,15 @@ static void block(struct worker *wk, struct item *it, const char *reason)
 {
 	worker_count(wk, M_FILTER_BLOCKED, 1);
 	persist_drop(wk, it, E_BLOCKED, reason[0] ? reason : NULL);
+}
+
+static void refuse_length(struct worker *wk, struct item *it)
+{
+	char text[80];
+
+	snprintf(text, sizeof(text), "A message here must have at most %zu characters.",
+		 roles_text_max(wk, it->event.conv));
+	persist_drop(wk, it, E_INVALID, text);
 }
 
 static void mask(struct worker *wk, struct item *it, struct str text)
@@ -105,6 +127,10 @@ static void judge(struct worker *wk, struct item *it)
 {
 	struct filter_verdict v = {0};
 
+	if (is_too_long(wk, it)) {
+		refuse_length(wk, it);
+		return;
+	}
 	filter_apply(wk, it->event.conv, item_text(it), &v);
 	if (v.is_blocked) {
 		block(wk, it, v.reason);

@@ -30,7 +30,7 @@ struct roles_conv {
 	int64_t conv;
 	int64_t slow_ms;
 	int64_t pair[2]; /* whose it is when it is direct; else 0 */
-	bool is_open, is_owned, is_closed;
+	bool is_open, is_owned, is_closed, has_code;
 	bool is_complete; /* whoever is not in USERS is nobody in particular */
 	bool is_asked;	  /* a look at all of it waits to be sent */
 	struct map users; /* user -> struct role_row, owned */
@@ -202,6 +202,14 @@ bool roles_peek(struct worker *wk, int64_t conv, int64_t user, bool is_admin, st
 	return true;
 }
 
+size_t roles_text_max(const struct worker *wk, int64_t conv)
+{
+	const struct roles_conv *rc = map_get(&wk->roles->convs, (uint64_t)conv);
+	int64_t max = wk->settings->chat_message_max;
+
+	return (size_t)(rc && rc->has_code ? MIN(max, wk->settings->chat_code_message_max) : max);
+}
+
 /* ---- Asking ---- */
 
 static void add_ask(struct worker *wk, struct ask *a)
@@ -251,6 +259,7 @@ static void take_conv(struct worker *wk, const struct db_result *res, int from, 
 	rc->is_open = m.is_open;
 	rc->is_owned = m.is_owned;
 	rc->is_closed = m.is_closed;
+	rc->has_code = m.has_code;
 	memcpy(rc->pair, m.pair, sizeof(rc->pair));
 	rc->slow_ms = m.slow_ms;
 	rc->is_complete = m.is_open && to - from < MEMBERS_EXCEPTIONS_MAX;

@@ -59,6 +59,9 @@ void roles_changed(struct worker *wk, int64_t conv, int64_t user);
 /* Notices may have been lost: everything is as if it had changed. */
 void roles_doubt(struct worker *wk);
 
+/* Characters that a message in CONV may have: fewer in a room with a code. */
+size_t roles_text_max(const struct worker *wk, int64_t conv);
+
 /* What a message took of slow mode. */
 struct pace {
 	int64_t conv, user;

@@ -425,6 +425,34 @@ async def test_s0_20_a_thousand_characters_and_no_more(daemon):
         assert (await ann.get('/room')).texts == ['ä' * 1000]
 
 
+async def test_s0_20_the_thousand_holds_on_every_way(daemon):
+    """And for edits; rooms without a code have their own limit. Seen red with the limit on the page alone."""
+    async with Browser(daemon) as ann, People(daemon) as http:
+        code = await ann.create(unique('Ann'))
+        status, room, _ = await http.ask('GET', f'/api/v1/codes/{code.lower()}')
+        assert status == 200 and room['kind'] == 'code'
+        head = {'Authorization': f'Bearer {(await http.new_person())["token"]}'}
+        other = (await http.new_room())['id']
+        path = f'/api/v1/conversations/{room["id"]}/messages'
+        assert (await http.ask('POST', f'/api/v1/conversations/{code}/join', headers=head))[0] == 200
+        status, sent, _ = await http.ask('POST', path, {'content': 'ä' * 1000}, headers=head)
+        assert status == 201
+        status, problem, _ = await http.ask('POST', path, {'content': 'ä' * 1001}, headers=head)
+        assert (status, problem['code']) == (422, 'invalid') and '1000' in problem['detail']
+        assert (await http.ask('POST', f'/api/v1/conversations/{other}/messages', {'content': 'ä' * 1001},
+                               headers=head))[0] == 201
+        socket = await NativeSocket.open(daemon, '/ws', subprotocols=['roomd.v1'])
+        assert (await socket.ask('hello', token=head['Authorization'].split()[1]))['op'] == 'welcome'
+        await socket.sub(room['id'])
+        error = await socket.ask('send', c=room['id'], k='k1', content='ä' * 1001)
+        assert (error['op'], error['code']) == ('err', 'invalid') and '1000' in error['message']
+        error = await socket.ask('edit', c=room['id'], rev=sent['rev'], content='ä' * 1001)
+        assert (error['op'], error['code']) == ('err', 'invalid')
+        assert (await socket.ask('send', c=room['id'], k='k2', content='ä' * 1000))['op'] == 'ok'
+        await socket.close()
+        assert (await ann.get('/room')).texts == ['ä' * 1000] * 2
+
+
 async def test_codes_stand_for_their_rooms(daemon):
     """Whoever knows the code may join; the number of the room is not enough, and nothing is read before."""
     async with Browser(daemon) as ann, People(daemon) as http:
