@@ -76,3 +76,11 @@ int64_t worker_retry_ms(struct worker *wk)
 	}
 	return RETRY_MIN_MS + (int64_t)worker_jitter(wk, spread);
 }
+
+void admission_add_refusal(struct worker *wk, struct buf *b)
+{
+	buf_printf(b,
+		   "HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\nContent-Length: 0\r\n"
+		   "Connection: close\r\n\r\n",
+		   1 + (int)(worker_retry_ms(wk) / 1000));
+}

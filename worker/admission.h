@@ -7,6 +7,7 @@
 #define WORKER_ADMISSION_H
 
 #include "base/base.h"
+#include "base/buf.h"
 
 struct worker;
 
@@ -31,6 +32,12 @@ bool admission_pass(struct worker *wk);
  * size of that crowd.
  */
 int64_t worker_retry_ms(struct worker *wk);
+
+/*
+ * Appends the whole answer to a connection whose request is not read: 503, when to come again, and
+ * that it closes.
+ */
+void admission_add_refusal(struct worker *wk, struct buf *b);
 
 /* A random whole number of 0 to LIMIT, for spreading in time; not for secrets. */
 uint64_t worker_jitter(struct worker *wk, uint64_t limit);

@@ -402,10 +402,10 @@ static void on_writable(struct conn *c)
 	emptied(c);
 }
 
-void conn_copy_out(const struct conn *c, struct buf *b)
+void conn_copy_out(const struct conn *c, uint32_t max, struct buf *b)
 {
 	if (c->out)
-		outq_copy(c->out, b);
+		outq_copy(c->out, max, b);
 }
 
 void conn_drop_out(struct conn *c, size_t len)

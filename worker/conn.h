@@ -179,10 +179,11 @@ void conn_input(struct conn *c, uint8_t *data, size_t len);
 void conn_take_socket(struct conn *c, struct conn *from);
 
 /*
- * Copies what is queued for a session without a socket, which stays queued, to B; conn_drop_out
- * then takes LEN bytes from the front. Frames are never torn by anybody else.
+ * Copies what is queued for a session without a socket, which stays queued, to B: all of it, or MAX
+ * whole frames at least; conn_drop_out then takes LEN bytes from the front. Frames are never torn by
+ * anybody else.
  */
-void conn_copy_out(const struct conn *c, struct buf *b);
+void conn_copy_out(const struct conn *c, uint32_t max, struct buf *b);
 void conn_drop_out(struct conn *c, size_t len);
 
 /* A blocked connection whose end is noticed nevertheless (conn_kill). */

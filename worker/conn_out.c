@@ -91,9 +91,9 @@ static void consume(struct outq *q, size_t sent)
 	}
 }
 
-void outq_copy(struct outq *q, struct buf *b)
+void outq_copy(struct outq *q, uint32_t max, struct buf *b)
 {
-	for (uint32_t i = 0; i < q->n; i++) {
+	for (uint32_t i = 0; i < MIN(q->n, max); i++) {
 		const struct outseg *s = seg_at(q, i);
 
 		buf_add(b, s->blob->bytes + s->off, s->blob->len - s->off);

@@ -35,8 +35,8 @@ void outq_add(struct outq *q, struct blob *blob, size_t off);
 /* Drops everything but a segment that is partly sent: the peer must see its frames whole. */
 void outq_cut(struct outq *q);
 
-/* Appends all unsent bytes to B. */
-void outq_copy(struct outq *q, struct buf *b);
+/* Appends the unsent bytes of the first MAX segments to B. */
+void outq_copy(struct outq *q, uint32_t max, struct buf *b);
 
 /* The first LEN bytes, of those that there are, have been taken. */
 void outq_drop(struct outq *q, size_t len, uint64_t now_ms);

@@ -318,7 +318,7 @@ void eio_timeout(struct conn *c, enum conn_wait wait)
 	}
 	if (!c->is_helloed &&
 	    clock_mono_ms() - c->eio->opened_ms >= (uint64_t)s->engineio_connect_timeout) {
-		eio_close(c, WS_CLOSE_NORMAL, "");
+		ws_conn_shut(c, WS_CLOSE_NORMAL, "");
 		return;
 	}
 	say(c, EIO_PING, STR(""));
@@ -326,19 +326,6 @@ void eio_timeout(struct conn *c, enum conn_wait wait)
 }
 
 /* ---- The end ---- */
-
-void eio_close(struct conn *c, uint16_t code, const char *reason)
-{
-	if (c->io.fd < 0) {
-		conn_finish(c, CONN_END_CLEAN);
-		return;
-	}
-	ws_add_close(conn_reply(c), code, str_of(reason));
-	chan_leave_all(c, CONN_END_CLEAN);
-	c->state = CONN_WS_CLOSING;
-	conn_unblock(c); /* the peer's close frame is to be seen */
-	conn_wait(c, WAIT_CLOSE);
-}
 
 /* A request or a candidate that belonged to a session. */
 static void on_servant_ended(struct conn *c)

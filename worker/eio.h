@@ -26,12 +26,6 @@ void eio_ws_message(struct conn *c, struct str payload, bool is_binary);
  */
 size_t eio_poll_input(struct conn *c, uint8_t *data, size_t len);
 
-/*
- * The session ends with what is queued for it, the CODE and the REASON, which only a WebSocket can
- * tell; a poll sees the close packet.
- */
-void eio_close(struct conn *c, uint16_t code, const char *reason);
-
 /* Something was queued for a session without a socket: the poll that waits is answered soon. */
 void eio_has_output(struct conn *c);
 

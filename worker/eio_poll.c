@@ -42,7 +42,7 @@ static void answer_poll(struct eio *e)
 	size_t used;
 
 	e->poll = NULL;
-	conn_copy_out(c, &frames);
+	conn_copy_out(c, EIO_POLL_PACKETS_MAX, &frames); /* segments are whole frames */
 	used = eio_add_poll(&body, buf_str(&frames), max);
 	eio_answer(call, buf_str(&body));
 	buf_done(&frames);

@@ -12,6 +12,7 @@
 
 #include "base/fdpass.h"
 #include "base/log.h"
+#include "worker/admission.h"
 #include "worker/conn.h"
 #include "worker/peer.h"
 #include "worker/ws_conn.h"
@@ -146,10 +147,7 @@ static void give_up(struct conn *c)
 	struct worker *wk = conn_worker(c);
 
 	log_debug("a connection was not moved", LF_INT("slot", c->move->slot));
-	buf_printf(conn_reply(c),
-		   "HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\nContent-Length: 0\r\n"
-		   "Connection: close\r\n\r\n",
-		   1 + (int)(worker_retry_ms(wk) / 1000));
+	admission_add_refusal(wk, conn_reply(c));
 	conn_finish(c, CONN_END_CLEAN);
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "worker/admission.h"
 #include "worker/conn.h"
 #include "worker/peer.h"
 #include "worker/ws_conn.h"
@@ -31,10 +32,7 @@ static void turn_away(struct worker *wk, int fd)
 {
 	struct buf b = BUF_INIT;
 
-	buf_printf(&b,
-		   "HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\nContent-Length: 0\r\n"
-		   "Connection: close\r\n\r\n",
-		   1 + (int)(worker_retry_ms(wk) / 1000));
+	admission_add_refusal(wk, &b);
 	if (send(fd, b.p, b.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		log_debug("refusal not sent", LF_INT("errno", errno));
 	buf_done(&b);

@@ -207,7 +207,7 @@ void sio_message(struct conn *c, struct str data, bool is_binary)
 		return;
 	if (r == -ERR_PROTO) {
 		worker_count(conn_worker(c), M_PROTOCOL_ERRORS, 1);
-		eio_close(c, WS_CLOSE_PROTOCOL, "");
+		ws_conn_shut(c, WS_CLOSE_PROTOCOL, "");
 		return;
 	}
 	if (r < 0)

@@ -267,7 +267,7 @@ void sio_disconnect(struct conn *c, const struct sio_packet *p)
 {
 	if (!str_eq(p->nsp, STR(SIO_NSP_MAIN)) || !c->is_helloed)
 		return;
-	eio_close(c, WS_CLOSE_NORMAL, ""); /* there is no other namespace to go on with */
+	ws_conn_shut(c, WS_CLOSE_NORMAL, ""); /* there is no other namespace to go on with */
 }
 
 void sio_say_disconnect(struct conn *c)

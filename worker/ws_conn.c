@@ -175,17 +175,10 @@ void ws_conn_start(struct conn *c, enum dialect dialect, int64_t room_id)
 
 /* ---- Closing ---- */
 
-void ws_conn_close_code(struct conn *c, uint16_t code, const char *reason)
+void ws_conn_shut(struct conn *c, uint16_t code, const char *reason)
 {
-	if (c->state == CONN_SSE)
+	if (c->io.fd < 0) {
 		conn_finish(c, CONN_END_CLEAN);
-	if (c->state != CONN_WS)
-		return;
-	if (c->eio) {
-		/* clients come back by themselves unless they are told to leave */
-		if (code != WS_CLOSE_RESTART && code != WS_CLOSE_TRY_LATER)
-			sio_say_disconnect(c);
-		eio_close(c, code, reason);
 		return;
 	}
 	ws_add_close(conn_reply(c), code, str_of(reason));
@@ -193,6 +186,18 @@ void ws_conn_close_code(struct conn *c, uint16_t code, const char *reason)
 	c->state = CONN_WS_CLOSING;
 	conn_unblock(c); /* the peer's close frame is to be seen */
 	conn_wait(c, WAIT_CLOSE);
+}
+
+void ws_conn_close_code(struct conn *c, uint16_t code, const char *reason)
+{
+	if (c->state == CONN_SSE)
+		conn_finish(c, CONN_END_CLEAN);
+	if (c->state != CONN_WS)
+		return;
+	/* clients come back by themselves unless they are told to leave */
+	if (c->eio && code != WS_CLOSE_RESTART && code != WS_CLOSE_TRY_LATER)
+		sio_say_disconnect(c);
+	ws_conn_shut(c, code, reason);
 }
 
 void ws_conn_close(struct conn *c, enum proto_error error)

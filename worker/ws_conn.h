@@ -39,6 +39,12 @@ void ws_conn_frame(struct buf *b, enum dialect dialect, struct str json);
 void ws_conn_close(struct conn *c, enum proto_error error);
 void ws_conn_close_code(struct conn *c, uint16_t code, const char *reason);
 
+/*
+ * The same without a word of Socket.IO's about it. A session without a socket of its own ends with
+ * what is queued for it: its poll sees the close packet.
+ */
+void ws_conn_shut(struct conn *c, uint16_t code, const char *reason);
+
 /* Appends a close frame with the code and text of ERROR. */
 void ws_conn_close_frame(struct buf *b, enum proto_error error);
 
