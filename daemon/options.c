@@ -12,6 +12,7 @@
 const char options_help[] =
 	"Usage: roomd [-f] [-c FILE] [-o SECTION.KEY=VALUE]...\n"
 	"       roomd -t | -T [-c FILE] [-o SECTION.KEY=VALUE]...\n"
+	"       roomd --conformance [-f] [-c FILE] [-o SECTION.KEY=VALUE]...\n"
 	"       roomd --describe TABLE [--format FORMAT]\n"
 	"Chat server: one daemon and one PostgreSQL database.\n"
 	"\n"
@@ -20,6 +21,7 @@ const char options_help[] =
 	"  -o SECTION.KEY=VALUE  override one setting; may be repeated\n"
 	"  -t                    check the configuration\n"
 	"  -T                    check it and print the settings in force, secrets masked\n"
+	"  --conformance         echo for test suites of the protocols, without a database\n"
 	"  --describe TABLE      print a table: settings, metrics, events, routes, statements,\n"
 	"                        errors, locks or authz\n"
 	"  --format FORMAT       of --describe settings: json (default), mdoc or conf\n"
@@ -27,11 +29,12 @@ const char options_help[] =
 	"\n"
 	"DATABASE_URL, PORT and SECRET_KEY in the environment win over the file. See roomd(8).\n";
 
-enum { OPT_DESCRIBE = 256, OPT_FORMAT, OPT_VERSION, OPT_HELP };
+enum { OPT_DESCRIBE = 256, OPT_FORMAT, OPT_CONFORMANCE, OPT_VERSION, OPT_HELP };
 
 static const struct option long_options[] = {
 	{"describe", required_argument, NULL, OPT_DESCRIBE},
 	{"format", required_argument, NULL, OPT_FORMAT},
+	{"conformance", no_argument, NULL, OPT_CONFORMANCE},
 	{"version", no_argument, NULL, OPT_VERSION},
 	{"help", no_argument, NULL, OPT_HELP},
 	{0},
@@ -75,6 +78,9 @@ static int take_option(struct options *o, int c, struct buf *ret_why)
 		return 0;
 	case OPT_FORMAT:
 		o->format = optarg;
+		return 0;
+	case OPT_CONFORMANCE:
+		o->is_conformance = true;
 		return 0;
 	case OPT_VERSION:
 		o->action = ACTION_VERSION;
@@ -156,6 +162,16 @@ static bool read_credentials(const struct options *opt, struct settings *s, stru
 	return r == 0;
 }
 
+/* Nobody is asked who he is, so it is not for production. Its database is one that there is not. */
+static bool prepare_conformance(struct settings *s, struct buf *ret_faults)
+{
+	if (str_eq(settings_choice(s, "server.mode"), STR("development")))
+		return settings_assign(s, STR("database.url=host=/nonexistent"), ret_faults) == 0 &&
+		       settings_assign(s, STR("database.migrate=off"), ret_faults) == 0;
+	buf_add_cstr(ret_faults, "--conformance: not in production mode\n");
+	return false;
+}
+
 int options_load(const struct options *opt, struct settings **ret, struct buf *ret_faults)
 {
 	struct settings *s = settings_new();
@@ -166,6 +182,8 @@ int options_load(const struct options *opt, struct settings **ret, struct buf *r
 	is_good &= read_credentials(opt, s, ret_faults);
 	is_good &= settings_read_env(s, ret_faults) == 0;
 	is_good &= read_options(opt, s, ret_faults);
+	if (opt->is_conformance && is_good)
+		is_good = prepare_conformance(s, ret_faults);
 	/* values that could not be read would only be blamed twice */
 	if (is_good)
 		is_good = settings_check(s, ret_faults) == 0;

@@ -24,6 +24,7 @@ struct options {
 	enum options_action action;
 	const char *file; /* borrowed from argv; NULL: the default one, which may be missing */
 	bool is_foreground;
+	bool is_conformance; /* --conformance */
 	const char *assign[OPTIONS_ASSIGN_MAX]; /* borrowed from argv */
 	int n_assign;
 	const char *table, *format; /* of --describe */

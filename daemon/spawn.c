@@ -62,6 +62,7 @@ static void __attribute__((noreturn)) run_worker(struct child *c, int control_fd
 		.control_fd = control_fd,
 		.lifeline_fd = m->lifeline[0],
 		.site = m->site,
+		.is_conformance = m->opt->is_conformance,
 	};
 
 	title_set("worker", (int)c->slot);

@@ -180,8 +180,8 @@ void conn_take_socket(struct conn *c, struct conn *from);
 
 /*
  * Copies what is queued for a session without a socket, which stays queued, to B: all of it, or MAX
- * whole frames at least; conn_drop_out then takes LEN bytes from the front. Frames are never torn by
- * anybody else.
+ * whole frames at least; conn_drop_out then takes LEN bytes from the front. Frames are never torn
+ * by anybody else.
  */
 void conn_copy_out(const struct conn *c, uint32_t max, struct buf *b);
 void conn_drop_out(struct conn *c, size_t len);

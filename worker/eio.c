@@ -61,13 +61,14 @@ static struct conn *session_find(struct worker *wk, const uint8_t *sid)
 
 /* ---- Sessions ---- */
 
-static void session_begin(struct conn *c)
+static void session_begin(struct conn *c, const struct eio_core *core)
 {
 	struct worker *wk = conn_worker(c);
 	struct eio *e = xcalloc(1, sizeof(*e));
 
 	sid_new(wk, e->sid);
 	e->conn = c;
+	e->core = core;
 	e->opened_ms = clock_mono_ms();
 	list_init(&e->ready);
 	c->eio = e;
@@ -103,7 +104,7 @@ static unsigned transports(const struct worker *wk)
 }
 
 /* A handshake by polling: the session has no socket of its own. */
-static void open_polling(struct call *call)
+static void open_polling(struct call *call, const struct eio_core *core)
 {
 	struct worker *wk = call->wk;
 	struct conn *c, *from = call_conn(call);
@@ -124,7 +125,7 @@ static void open_polling(struct call *call)
 	c->is_link_tls = from->is_link_tls;
 	authn_keep(c, &call->who);
 	ws_conn_start(c, DIALECT_S4, 0);
-	session_begin(c);
+	session_begin(c, core);
 	add_open(&body, c, transports(wk) & 1u << EIO_WEBSOCKET);
 	eio_answer(call, buf_str(&body));
 	buf_done(&body);
@@ -136,29 +137,51 @@ static void say(struct conn *c, enum eio_type type, struct str data)
 	eio_add_frame(conn_reply(c), &(struct eio_packet){.type = type, .data = data});
 }
 
+/* The session that a WebSocket wants to take over, if it is still to be had. */
+static struct conn *session_of(const struct conn *c)
+{
+	struct conn *session = conn_find(conn_worker(c), c->eio_of);
+
+	return session && session->eio && session->state == CONN_WS && session->io.fd < 0
+		       ? session
+		       : NULL;
+}
+
+/* Nobody else has the session, or is about to. */
+static bool may_take_over(const struct conn *c)
+{
+	const struct conn *session = session_of(c);
+
+	return session && !session->eio->is_probed;
+}
+
 /* A WebSocket is there: a session of its own, or one that may take over SESSION. */
-static void on_socket(struct conn *c, uint64_t session)
+static void on_socket(struct conn *c, uint64_t session, const struct eio_core *core)
 {
 	size_t begin;
 
 	c->eio_of = session;
+	if (session && !may_take_over(c)) {
+		ws_conn_shut(c, WS_CLOSE_NORMAL, "");
+		return;
+	}
 	if (session) {
 		conn_wait(c, WAIT_EIO_UPGRADE);
 		return;
 	}
-	session_begin(c);
+	session_begin(c, core);
 	begin = ws_frame_begin(conn_reply(c));
 	add_open(conn_reply(c), c, false);
 	ws_frame_end(conn_reply(c), begin, WS_OP_TEXT);
 }
 
-static void open_websocket(struct call *call, struct conn *session)
+static void open_websocket(struct call *call, struct conn *session, const struct eio_core *core)
 {
 	uint64_t id = session ? session->id : 0;
 	struct conn *c = upgrade_socketio(call);
 
 	if (c)
-		on_socket(c, id);
+		on_socket(c, id, core);
 }
 
 /* ---- Requests ---- */
@@ -171,7 +194,9 @@ static void serve(struct call *call, const struct eio_query *q, const uint8_t *s
 	if (!session)
 		eio_refuse(call, EIO_E_SID);
 	else if (q->transport == EIO_WEBSOCKET)
-		open_websocket(call, session);
+		open_websocket(call, session, NULL);
+	else if (session->eio->is_closed && session->io.fd < 0 && call->req->method == HTTP_GET)
+		eio_poll_last(session, call);
 	else if (session->io.fd >= 0 || session->state != CONN_WS)
 		eio_refuse(call, EIO_E_REQUEST);
 	else if (call->req->method == HTTP_GET)
@@ -180,7 +205,7 @@ static void serve(struct call *call, const struct eio_query *q, const uint8_t *s
 		eio_poll_post(session, call);
 }
 
-void eio_request(struct call *call)
+void eio_serve(struct call *call, const struct eio_core *core)
 {
 	uint8_t sid[EIO_SID_BYTES];
 	struct eio_query q;
@@ -200,9 +225,16 @@ void eio_request(struct call *call)
 	else if (q.sid_len)
 		serve(call, &q, sid);
 	else if (q.transport == EIO_WEBSOCKET)
-		open_websocket(call, NULL);
+		open_websocket(call, NULL, core);
 	else
-		open_polling(call);
+		open_polling(call, core);
+}
+
+void eio_request(struct call *call)
+{
+	static const struct eio_core chat = {.on_message = sio_message};
+
+	eio_serve(call, &chat);
 }
 
 /* ---- Packets ---- */
@@ -213,21 +245,26 @@ static void on_pong(struct conn *c)
 		conn_wait(c, WAIT_EIO_PING);
 }
 
-/* The client says good-bye. */
+/* The client says good-bye. The poll that it sent before may be on its way to us still. */
 static void on_close(struct conn *c)
 {
 	c->eio->is_closed = true;
-	if (c->io.fd >= 0)
+	if (c->io.fd >= 0) {
 		conn_finish(c, CONN_END_CLEAN);
-	else
+	} else if (c->eio->poll) {
 		conn_kill(c, CONN_END_CLEAN);
+	} else {
+		chan_leave_all(c, CONN_END_CLEAN);
+		c->state = CONN_WS_CLOSING;
+		conn_wait(c, WAIT_CLOSE);
+	}
 }
 
 void eio_packet(struct conn *c, const struct eio_packet *p)
 {
 	switch (p->type) {
 	case EIO_MESSAGE:
-		sio_message(c, p->data, p->is_binary);
+		c->eio->core->on_message(c, p->data, p->is_binary);
 		break;
 	case EIO_PONG:
 		on_pong(c);
@@ -239,16 +276,6 @@ void eio_packet(struct conn *c, const struct eio_packet *p)
 		worker_count(conn_worker(c), M_PROTOCOL_ERRORS, 1);
 		conn_kill(c, CONN_END_LOST);
 	}
-}
-
-/* The session that a WebSocket wants to take over, if it is still to be had. */
-static struct conn *session_of(const struct conn *c)
-{
-	struct conn *session = conn_find(conn_worker(c), c->eio_of);
-
-	return session && session->eio && session->state == CONN_WS && session->io.fd < 0
-		       ? session
-		       : NULL;
 }
 
 /* The other transport is tried: the poll that waits ends, so that the client may stop polling. */
@@ -316,7 +343,7 @@ void eio_timeout(struct conn *c, enum conn_wait wait)
 		conn_kill(c, CONN_END_LOST);
 		return;
 	}
-	if (!c->is_helloed &&
+	if (!c->is_helloed && !c->eio->core->is_silent &&
 	    clock_mono_ms() - c->eio->opened_ms >= (uint64_t)s->engineio_connect_timeout) {
 		ws_conn_shut(c, WS_CLOSE_NORMAL, "");
 		return;
@@ -367,6 +394,8 @@ void eio_conn_done(struct conn *c)
 		return;
 	sio_in_done(&c->eio->in);
 	sio_return_forget(c);
+	if (c->eio->core->on_done)
+		c->eio->core->on_done(c->eio->state);
 	free(c->eio);
 	c->eio = NULL;
 }

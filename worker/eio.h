@@ -14,6 +14,18 @@
 #include "base/buf.h"
 #include "worker/conn.h"
 
+struct call;
+
+/* What the messages of a session are for. */
+struct eio_core {
+	void (*on_message)(struct conn *c, struct str data, bool is_binary);
+	void (*on_done)(void *state); /* frees what the core left in eio.state; may be NULL */
+	bool is_silent; /* nobody need say who he is: there is no engineio.connect_timeout */
+};
+
+/* Serves a request of a session, whose core is CORE if this is its first. */
+void eio_serve(struct call *call, const struct eio_core *core);
+
 /* Where sessions are asked for. */
 #define EIO_PATH "/socket.io/"
 

@@ -82,6 +82,12 @@ static void say_alone(struct call *call, enum eio_type type)
 	buf_done(&body);
 }
 
+void eio_poll_last(struct conn *session, struct call *call)
+{
+	say_alone(call, EIO_NOOP);
+	conn_kill(session, CONN_END_CLEAN);
+}
+
 void eio_poll_get(struct conn *session, struct call *call)
 {
 	struct eio *e = session->eio;

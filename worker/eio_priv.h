@@ -16,13 +16,15 @@
 struct eio {
 	uint8_t sid[EIO_SID_BYTES];
 	struct conn *conn;  /* the session itself */
+	const struct eio_core *core;
+	void *state;	    /* owned; the core's, NULL when it has none */
 	struct list ready;  /* in worker.eios_ready, or none */
 	struct call *poll;  /* a GET that waits for something to say, or NULL */
 	struct call *post;  /* a POST whose packets are not all run, or NULL */
 	uint64_t opened_ms; /* CLOCK_MONOTONIC */
 	bool is_probed;	    /* a WebSocket has said that it will take over */
 	bool is_closed;	    /* by the client's own close packet */
-	bool is_connected;  /* to the main namespace: sio.c's */
+	bool is_entering;   /* its room is being joined: sio_connect.c's */
 	struct sio_return *back; /* owned; sio_connect.c's: the session it comes back to, or NULL */
 	struct sio_in in;   /* a packet that waits for its attachments: sio.c's */
 };
@@ -37,6 +39,9 @@ void eio_answer(struct call *call, struct str body);
 /* The two kinds of a polling session's requests. */
 void eio_poll_get(struct conn *session, struct call *call);
 void eio_poll_post(struct conn *session, struct call *call);
+
+/* The poll of a session whose client has said good-bye; ends the session. */
+void eio_poll_last(struct conn *session, struct call *call);
 
 /* Ends what waits with a session that has gone, or has got a socket. */
 void eio_poll_end(struct eio *e);

@@ -225,10 +225,17 @@ static void call_route(struct call *call, const struct route_match *match)
 	}
 }
 
+static const struct routes *routes_of(const struct call *call)
+{
+	if (call->is_ops)
+		return routes_ops();
+	return call->wk->boot->is_conformance ? routes_conformance() : routes_all();
+}
+
 static void dispatch(struct call *call)
 {
 	const struct http_request *req = call->req;
-	const struct routes *routes = call->is_ops ? routes_ops() : routes_all();
+	const struct routes *routes = routes_of(call);
 	struct route_match match;
 	enum route_result found;
 

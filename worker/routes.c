@@ -5,7 +5,8 @@
  */
 #include "worker/routes.h"
 
-static const struct route table[] = {
+#include "worker/conformance.h"
+
 #define X(method_, path_, handler_, shape_, auth_, rate_, body_, summary_)                         \
 	{.method = HTTP_##method_,                                                                 \
 	 .path = (path_),                                                                          \
@@ -16,9 +17,13 @@ static const struct route table[] = {
 	 .rate = ROUTE_RATE_##rate_,                                                               \
 	 .body = ROUTE_BODY_##body_,                                                               \
 	 .summary = (summary_)},
+static const struct route table[] = {
 #include "worker/routes.def"
-#undef X
 };
+static const struct route echoes[] = {
+#include "worker/conformance.def"
+};
+#undef X
 
 /*
  * The part of the table that one listener serves: no address of the other can be reached through
@@ -56,6 +61,15 @@ const struct routes *routes_ops(void)
 	static struct part ops;
 
 	return part_of(&ops, true);
+}
+
+const struct routes *routes_conformance(void)
+{
+	static struct routes *routes;
+	int r = routes ? 0 : routes_new(echoes, ARRAY_LEN(echoes), &routes, NULL);
+
+	assert(r == 0);
+	return routes;
 }
 
 void routes_describe(struct buf *b)

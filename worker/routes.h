@@ -21,6 +21,9 @@
 const struct routes *routes_all(void);
 const struct routes *routes_ops(void);
 
+/* The same over conformance.def, which takes the place of the clients' part. */
+const struct routes *routes_conformance(void);
+
 /* Appends routes.def as a JSON array of objects. */
 void routes_describe(struct buf *b);
 

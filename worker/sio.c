@@ -106,6 +106,7 @@ void sio_say_fault(struct conn *c, const struct fault *f, const struct cmd_id *r
 	size_t mark;
 	struct buf *b = sio_frame_begin(c, &mark);
 
+	sio_entered(c);
 	if (re && re->len)
 		s4_ack_refused(b, re, f, retry_ms);
 	else
@@ -160,6 +161,7 @@ void sio_say_joined(struct sub *sub, const struct cmd_id *re, int64_t unread, in
 	size_t mark;
 	struct buf *b;
 
+	sio_entered(sub->conn);
 	if (!re->len)
 		return;
 	b = sio_frame_begin(sub->conn, &mark);
@@ -191,7 +193,7 @@ static void refuse(struct conn *c, const struct sio_packet *p, const struct faul
 		ws_conn_fault(c, f, &re, NULL, 0);
 }
 
-void sio_message(struct conn *c, struct str data, bool is_binary)
+void sio_run(struct conn *c, struct str data, bool is_binary, const struct sio_core *core)
 {
 	const struct settings *s = conn_worker(c)->settings;
 	const struct sio_limits limits = {
@@ -211,12 +213,22 @@ void sio_message(struct conn *c, struct str data, bool is_binary)
 		return;
 	}
 	if (r < 0)
-		refuse(c, &p, &fault);
-	else if (p.type == SIO_CONNECT)
-		sio_connect(c, &p);
-	else if (p.type == SIO_DISCONNECT)
-		sio_disconnect(c, &p);
-	else if (p.type == SIO_EVENT)
-		on_event(c, &p);
+		core->refuse(c, &p, &fault);
+	else if (core->on[p.type])
+		core->on[p.type](c, &p);
 	sio_packet_done(&p);
+}
+
+void sio_message(struct conn *c, struct str data, bool is_binary)
+{
+	static const struct sio_core chat = {
+		.on = {
+			[SIO_CONNECT] = sio_connect,
+			[SIO_DISCONNECT] = sio_disconnect,
+			[SIO_EVENT] = on_event,
+		},
+		.refuse = refuse,
+	};
+
+	sio_run(c, data, is_binary, &chat);
 }

@@ -74,6 +74,15 @@ static struct resume_known room_alone(const struct conn *c, const struct resume_
 	};
 }
 
+void sio_entered(struct conn *c)
+{
+	if (!c->eio->is_entering)
+		return;
+	c->eio->is_entering = false;
+	c->n_entering--;
+	roles_unblock(c);
+}
+
 static void follow(struct conn *c, const struct resume_known *known)
 {
 	const struct cmd_id none = {0};
@@ -85,6 +94,9 @@ static void follow(struct conn *c, const struct resume_known *known)
 			restore_subs(c, known);
 		return;
 	}
+	c->eio->is_entering = true; /* it may not miss what it says itself */
+	c->n_entering++;
+	conn_block(c);
 	if (known)
 		mine = room_alone(c, known, &room);
 	if (known && mine.n)

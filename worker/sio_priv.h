@@ -15,9 +15,22 @@
 struct buf *sio_frame_begin(struct conn *c, size_t *ret_mark);
 void sio_frame_end(struct buf *b, size_t mark);
 
+/* What happens with packets: a function for each type, or NULL for those that mean nothing. */
+struct sio_core {
+	void (*on[SIO_TYPE_COUNT])(struct conn *c, const struct sio_packet *p);
+	/* a packet that is well-formed, and nobody can act upon */
+	void (*refuse)(struct conn *c, const struct sio_packet *p, const struct fault *f);
+};
+
+/* One message of a session. */
+void sio_run(struct conn *c, struct str data, bool is_binary, const struct sio_core *core);
+
 /* CONNECT and DISCONNECT: sio_connect.c. */
 void sio_connect(struct conn *c, const struct sio_packet *p);
 void sio_disconnect(struct conn *c, const struct sio_packet *p);
+
+/* C is in the room of its page, or was told why it is not: its requests are heard. */
+void sio_entered(struct conn *c);
 
 /* CONNECT_ERROR. CODE becomes its "data":{"code"}; NULL is left out. */
 void sio_refuse_connect(struct conn *c, struct str nsp, struct str message, const char *code);

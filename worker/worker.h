@@ -76,6 +76,7 @@ struct worker_boot {
 	int control_fd;	       /* SOCK_SEQPACKET to the master */
 	int lifeline_fd;       /* reads EOF when the master is gone */
 	const struct site *site;
+	bool is_conformance; /* echoes instead of the chat: conformance.h */
 };
 
 struct worker {

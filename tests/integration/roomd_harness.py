@@ -92,6 +92,8 @@ def write_settings(path, settings):
 
 class Daemon:
     """One roomd with a port, a configuration file and a log of its own."""
+    arguments = []
+    ready_path = b'/api/chat/rooms'
 
     def __init__(self, url, workers=2, settings=None, name='roomd', env=None):
         LOGS.mkdir(parents=True, exist_ok=True)
@@ -133,7 +135,7 @@ class Daemon:
     def start(self, wait=True):
         write_settings(self.conf, self.settings)
         with open(self.log_path, 'ab') as log:
-            self.process = subprocess.Popen([BIN, '-f', '-c', self.conf], cwd='/', env=self.env,
+            self.process = subprocess.Popen([BIN, '-f', '-c', self.conf, *self.arguments], cwd='/', env=self.env,
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             start_new_session=True)
         self.was_killed = False
@@ -151,7 +153,7 @@ class Daemon:
             raise AssertionError(f'roomd ended with {self.process.returncode}:\n{self.log_tail()}')
         try:
             with socket.create_connection(('127.0.0.1', self.port), timeout=2) as link:
-                link.sendall(b'GET /api/chat/rooms HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+                link.sendall(b'GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' % self.ready_path)
                 return link.recv(15).startswith(b'HTTP/1.1 200')
         except OSError:
             return False

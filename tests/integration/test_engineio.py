@@ -198,11 +198,12 @@ async def test_a_poll_that_goes_away_ends_the_session(daemon):
 
 
 async def test_the_client_closes(daemon):
+    """Its poll may be behind the POST, on another connection; red without eio_poll_last."""
     session = await Polling.open(daemon)
     waiting = asyncio.create_task(session.get())
     await asyncio.sleep(0)
     assert await session.post('1') == (200, 'ok')
-    assert await waiting in ((200, '6'), (400, '{"code":1,"message":"Session ID unknown"}'))
+    assert await waiting == (200, '6')
     assert await is_over(session)
 
 
@@ -249,7 +250,6 @@ async def test_a_second_websocket_is_closed_and_the_first_stays(daemon):
     await link.send('40/nowhere,')
     assert (await link.recv()).startswith('44')
     other = await websockets.connect(socket_url(daemon, session.sid))
-    await other.send('2probe')
     with pytest.raises(websockets.ConnectionClosed):
         await other.recv()
     await link.send('40/nowhere,')
