@@ -70,6 +70,7 @@ async def until(ask, ok):
 # ---- Conversations of two people ---------------------------------------------------------------------
 
 async def test_s3_06_s4_11_a_message_to_a_person_makes_the_conversation(daemon):
+    """Red without the receiver in the event of a message."""
     async with people_of(daemon, 'ann', 'bob') as (ann, bob):
         first = await ann.write(bob.id, 'one')
         assert first['ok'] and first['message']['receiver_id'] == bob.id
@@ -90,7 +91,7 @@ async def test_s3_06_s4_11_a_message_to_a_person_makes_the_conversation(daemon):
 
 
 async def test_two_at_once_make_one_conversation(daemon):
-    """Red with an INSERT that is not ON CONFLICT: one of the two is refused."""
+    """Red with a key that names the two in the order of asking."""
     async with people_of(daemon, 'ann', 'bob') as (ann, bob):
         more = [await ann.again(), await bob.again()]
         answers = await asyncio.gather(*(who.write(whom, f'{n}') for n in range(3) for who, whom in (
@@ -103,6 +104,7 @@ async def test_two_at_once_make_one_conversation(daemon):
 
 
 async def test_conversations_of_two_over_rest(daemon):
+    """Red when what was found is answered as made."""
     async with people_of(daemon, 'ann', 'bob') as (ann, bob):
         status, made = await rest(ann, 'POST', '/api/v1/conversations', {'kind': 'direct', 'members': [bob.uid]})
         assert status == 201 and made['kind'] == 'direct'
@@ -118,6 +120,7 @@ async def test_conversations_of_two_over_rest(daemon):
 
 
 async def test_s4_10_only_the_two_may_enter(daemon):
+    """Red without the question for MAY_READ in roles_conn.c."""
     async with people_of(daemon, 'ann', 'bob', 'eve') as (ann, bob, eve):
         room = (await ann.write(bob.id, 'secret'))['message']['conversation_id']
         uid = (await rest(ann, 'GET', f'/api/v1/conversations/{room}'))[1]['uid']
@@ -135,6 +138,7 @@ async def test_s4_10_only_the_two_may_enter(daemon):
 
 
 async def test_s4_28_everybody_is_in_the_room_of_his_own_notifications(daemon):
+    """Red when the id is not compared with the own one."""
     async with people_of(daemon, 'ann', 'bob') as (ann, bob):
         assert await ann.ask('join_conversation', f'user_{ann.id}') == {'ok': True}
         assert (await ann.ask('join_conversation', f'user_{bob.id}'))['code'] == 'forbidden'
@@ -142,6 +146,7 @@ async def test_s4_28_everybody_is_in_the_room_of_his_own_notifications(daemon):
 
 
 async def test_s4_33_who_is_written_to_must_be_there(daemon):
+    """Red when nobody of that id is told as a database that is away."""
     async with people_of(daemon, 'ann') as (ann,):
         for nobody in (987654321, '00000000-0000-7000-8000-000000000000'):
             answer = await ann.write(nobody, 'hello?')
@@ -151,6 +156,14 @@ async def test_s4_33_who_is_written_to_must_be_there(daemon):
         await ann.sio.emit('send_message', {'receiverId': 987654321, 'content': 'x', 'clientMsgId': 'k'})
         error, = await ann.wait('message_error')
         assert error['clientMsgId'] == 'k' and error['code'] == 'not_found'
+
+
+async def test_attachments_are_refused_by_their_field(daemon):
+    """Red when they are taken and dropped."""
+    async with people_of(daemon, 'ann', 'bob') as (ann, bob):
+        for more in ({'attachmentUrl': '/files/1'}, {'attachment_url': 'https://example.org/a.png'}):
+            answer = await ann.write(bob.id, 'with a file', **more)
+            assert answer['ok'] is False and answer['field'] == 'attachmentUrl', answer
 
 
 async def test_s4_33_a_blocked_sender_is_refused(daemon):
@@ -184,6 +197,7 @@ async def test_s4_33_a_blocked_sender_is_refused(daemon):
 # ---- Marks -------------------------------------------------------------------------------------------
 
 async def test_s4_13_the_sender_learns_what_was_read(daemon):
+    """Red without the message's rev in the announced mark."""
     async with people_of(daemon, 'ann', 'bob') as (ann, bob):
         sent = [(await ann.write(bob.id, text))['message'] for text in ('one', 'two', 'three')]
         room, ids = sent[0]['conversation_id'], [one['id'] for one in sent]
@@ -209,7 +223,7 @@ async def test_s4_13_the_sender_learns_what_was_read(daemon):
 
 
 async def test_s4_18_received_then_read(daemon, rows):
-    """Who was notified marks without having joined."""
+    """Who was notified marks without having joined. Red with the bell left out of persist.c."""
     async with people_of(daemon, 'ann', 'bob') as (ann, bob):
         message = (await ann.write(bob.id, 'one'))['message']
         await ann.join(message['conversation_id'])
@@ -226,6 +240,7 @@ async def test_s4_18_received_then_read(daemon, rows):
 
 
 async def test_marks_cross_the_dialects(daemon):
+    """Red without the message's rev in the announced mark."""
     async with people_of(daemon, 'ann', 'bob') as (ann, bob), Http(daemon) as http:
         room = (await http.new_room())['id']
         native = await NativeSocket.hello(daemon, unique('Native'))
@@ -243,7 +258,7 @@ async def test_marks_cross_the_dialects(daemon):
 # ---- Notifications -----------------------------------------------------------------------------------
 
 async def test_s4_14_s3_10_every_socket_of_the_others_is_notified_once(daemon):
-    """Red with the doorbell left out of persist.c: nobody is notified."""
+    """Red with the bell left out of persist.c: nobody is notified."""
     async with people_of(daemon, 'ann', 'bob', 'eve') as (ann, bob, eve):
         devices = [bob, await bob.again(), await bob.again()]
         mine = await ann.again()
@@ -275,7 +290,7 @@ async def test_s4_14_s3_10_every_socket_of_the_others_is_notified_once(daemon):
 async def test_notifications_of_many_senders_keep_the_order_of_the_log(daemon):
     """Several workers store messages of one conversation at once.
 
-    Red when each worker notifies of what it stored by itself."""
+    Red with every worker in charge of what it stored, and receivers that take everything."""
     async with people_of(daemon, 'ann', 'bob') as (ann, bob):
         senders = [ann] + [await ann.again() for _ in range(5)]
 
@@ -291,6 +306,7 @@ async def test_notifications_of_many_senders_keep_the_order_of_the_log(daemon):
 
 
 async def test_members_of_a_group_are_notified_whatever_the_sender_speaks(daemon):
+    """Red with the bell left out of persist.c."""
     async with people_of(daemon, 'ann', 'bob', 'eve') as (ann, bob, eve):
         room = (await rest(ann, 'POST', '/api/v1/conversations', {'name': unique('room')}))[1]['id']
         for who in (bob, eve):
@@ -310,6 +326,7 @@ async def test_members_of_a_group_are_notified_whatever_the_sender_speaks(daemon
 # ---- Typing and presence -----------------------------------------------------------------------------
 
 async def test_s4_12_typing_ends_by_itself(daemon):
+    """Red when S4 is told of who begins alone."""
     async with people_of(daemon, 'ann', 'bob') as (ann, bob):
         room = (await ann.write(bob.id, 'one'))['message']['conversation_id']
         for client in (ann, bob):
