@@ -177,12 +177,12 @@ void eio_poll_post(struct conn *session, struct call *call)
 
 void eio_poll_end(struct eio *e)
 {
-	bool has_socket = e->conn->io.fd >= 0;
+	bool has_ended = e->conn->state == CONN_DEAD && e->conn->io.fd < 0 && !e->is_closed;
 	struct call *call = e->poll;
 
 	e->poll = NULL;
 	list_remove(&e->ready);
 	if (call)
-		say_alone(call, has_socket || e->is_closed ? EIO_NOOP : EIO_CLOSE);
+		say_alone(call, has_ended ? EIO_CLOSE : EIO_NOOP);
 	answer_post(e, true);
 }

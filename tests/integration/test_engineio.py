@@ -232,6 +232,20 @@ async def test_s0_02_a_session_moves_to_a_websocket(daemon):
     await link.close()
 
 
+async def test_a_poll_that_waits_ends_with_the_probe(daemon):
+    """And the session goes on. Red when eio_poll_end tells it that the session is over."""
+    session = await Polling.open(daemon)
+    waiting = asyncio.create_task(session.get())
+    link = await websockets.connect(socket_url(daemon, session.sid))
+    await link.send('2probe')
+    assert await link.recv() == '3probe'
+    assert await waiting == (200, '6')
+    await link.send('5')
+    await link.send('40/nowhere,')
+    assert (await link.recv()).startswith('44/nowhere,')
+    await link.close()
+
+
 async def test_what_comes_in_one_piece_with_the_upgrade_is_not_lost(daemon):
     """Red with pass_on doing nothing."""
     for _ in range(10):
