@@ -9,7 +9,7 @@ _roomctl_users()
 _roomctl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-	local commands='status room client user metrics reload log-level stop init-db migrate verify audit cookie check version help'
+	local commands='status room client user metrics reload log-level stop init-db migrate verify audit cookie keys check version help'
 
 	case $prev in
 	-c|-s)
@@ -47,7 +47,7 @@ _roomctl()
 			commands=$(roomctl --json room list 2>/dev/null |
 				grep -o '"conversation":[0-9]*' | cut -d: -f2)
 		fi ;;
-	status|list|metrics|reload|stop|init-db|cookie|check|version|help)
+	status|list|metrics|reload|stop|init-db|cookie|keys|check|version|help)
 		commands='' ;;
 	esac
 	if [[ $cur == -* ]]; then

@@ -11,6 +11,7 @@
 #include "daemon/roomctl_client.h"
 #include "daemon/roomctl_cookie.h"
 #include "daemon/roomctl_database.h"
+#include "daemon/roomctl_keys.h"
 #include "daemon/roomctl_options.h"
 #include "daemon/roomctl_text.h"
 #include "daemon/roomctl_user.h"
@@ -130,6 +131,7 @@ static int (*const actions[ROOMCTL_COMMANDS])(const struct roomctl_options *o) =
 	[ROOMCTL_USER_SESSIONS] = roomctl_user_run,
 	[ROOMCTL_USER_TOTP_OFF] = roomctl_user_run,
 	[ROOMCTL_COOKIE] = roomctl_cookie_run,
+	[ROOMCTL_KEYS] = roomctl_keys_run,
 	[ROOMCTL_CHECK] = run_check,
 	[ROOMCTL_VERSION] = run_version,
 	[ROOMCTL_HELP] = run_help,

@@ -172,3 +172,27 @@ int factor_totp_remove(struct db *db, int64_t user, int64_t actor, struct str ad
 	db_args_text(&args, address);
 	return account_submit(db, &q, &args, ret_token);
 }
+
+/* ---- Their keys ---- */
+
+static void on_keys(const struct db_call *call, const struct db_result *res)
+{
+	int err = db_result_err(res);
+
+	((factor_keys_fn *)call->then)(call->arg, err, err ? NULL : res);
+}
+
+int factor_keys(struct db *db, uint64_t deadline_ms, factor_keys_fn *done, void *arg,
+		uint64_t *ret_token)
+{
+	struct account_query q = {STMT_FACTOR_KEYS, on_keys, (db_fn *)done, arg, deadline_ms};
+	struct db_args args = DB_ARGS_INIT;
+
+	return account_submit(db, &q, &args, ret_token);
+}
+
+void factor_keys_row(const struct db_result *res, int i, struct str *ret_kid, int64_t *ret_n)
+{
+	*ret_kid = db_get_str(res, i, 0);
+	*ret_n = db_get_i64(res, i, 1);
+}

@@ -6,13 +6,14 @@ import hashlib
 import hmac
 import json
 import re
+import subprocess
 import time
 import uuid
 
 import pytest
 
 from roomd_clients import NativeSocket, RoomSocket, Socket, eventually
-from roomd_harness import HAS_SANITIZERS, SECOND, Daemon
+from roomd_harness import CTL, HAS_SANITIZERS, PATIENCE, SECOND, Daemon, clean_environment
 from roomd_outage import DATABASE, Server, frozen
 from roomd_people import PASSWORD, People, bearer, claims_of, cookie_of, totp, unique_login
 from roomd_raw import Link
@@ -112,20 +113,34 @@ async def test_s3_16_s0_37_keys_are_rotated_by_kid_without_a_restart(start_daemo
         assert (await socket.closed())[0] == 4401
 
 
+def sealed_with(daemon, *options):
+    """What roomctl says of the keys that secrets are sealed with, before the rotation is finished and after it."""
+    done = subprocess.run([CTL, '-c', daemon.conf, *options, '--json', 'keys'], env=clean_environment(),
+                          capture_output=True, text=True, check=False, timeout=PATIENCE)
+    answer = json.loads(done.stdout)
+    assert all(re.fullmatch('[0-9a-f]{8}', one['key']) and one['secrets'] == 1 for one in answer['keys'])
+    states = [one['state'] for one in answer['keys']]
+    assert answer['ok'] == ('unknown' not in states) and done.returncode == ('unknown' in states)
+    return states
+
+
 async def test_s2_03_a_second_factor_outlives_the_key_that_sealed_it(start_daemon):
     """Sealed anew at a login. Seen red without reseal() of credentials_proof.c."""
     daemon = start_daemon(settings=CHEAP, workers=1)
     async with People(daemon) as http:
         made, secret, _ = await with_factor(http)
         name = made['user']['username']
+        assert sealed_with(daemon) == ['current']
         for settings in ({'auth.secret_key': 'the-second-secret-of-this-test-which-is-long',
                           'auth.previous_keys': SECRET}, {'auth.previous_keys': ''}):
             before = daemon.log_length()
             daemon.reload(**settings)
             await asyncio.to_thread(daemon.wait_log, 'settings switched', before)
+            assert sealed_with(daemon) == ['previous' if settings['auth.previous_keys'] else 'current']
             step = 0 if settings['auth.previous_keys'] else 1  # a code counts once
             status, body, _ = await http.login(name, totp=totp(secret, step=step))
             assert status == 200, body
+    assert sealed_with(daemon, '-o', f'auth.secret_key={SECRET}') == ['unknown']
 
 
 async def test_s0_26_of_several_cookies_the_first_that_opens_counts(daemon):
