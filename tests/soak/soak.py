@@ -41,6 +41,8 @@ REST_PATIENCE = 60
 WARM_UP = 60
 # from so many seconds on memory is judged, and may grow by so much
 LONG, GROWTH_MAX = 1800, 0.02
+# freed memory goes back to the system once a minute: what is judged is the least of so many seconds of rest
+MEMORY_REST, MEMORY_LOOK = 75, 5
 VIOLATIONS_SHOWN = 6  # of each kind
 TELLS_UNREAD = ('native', 'msgpack')
 
@@ -182,12 +184,12 @@ class Run:
             done += part
             if self.seconds - done < 20:
                 done = self.seconds
-            await self._rest(is_last=done >= self.seconds)
+            await self._rest(done, is_last=done >= self.seconds)
             if self.steady_from and done >= self.steady_from:
                 self.steady.append(self.memory[-1][2])
         self.stats['seconds'] = int(time.monotonic() - begin)
 
-    async def _rest(self, is_last):
+    async def _rest(self, done, is_last):
         """No more faults, nobody acts: everything must be answered, everywhere, and equal."""
         self.is_calm = True
         rng = random.Random(f'rest {self.seed}')
@@ -214,6 +216,8 @@ class Run:
         if unsettled:
             self._judge_unsettled()
         self._measure('rest' if not is_last else 'end')
+        if self.steady_from and done >= self.steady_from:
+            await self._measure_least()
         rss, own = self.memory[-1][1:]
         print(f'soak: rest: settled after {took:.1f} s, RSS {rss >> 10} KiB, own memory {own >> 10} KiB', flush=True)
         await self._recount()
@@ -368,6 +372,14 @@ class Run:
             for name, _, value in (line.partition(':') for line in text.splitlines()[1:]):
                 sums[name] += int(value.split()[0]) * 1024
         self.memory.append((label, sums['Rss'], sums['Pss_Anon'] + sums['Pss_Shmem']))
+
+    async def _measure_least(self):
+        """Measures again while nobody acts, and keeps the least."""
+        for _ in range(MEMORY_REST // MEMORY_LOOK):
+            await asyncio.sleep(MEMORY_LOOK)
+            before = self.memory.pop()
+            self._measure(before[0])
+            self.memory[-1] = min(before, self.memory[-1], key=lambda one: one[2])
 
     def growth(self):
         """Of the own memory while no process died, in parts of one: the last rest against the first. 0 for short runs."""
