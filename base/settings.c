@@ -129,6 +129,19 @@ static void check_order(bool is_ordered, const char *small, const char *large, s
 		buf_printf(ret, "%s: must not be more than %s\n", small, large);
 }
 
+/* Segments of letters, digits and what needs no escape beside them, and a slash at both ends. */
+static void check_path(const char *path, const char *name, struct buf *ret)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789-._~/";
+	size_t len = strlen(path);
+
+	if (len < 3 || path[0] != '/' || path[len - 1] != '/' || strstr(path, "//") ||
+	    strspn(path, plain) != len)
+		buf_printf(ret, "%s: \"%s\" is no path that begins and ends with a slash\n", name,
+			   path);
+}
+
 static void check_addresses(const char *list, struct buf *ret)
 {
 	struct str item, host;
@@ -194,6 +207,7 @@ int settings_check(const struct settings *s, struct buf *ret_faults)
 		    "server.respawn_delay_max", ret_faults);
 	check_order(s->database_retry_min <= s->database_retry_max, "database.retry_min",
 		    "database.retry_max", ret_faults);
+	check_path(s->engineio_path, "engineio.path", ret_faults);
 	check_order(s->http_target_max <= s->http_header_max, "http.target_max", "http.header_max",
 		    ret_faults);
 	check_order(s->websocket_frame_max <= s->websocket_message_max, "websocket.frame_max",

@@ -29,7 +29,8 @@ struct http_limits {
 	size_t header_max; /* request line and fields, bytes */
 	size_t target_max; /* request target, bytes */
 	size_t body_max;   /* body, bytes */
-	const char *large_path; /* static; its bodies may have LARGE_MAX bytes. NULL: none */
+	/* borrowed for the life of the reader; its bodies may have LARGE_MAX bytes. NULL: none */
+	const char *large_path;
 	size_t large_max;
 	unsigned fields_max; /* header fields; 0: 100 */
 };

@@ -230,6 +230,13 @@ void eio_serve(struct call *call, const struct eio_core *core)
 		open_polling(call, core);
 }
 
+struct str eio_route(const struct worker *wk, struct str path)
+{
+	if (str_eq(path, str_of(wk->eio_path)))
+		return STR(EIO_PATH);
+	return str_eq(path, STR(EIO_PATH)) ? STR("/socket.io//") : path; /* no route has that */
+}
+
 void eio_request(struct call *call)
 {
 	static const struct eio_core chat = {.on_message = sio_message};

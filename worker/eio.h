@@ -26,8 +26,14 @@ struct eio_core {
 /* Serves a request of a session, whose core is CORE if this is its first. */
 void eio_serve(struct call *call, const struct eio_core *core);
 
-/* Where sessions are asked for. */
+/* Where routes.def has it that sessions are asked for. */
 #define EIO_PATH "/socket.io/"
+
+/*
+ * PATH as routes.def knows it: engineio.path is EIO_PATH there, and what is EIO_PATH to the clients
+ * is nothing when the setting is another. Borrowed from PATH or static.
+ */
+struct str eio_route(const struct worker *wk, struct str path);
 
 /* A message of a WebSocket that is a session's, or that wants to become one's. */
 void eio_ws_message(struct conn *c, struct str payload, bool is_binary);

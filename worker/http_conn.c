@@ -243,7 +243,7 @@ static void dispatch(struct call *call)
 		answer_options(call, routes_methods(routes));
 		return;
 	}
-	found = route_find(routes, req->method, req->path, &match);
+	found = route_find(routes, req->method, eio_route(call->wk, req->path), &match);
 	if (found == ROUTE_NO_PATH && !call->is_ops && needs_account(req->path)) {
 		match.route = &accounts_only;
 		found = ROUTE_FOUND;
@@ -290,7 +290,7 @@ static void http_open(struct conn *c)
 		.header_max = (size_t)s->http_header_max,
 		.target_max = (size_t)s->http_target_max,
 		.body_max = (size_t)s->http_body_max,
-		.large_path = EIO_PATH,
+		.large_path = conn_worker(c)->eio_path,
 		.large_max = (size_t)s->engineio_payload_max,
 	});
 }

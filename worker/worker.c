@@ -263,6 +263,7 @@ struct worker *worker_open(const struct worker_boot *boot)
 	wk->shm = boot->shm;
 	wk->site = boot->site;
 	wk->slot = boot->slot;
+	wk->eio_path = xstrndup(wk->settings->engineio_path, strlen(wk->settings->engineio_path));
 	wk->loop = ev_loop_new(EVFLAG_AUTO);
 	if (!wk->loop) {
 		log_error("no event loop: the system refused it");
@@ -351,6 +352,7 @@ void worker_close(struct worker *wk)
 		buf_done(wk->spare);
 	free(wk->spare);
 	free(wk->rbuf);
+	free(wk->eio_path);
 	ev_loop_destroy(wk->loop);
 	settings_free(&wk->settings);
 	free(wk);

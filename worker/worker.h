@@ -102,6 +102,7 @@ struct worker {
 	struct list conns_ready; /* struct conn.work: unblocked, have bytes to look at again */
 	struct list outqs;	 /* struct outq.node: sockets that are full */
 	struct list conns_moving; /* struct conn.work: to other workers, inbox.c's */
+	char *eio_path; /* owned: engineio.path; does not change with the settings */
 	struct map eios;	  /* first half of a sid -> struct conn of the session: eio.c's */
 	struct list eios_ready;	  /* struct eio.ready: have output for a poll that waits */
 	struct log_rate slow_log; /* lines about readers that were cut off */

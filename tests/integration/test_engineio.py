@@ -207,6 +207,25 @@ async def test_the_client_closes(daemon):
     assert await is_over(session)
 
 
+async def test_the_path_is_a_setting(start_daemon):
+    """And so is what its bodies may have; the default path is nothing then."""
+    settings = {**SETTINGS, 'engineio.path': '/chat/sessions/', 'engineio.payload_max': 200000, 'http.body_max': 70000}
+    one = await asyncio.to_thread(start_daemon, workers=2, settings=settings)
+    here = one.http + '/chat/sessions/?EIO=4&transport='
+    async with aiohttp.ClientSession() as session:
+        async with session.get(here + 'polling') as answer:
+            assert answer.status == 200
+            opened = json.loads((await answer.text())[1:])
+        assert opened['maxPayload'] == 200000
+        body = '\x1e'.join(['40/nowhere,'] * 12000)
+        assert 70000 < len(body) < 200000
+        async with session.post(here + f'polling&sid={opened["sid"]}', data=body) as answer:
+            assert (answer.status, await answer.text()) == (200, 'ok')
+        async with session.ws_connect(here + 'websocket') as link:
+            assert (await link.receive_str())[0] == '0'
+    assert (await ask(one, 'GET', 'polling'))[0] == 404
+
+
 # ---- WebSocket ---------------------------------------------------------------------------------------
 
 async def upgraded(daemon, token=None):

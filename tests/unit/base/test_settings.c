@@ -100,6 +100,25 @@ static void test_check_empty_list_and_weak_key(void **state)
 		   "auth.secret_key: must not be one character repeated\n");
 }
 
+static void test_check_path(void **state)
+{
+	static const char *const bad[] = {"/socket.io", "socket.io/", "//x/", "/a b/", "/?/"};
+	struct buf assignment = BUF_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		buf_clear(&assignment);
+		buf_printf(&assignment, "engineio.path=%s", bad[i]);
+		buf_add_char(&assignment, '\0');
+		set(s, (char *)assignment.p);
+		assert_int_equal(settings_check(s, &out), -ERR_INVAL);
+		buf_clear(&out);
+	}
+	set(s, "engineio.path=/a/b-c_d.e~f/");
+	assert_int_equal(settings_check(s, &out), 0);
+	buf_done(&assignment);
+}
+
 static void test_diff(void **state)
 {
 	struct settings *new = settings_copy(s);
@@ -239,6 +258,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_defaults), TEST(test_copy_is_deep),
 		TEST(test_check),    TEST(test_check_empty_list_and_weak_key),
+		TEST(test_check_path),
 		TEST(test_diff),     TEST(test_choice),
 		TEST(test_list),     TEST(test_addresses),
 		TEST(test_memfd),    TEST(test_memfd_refuses),
