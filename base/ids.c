@@ -7,6 +7,7 @@
 #include "base/clock.h"
 
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <sys/random.h>
 
 /*
@@ -83,12 +84,36 @@ int msgid_from_uuid(const struct uuid *u, int64_t *ret_conv, int64_t *ret_rev)
 	return 0;
 }
 
+/* Random bytes in store: a system call for each identifier costs more than all the rest of it. */
+static struct {
+	uint8_t bytes[256]; /* so many come whole (getrandom(2)) */
+	size_t left;
+	bool is_watched;
+} store;
+
+/* No child may use what its parent uses too. */
+static void store_clear(void)
+{
+	store.left = 0;
+}
+
+static void store_refill(void)
+{
+	if (!store.is_watched && pthread_atfork(NULL, NULL, store_clear) != 0)
+		abort();
+	store.is_watched = true;
+	if (getrandom(store.bytes, sizeof(store.bytes), 0) != (ssize_t)sizeof(store.bytes))
+		abort();
+	store.left = sizeof(store.bytes);
+}
+
 static void random_fill(void *p, size_t len)
 {
-	ssize_t r = getrandom(p, len, 0); /* up to 256 bytes come whole (getrandom(2)) */
-
-	if (r != (ssize_t)len)
-		abort();
+	if (store.left < len)
+		store_refill();
+	store.left -= len;
+	memcpy(p, store.bytes + store.left, len);
+	memset(store.bytes + store.left, 0, len); /* nobody is to find what was given out */
 }
 
 /* RFC 9562 section 6.2, method 1: the 12 bits after the time count within one millisecond. */
@@ -117,10 +142,13 @@ struct uuid uuid_v7(void)
 
 struct uuid uuid_hash(const void *bytes, size_t len)
 {
+	static EVP_MD *sha256; /* looking it up takes longer than the digest; kept for ever */
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	struct uuid u;
 
-	if (EVP_Digest(len ? bytes : "", len, digest, NULL, EVP_sha256(), NULL) != 1)
+	if (!sha256)
+		sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+	if (!sha256 || EVP_Digest(len ? bytes : "", len, digest, NULL, sha256, NULL) != 1)
 		abort();
 	memcpy(u.b, digest, sizeof(u.b));
 	uuid_stamp(&u, 8);

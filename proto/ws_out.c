@@ -91,6 +91,7 @@ static bool is_base64(char c)
 int ws_accept_key(struct str client_key, char ret[WS_ACCEPT_LEN + 1])
 {
 	static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; /* section 1.3 */
+	static EVP_MD *sha1; /* looking it up takes longer than the digest; kept for ever */
 	uint8_t text[KEY_LEN + sizeof(guid) - 1], digest[SHA_DIGEST_LENGTH];
 
 	if (client_key.len != KEY_LEN || memcmp(client_key.p + KEY_LEN - 2, "==", 2))
@@ -100,7 +101,10 @@ int ws_accept_key(struct str client_key, char ret[WS_ACCEPT_LEN + 1])
 			return -ERR_INVAL;
 	memcpy(text, client_key.p, KEY_LEN);
 	memcpy(text + KEY_LEN, guid, sizeof(guid) - 1);
-	SHA1(text, sizeof(text), digest);
+	if (!sha1)
+		sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
+	if (!sha1 || EVP_Digest(text, sizeof(text), digest, NULL, sha1, NULL) != 1)
+		abort();
 	EVP_EncodeBlock((unsigned char *)ret, digest, sizeof(digest));
 	return 0;
 }

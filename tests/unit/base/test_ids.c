@@ -11,6 +11,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/ids.h"
 
@@ -107,6 +109,29 @@ static void test_v7_is_monotonic(void **state)
 	}
 }
 
+/* What is drawn before a fork is not given out on both sides (seen red without its handler). */
+static void test_v7_differs_after_a_fork(void **state)
+{
+	struct uuid mine = uuid_v7(), theirs;
+	int fds[2], status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		theirs = uuid_v7();
+		_exit(write(fds[1], &theirs, sizeof(theirs)) == sizeof(theirs) ? 0 : 1);
+	}
+	mine = uuid_v7();
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(read(fds[0], &theirs, sizeof(theirs)), sizeof(theirs));
+	assert_memory_not_equal(mine.b + 8, theirs.b + 8, 8);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void test_hash_is_sha256(void **state)
 {
 	struct uuid u = uuid_hash("abc", 3), same = uuid_hash("abc", 3), empty = uuid_hash(NULL, 0);
@@ -166,6 +191,7 @@ int main(void)
 		cmocka_unit_test(test_msgid_uuid_is_reversible_and_ordered),
 		cmocka_unit_test(test_other_uuids_are_no_message_ids),
 		cmocka_unit_test(test_v7_is_monotonic),
+		cmocka_unit_test(test_v7_differs_after_a_fork),
 		cmocka_unit_test(test_hash_is_sha256),
 		cmocka_unit_test(test_text_form),
 		cmocka_unit_test(test_text_form_refuses),
