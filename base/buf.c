@@ -58,19 +58,16 @@ void buf_clear(struct buf *b)
 	b->len = 0;
 }
 
-uint8_t *buf_reserve(struct buf *b, size_t more)
+uint8_t *buf_grow(struct buf *b, size_t more)
 {
-	size_t need, cap;
+	size_t need, cap = MAX(b->cap, BUF_MIN_CAP);
 
 	if (__builtin_add_overflow(b->len, more, &need))
 		check_memory(NULL, more);
-	if (need > b->cap || !b->p) {
-		cap = MAX(b->cap, BUF_MIN_CAP);
-		while (cap < need)
-			cap = cap > SIZE_MAX / 2 ? need : cap * 2;
-		b->p = xrealloc(b->p, cap);
-		b->cap = cap;
-	}
+	while (cap < need)
+		cap = cap > SIZE_MAX / 2 ? need : cap * 2;
+	b->p = xrealloc(b->p, cap);
+	b->cap = cap;
 	return b->p + b->len;
 }
 
@@ -78,30 +75,6 @@ void buf_commit(struct buf *b, size_t added)
 {
 	assert(added <= b->cap - b->len);
 	b->len += added;
-}
-
-void buf_add(struct buf *b, const void *bytes, size_t len)
-{
-	if (len == 0)
-		return;
-	memcpy(buf_reserve(b, len), bytes, len);
-	b->len += len;
-}
-
-void buf_add_str(struct buf *b, struct str s)
-{
-	buf_add(b, s.p, s.len);
-}
-
-void buf_add_cstr(struct buf *b, const char *s)
-{
-	buf_add(b, s, strlen(s));
-}
-
-void buf_add_char(struct buf *b, char c)
-{
-	*buf_reserve(b, 1) = (uint8_t)c;
-	b->len++;
 }
 
 void buf_add_i64(struct buf *b, int64_t v)
@@ -168,17 +141,21 @@ void buf_add_json(struct buf *b, struct str s)
 
 void buf_printf(struct buf *b, const char *fmt, ...)
 {
+	char *end = (char *)buf_reserve(b, 1);
+	size_t room = b->cap - b->len;
 	va_list args;
 	int len;
 
 	va_start(args, fmt);
-	len = vsnprintf(NULL, 0, fmt, args);
+	len = vsnprintf(end, room, fmt, args);
 	va_end(args);
 	assert(len >= 0);
-	buf_reserve(b, (size_t)len + 1);
-	va_start(args, fmt);
-	vsnprintf((char *)b->p + b->len, (size_t)len + 1, fmt, args);
-	va_end(args);
+	if ((size_t)len >= room) { /* once more, as there was no room for it and a zero byte */
+		end = (char *)buf_reserve(b, (size_t)len + 1);
+		va_start(args, fmt);
+		vsnprintf(end, (size_t)len + 1, fmt, args);
+		va_end(args);
+	}
 	b->len += (size_t)len;
 }
 

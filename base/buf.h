@@ -18,13 +18,7 @@ struct buf {
 
 void buf_done(struct buf *b);			      /* frees and empties */
 void buf_clear(struct buf *b);			      /* empties, keeps the memory */
-/* room for MORE bytes at the end; buf_commit adds them */
-uint8_t *buf_reserve(struct buf *b, size_t more);
 void buf_commit(struct buf *b, size_t added);
-void buf_add(struct buf *b, const void *bytes, size_t len);
-void buf_add_str(struct buf *b, struct str s);
-void buf_add_cstr(struct buf *b, const char *s);
-void buf_add_char(struct buf *b, char c);
 void buf_add_i64(struct buf *b, int64_t v);	      /* decimal */
 /* a quoted JSON string; bytes that are no UTF-8 become U+FFFD */
 void buf_add_json(struct buf *b, struct str s);
@@ -32,6 +26,40 @@ void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* drops LEN bytes at the front; frees when empty */
 void buf_consume(struct buf *b, size_t len);
 struct str buf_str(const struct buf *b);	      /* borrowed until the next change */
+
+/* for buf_reserve */
+uint8_t *buf_grow(struct buf *b, size_t more);
+
+/* room for MORE bytes at the end; buf_commit adds them */
+static inline uint8_t *buf_reserve(struct buf *b, size_t more)
+{
+	return b->p && more <= b->cap - b->len ? b->p + b->len : buf_grow(b, more);
+}
+
+/* These are inlined because frames are made of pieces of a few bytes each. */
+static inline void buf_add(struct buf *b, const void *bytes, size_t len)
+{
+	if (len == 0)
+		return;
+	memcpy(buf_reserve(b, len), bytes, len);
+	b->len += len;
+}
+
+static inline void buf_add_str(struct buf *b, struct str s)
+{
+	buf_add(b, s.p, s.len);
+}
+
+static inline void buf_add_cstr(struct buf *b, const char *s)
+{
+	buf_add(b, s, strlen(s));
+}
+
+static inline void buf_add_char(struct buf *b, char c)
+{
+	*buf_reserve(b, 1) = (uint8_t)c;
+	b->len++;
+}
 
 /* malloc and calloc that end the process instead of returning NULL. */
 void *xmalloc(size_t size);

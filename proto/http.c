@@ -250,8 +250,9 @@ struct http_in *http_in_new(const struct http_limits *lim)
 	in->lim = *lim;
 	if (!in->lim.fields_max)
 		in->lim.fields_max = FIELDS_DEFAULT;
-	in->spans = xcalloc(in->lim.fields_max, sizeof(*in->spans));
-	in->fields = xcalloc(in->lim.fields_max, sizeof(*in->fields));
+	/* not cleared: of both only what NFIELDS counts is ever looked at */
+	in->spans = xmalloc(in->lim.fields_max * sizeof(*in->spans));
+	in->fields = xmalloc(in->lim.fields_max * sizeof(*in->fields));
 	in->machine = http_machine_new(&sink, in);
 	return in;
 }
