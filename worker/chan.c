@@ -236,6 +236,7 @@ static void go_live(struct sub *sub)
 	struct chan *ch = sub->chan;
 	struct conn *c = sub->conn;
 	struct chan_side *side = &ch->sides[c->dialect];
+	uint64_t asked = sub->confirming;
 
 	confirm_live(sub);
 	deliver_flush(ch); /* what was encoded so far is not for the new receiver */
@@ -259,6 +260,8 @@ static void go_live(struct sub *sub)
 		deliver_make_good(sub);
 	else
 		roster_greet(sub);
+	if (sub->confirming != asked)
+		deliver_hold(sub);
 }
 
 void sub_go_on(struct sub *sub)

@@ -57,6 +57,7 @@ struct sub {
 #define ENTRY_DEAD 2u	/* the connection ends with this turn */
 #define ENTRY_SENT 4u	/* had this turn's frames together with its replies */
 #define ENTRY_PARTED 8u /* has frames of its own in its replies: nothing of the side's is for it */
+#define ENTRY_HELD 16u /* replies may be held back, which come before the next frames */
 
 /* What the fan-out loop reads: no pointer is followed while all goes well. */
 struct chan_entry {

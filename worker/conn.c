@@ -45,7 +45,7 @@ static void set_events(struct conn *c, int events)
 	if (c->io.fd < 0 || (c->io.events == events && ev_is_active(&c->io)))
 		return;
 	ev_io_stop(wk->loop, &c->io);
-	ev_io_set(&c->io, c->io.fd, events);
+	ev_io_modify(&c->io, events); /* not ev_io_set, which has the kernel told in any case */
 	if (events)
 		ev_io_start(wk->loop, &c->io);
 }
@@ -55,13 +55,19 @@ bool conn_is_stopped(const struct conn *c)
 	return c->is_blocked || (c->is_full && c->state == CONN_WS);
 }
 
-/* Which readiness matters now: input unless stopped, output while bytes wait. */
+/*
+ * Which readiness matters now: input unless stopped, output while bytes wait. Most connections are
+ * stopped for less time than their client is silent: the kernel is told only when there is input.
+ */
 static void update_events(struct conn *c)
 {
+	int input = ev_is_active(&c->io) ? c->io.events & EV_READ : 0;
+
 	if (c->state == CONN_DEAD)
 		return;
-	set_events(c, (conn_is_stopped(c) && !c->is_watched ? 0 : EV_READ) |
-			      (c->out ? EV_WRITE : 0));
+	if (!conn_is_stopped(c) || c->is_watched)
+		input = EV_READ;
+	set_events(c, input | (c->out ? EV_WRITE : 0));
 }
 
 static struct conn *conn_new(struct worker *wk, int fd)
@@ -209,36 +215,6 @@ static void cut_off(struct conn *c)
 	conn_finish(c, CONN_END_LOST);
 }
 
-/* One send; returns the bytes taken, 0 when the socket is full, or -1 when the link is broken. */
-static ssize_t send_now(struct conn *c, const uint8_t *p, size_t len)
-{
-	ssize_t n;
-
-	do
-		n = send(c->io.fd, p, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	worker_count(conn_worker(c), M_SENDS, 1);
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		return 0;
-	return n;
-}
-
-/* The same for two pieces in one call. */
-static ssize_t send_both(struct conn *c, uint8_t *p, size_t len, const uint8_t *q, size_t qlen)
-{
-	struct iovec iov[] = {{p, len}, {(uint8_t *)q, qlen}};
-	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
-	ssize_t n;
-
-	if (qlen == 0)
-		return send_now(c, p, len);
-	do
-		n = sendmsg(c->io.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	worker_count(conn_worker(c), M_SENDS, 1);
-	return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? 0 : n;
-}
-
 void conn_queue_shared(struct conn *c, const uint8_t *p, size_t len, size_t off, struct blob **blob)
 {
 	if (c->state == CONN_DEAD || c->state == CONN_LINGER)
@@ -287,8 +263,10 @@ void conn_flush_with(struct conn *c, const uint8_t *p, size_t len)
 		reply_done(c);
 		return;
 	}
-	if (!c->out && c->io.fd >= 0)
-		sent = n ? send_both(c, reply->p, n, p, len) : send_now(c, p, len);
+	if (!c->out && c->io.fd >= 0) {
+		sent = outq_bypass(c->io.fd, n ? reply->p : NULL, n, p, len);
+		worker_count(conn_worker(c), M_SENDS, 1);
+	}
 	if (sent < 0) {
 		conn_kill(c, CONN_END_LOST);
 		return;
@@ -351,8 +329,9 @@ static void look_if_full(struct conn *c)
 
 static void drained(struct conn *c)
 {
-	if (c->state == CONN_LINGER && c->io.fd < 0)
-		conn_kill(c, c->end);
+	/* RFC 6455 section 7.1.1: the server closes at once; others may still be reading */
+	if (c->state == CONN_LINGER && (c->io.fd < 0 || c->is_over))
+		conn_kill(c, (enum conn_end)c->end);
 	else if (c->state == CONN_LINGER)
 		shutdown(c->io.fd, SHUT_WR);
 	else if (c->state == CONN_HTTP)
@@ -431,6 +410,7 @@ static size_t dispatch_input(struct conn *c, uint8_t *data, size_t len)
 	case CONN_WS_CLOSING:
 		return c->io.fd < 0 ? eio_poll_input(c, data, len) : ws_conn_input(c, data, len);
 	default:
+		c->is_over = false;
 		return len;
 	}
 }
@@ -533,11 +513,14 @@ static void on_conn_io(EV_P_ ev_io *w, int revents)
 	(void)loop;
 	if (revents & EV_WRITE && c->out)
 		on_writable(c);
-	/* what waits in REST came before what is read */
-	if (revents & EV_READ && c->state != CONN_DEAD && !conn_is_stopped(c) && !c->rest)
-		on_readable(c);
-	else if (revents & EV_READ && c->state != CONN_DEAD && c->is_watched)
+	if (!(revents & EV_READ) || c->state == CONN_DEAD)
+		return;
+	if (c->is_watched)
 		look_if_ended(c);
+	else if (conn_is_stopped(c))
+		set_events(c, c->out ? EV_WRITE : 0); /* until update_events wants it again */
+	else if (!c->rest) /* what waits there came before what is read */
+		on_readable(c);
 }
 
 void conn_block(struct conn *c)

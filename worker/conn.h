@@ -105,6 +105,7 @@ struct conn {
 	bool is_blocked; /* waits for an answer: parse nothing more */
 	bool is_full;	 /* WebSocket: too much is unsent to answer more: the same */
 	bool is_refused; /* WebSocket: no such room; closes at the next frame or WAIT_REFUSED */
+	bool is_over;	 /* WebSocket: the peer's close frame was the last of what it sent */
 	bool is_helloed; /* WebSocket: knows who it is */
 	bool is_present; /* counts for its user's presence: presence.c's */
 	bool is_presence_stale; /* was not told all of others' presence: presence.c's */
@@ -205,6 +206,15 @@ struct buf *conn_reply(struct conn *c);
  */
 void conn_queue_shared(struct conn *c, const uint8_t *p, size_t len, size_t off,
 		       struct blob **blob);
+
+/*
+ * What was queued since the last flush may wait for what follows: with the next reply it goes out
+ * with that. Only while an answer is certain to come.
+ */
+static inline void conn_hold(struct conn *c)
+{
+	list_remove(&c->dirty);
+}
 
 /* Bytes that the socket has not taken yet; replies of this turn are not among them. */
 size_t conn_queued(const struct conn *c);

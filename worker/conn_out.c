@@ -130,3 +130,18 @@ int outq_write(struct outq *q, int fd, uint64_t now_ms, uint64_t *calls)
 	}
 	return 0;
 }
+
+ssize_t outq_bypass(int fd, const uint8_t *p, size_t len, const uint8_t *q, size_t qlen)
+{
+	struct iovec iov[] = {{(uint8_t *)p, len}, {(uint8_t *)q, qlen}};
+	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
+	ssize_t n;
+
+	do {
+		if (len && qlen)
+			n = sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+		else
+			n = send(fd, len ? p : q, len + qlen, MSG_NOSIGNAL | MSG_DONTWAIT);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? 0 : n;
+}

@@ -47,4 +47,10 @@ void outq_drop(struct outq *q, size_t len, uint64_t now_ms);
  */
 int outq_write(struct outq *q, int fd, uint64_t now_ms, uint64_t *calls) MUST_CHECK;
 
+/*
+ * Where nothing is queued: sends two pieces, either of which may be empty, with one call. Returns
+ * the bytes taken, 0 when the socket is full, or -1 when the link is broken.
+ */
+ssize_t outq_bypass(int fd, const uint8_t *p, size_t len, const uint8_t *q, size_t qlen) MUST_CHECK;
+
 #endif

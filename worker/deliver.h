@@ -67,6 +67,12 @@ bool deliver_part(struct conn *c) MUST_CHECK;
 /* Whether frames of C's live subscriptions are its own. */
 bool deliver_is_parted(const struct conn *c);
 
+/*
+ * What SUB's connection was told since it went live goes out with its next reply, or before the
+ * channel's next frames. Only while an answer is certain to come.
+ */
+void deliver_hold(struct sub *sub);
+
 /* Sends what the channel's receivers are owed, now. */
 void deliver_flush(struct chan *ch);
 

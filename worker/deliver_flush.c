@@ -134,6 +134,33 @@ static void queue_more(struct load *l, struct sub *sub)
 		chan_replay_behind(sub, l->ch->flushed_rev);
 }
 
+void deliver_hold(struct sub *sub)
+{
+	struct conn *c = sub->conn;
+
+	/* others may not be told at all that they are live */
+	if (c->state != CONN_WS || c->out || !dialect_is_native(c->dialect))
+		return;
+	sub->chan->sides[c->dialect].entries[sub->index].flags |= ENTRY_HELD;
+	conn_hold(c);
+}
+
+/* In the order in which they were said, and with one call if the socket takes it. */
+static void send_held(struct load *l, struct chan_entry *e)
+{
+	struct sub *sub = e->sub;
+	struct conn *c = sub->conn;
+
+	e->flags &= ~ENTRY_HELD;
+	if (!c->out) {
+		conn_flush_with(c, l->side->out.p, l->side->out.len);
+		return;
+	}
+	conn_flush(c);
+	if (c->state == CONN_WS) /* else SUB went with it */
+		queue_more(l, sub);
+}
+
 /* Everything that is not a plain, complete send: full sockets, broken links, partial writes. */
 static void send_slowly(struct load *l, struct chan_entry *e, ssize_t sent)
 {
@@ -143,6 +170,8 @@ static void send_slowly(struct load *l, struct chan_entry *e, ssize_t sent)
 		e->flags &= ~ENTRY_SENT;
 	else if (e->flags & (ENTRY_DEAD | ENTRY_PARTED))
 		return;
+	else if (e->flags & ENTRY_HELD)
+		send_held(l, e);
 	else if (e->flags & ENTRY_QUEUED)
 		queue_more(l, e->sub);
 	else if (sent < 0)
@@ -243,9 +272,10 @@ bool deliver_join(struct conn *c)
 		if (sub->state != SUB_LIVE || list_empty(&ch->dirty) || side->out.len == 0)
 			continue;
 		e = &side->entries[sub->index];
-		if (e->flags || (ch->flush_at_ns && ch->flush_at_ns > clock_mono_ns()))
+		if ((e->flags & ~ENTRY_HELD) ||
+		    (ch->flush_at_ns && ch->flush_at_ns > clock_mono_ns()))
 			continue;
-		e->flags |= ENTRY_SENT;
+		e->flags = ENTRY_SENT;
 		conn_flush_with(c, side->out.p, side->out.len);
 		return true;
 	}

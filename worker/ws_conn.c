@@ -304,6 +304,7 @@ static void on_close_frame(struct conn *c, const struct ws_msg *m)
 	if (c->state == CONN_WS) /* section 5.5.1: answer with the peer's code */
 		ws_add_close(conn_reply(c), m->close_code == WS_CLOSE_NONE ? 0 : m->close_code,
 			     STR(""));
+	c->is_over = true;
 	conn_finish(c, str_eq(m->payload, STR("bye")) ? CONN_END_BYE : CONN_END_CLEAN);
 }
 

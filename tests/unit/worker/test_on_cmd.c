@@ -433,6 +433,44 @@ static void test_live_waits_for_the_counter(void **state)
 	client_close(&other);
 }
 
+/*
+ * The list of a room goes out together with "live", or in front of what comes before that (seen red
+ * without the mark on the receiver: the message overtook the list).
+ */
+static void test_list_waits_for_live(void **state)
+{
+	struct client first, other;
+
+	(void)state;
+	enter_native(&first, "Olga", 9);
+	say(&first, "{\"op\":\"sub\",\"id\":2,\"c\":42}");
+	turns(3); /* her arrival is told, and is not again */
+	enter_native(&other, "Olga", 9);
+	told_all(&other);
+	stand_marks.is_held = true;
+	say(&other, "{\"op\":\"sub\",\"id\":2,\"c\":42}");
+	turns(3);
+	assert_string_equal(told(&other), "");
+	db_unread(0);
+	turns(2);
+	assert_contains(str_of(told(&other)), "\"t\":\"roster\"");
+	assert_contains(str_of(told(&other)), "\"op\":\"live\"");
+	say(&other, "{\"op\":\"unsub\",\"id\":3,\"c\":42}");
+	told_all(&other);
+	say(&other, "{\"op\":\"sub\",\"id\":4,\"c\":42}");
+	turns(3);
+	publish(11);
+	turns(2);
+	assert_contains(str_of(told(&other)), "\"t\":\"roster\"");
+	assert_contains(str_of(told(&other)), "\"rev\":11");
+	assert_string_equal(told(&other), "");
+	db_unread(0);
+	turns(2);
+	assert_contains(str_of(told(&other)), "\"op\":\"live\"");
+	client_close(&first);
+	client_close(&other);
+}
+
 static void test_marks_of_others_come_before_live(void **state)
 {
 	const struct mark_row rows[] = {{.user = 5, .read_seq = 4, .delivered_seq = 6}};
@@ -619,6 +657,7 @@ int main(void)
 		T(test_marks_that_fail),
 		T(test_live_waits_for_the_counter),
 		T(test_marks_of_others_come_before_live),
+		T(test_list_waits_for_live),
 		T(test_one_question_for_many),
 		T(test_questions_are_bounded),
 		T(test_live_does_not_guess),

@@ -38,6 +38,30 @@ static void test_close_is_answered_with_its_code(void **state) /* section 5.5.1 
 	client_close(&cl);
 }
 
+/*
+ * Section 7.1.1: with the answer to the peer's close frame the server closes, without waiting for
+ * the peer. Unless that one said more, which to leave unread would take the answer back (RST).
+ */
+static void test_close_of_the_peer_ends_the_connection(void **state)
+{
+	(void)state;
+	client_open(&cl, DIALECT_NATIVE, 0);
+	client_frame(&cl, 8, "\x03\xe8" "bye", 5);
+	turn();
+	assert_null(client_conn(&cl)); /* red when it waits for the end of the stream */
+	client_close(&cl);
+	client_open(&cl, DIALECT_NATIVE, 0);
+	client_write(&cl, 8, "\x03\xe8" "bye", 5);
+	client_write(&cl, 1, "more", 4);
+	turns(3);
+	assert_non_null(client_conn(&cl));
+	assert_string_equal(told(&cl), "close 1000 ");
+	assert_string_equal(told(&cl), "(end)");
+	client_close(&cl);
+	turn();
+	assert_null(client_conn(&cl));
+}
+
 /* PROTOCOL.md section 6: several requests in an array; what follows hello waits for its answer. */
 static void test_requests_behind_hello_in_one_frame(void **state)
 {
@@ -288,6 +312,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_ping_is_answered_with_its_payload),
 		T(test_close_is_answered_with_its_code),
+		T(test_close_of_the_peer_ends_the_connection),
 		T(test_requests_behind_hello_in_one_frame),
 		T(test_binary_is_not_understood),
 		T(test_invalid_utf8),
