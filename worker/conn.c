@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads, queues, writes and closes client sockets; nothing else touches them.
- * Bytes go to http_conn.c or ws_conn.c, deadlines are kept by conn_timeout.c.
+ * Reads, queues and writes client sockets; nothing else touches them.
+ * Bytes go to http_conn.c or ws_conn.c, deadlines are kept by conn_timeout.c, connections begin and
+ * end in conn_life.c.
  */
-#include "worker/conn.h"
+#include "worker/conn_priv.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -12,8 +13,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/slab.h"
-#include "worker/authn.h"
 #include "worker/chan.h"
 #include "worker/chan_replay.h"
 #include "worker/conn_out.h"
@@ -21,10 +20,8 @@
 #include "worker/deliver.h"
 #include "worker/eio.h"
 #include "worker/http_conn.h"
-#include "worker/inbox.h"
 #include "worker/on_cmd.h"
 #include "worker/peer.h"
-#include "worker/sse_conn.h"
 #include "worker/ws_conn.h"
 
 #define READ_MIN (64 * 1024)	  /* room for one read beside what was kept */
@@ -35,8 +32,6 @@
 #define FULL_PART 2
 /* … and below which they are read again. */
 #define AGAIN_PART 4
-
-static void on_conn_io(EV_P_ ev_io *w, int revents);
 
 static void set_events(struct conn *c, int events)
 {
@@ -70,73 +65,6 @@ static void update_events(struct conn *c)
 	set_events(c, input | (c->out ? EV_WRITE : 0));
 }
 
-static struct conn *conn_new(struct worker *wk, int fd)
-{
-	struct conn *c = slab_get(wk->conn_slab);
-
-	c->id = ++wk->next_conn_id;
-	c->io.data = wk;
-	c->state = CONN_HTTP;
-	c->end = CONN_END_LOST;
-	list_init(&c->work);
-	list_init(&c->dirty);
-	list_init(&c->wait_node);
-	map_put(&wk->conns, c->id, c);
-	wk->n_conns++;
-	ev_io_init(&c->io, on_conn_io, fd, EV_READ);
-	if (fd >= 0)
-		ev_io_start(wk->loop, &c->io);
-	conn_wait(c, WAIT_KEEPALIVE); /* whoever connects and says nothing is closed too */
-	return c;
-}
-
-static bool is_full(const struct worker *wk)
-{
-	return wk->n_conns - wk->n_ops_conns >= wk->settings->server_max_connections;
-}
-
-struct conn *conn_open_session(struct worker *wk)
-{
-	struct conn *c;
-
-	if (is_full(wk))
-		return NULL;
-	c = conn_new(wk, -1);
-	worker_count(wk, M_CONNECTIONS_HTTP, 1);
-	return c;
-}
-
-struct conn *conn_open(struct worker *wk, int fd)
-{
-	struct conn *c;
-
-	if (is_full(wk))
-		return NULL;
-	c = conn_new(wk, fd);
-	worker_count(wk, M_CONNECTIONS_ACCEPTED, 1);
-	worker_count(wk, M_CONNECTIONS_HTTP, 1);
-	return c;
-}
-
-struct conn *conn_open_ops(struct worker *wk, int fd)
-{
-	struct conn *c;
-
-	if (wk->n_ops_conns >= CONN_OPS_MAX)
-		return NULL;
-	c = conn_new(wk, fd);
-	c->is_ops = true;
-	wk->n_ops_conns++;
-	return c;
-}
-
-struct conn *conn_find(struct worker *wk, uint64_t id)
-{
-	struct conn *c = map_get(&wk->conns, id);
-
-	return c && c->state != CONN_DEAD ? c : NULL;
-}
-
 /* ---- Output ---- */
 
 struct buf *conn_reply(struct conn *c)
@@ -152,7 +80,7 @@ struct buf *conn_reply(struct conn *c)
 	return c->reply;
 }
 
-static void reply_done(struct conn *c)
+void conn_reply_done(struct conn *c)
 {
 	struct worker *wk = conn_worker(c);
 
@@ -260,7 +188,7 @@ void conn_flush_with(struct conn *c, const uint8_t *p, size_t len)
 
 	list_remove(&c->dirty);
 	if (n + len == 0 || c->state == CONN_DEAD) {
-		reply_done(c);
+		conn_reply_done(c);
 		return;
 	}
 	if (!c->out && c->io.fd >= 0) {
@@ -280,7 +208,7 @@ void conn_flush_with(struct conn *c, const uint8_t *p, size_t len)
 	sent = (size_t)sent < n ? 0 : sent - (ssize_t)n;
 	if ((size_t)sent < len)
 		queue_copy(c, p + sent, len - (size_t)sent);
-	reply_done(c);
+	conn_reply_done(c);
 }
 
 bool conn_make_room(struct conn *c)
@@ -523,6 +451,13 @@ static void on_conn_io(EV_P_ ev_io *w, int revents)
 		on_readable(c);
 }
 
+void conn_io_init(struct conn *c, int fd)
+{
+	ev_io_init(&c->io, on_conn_io, fd, EV_READ);
+	if (fd >= 0)
+		ev_io_start(conn_worker(c)->loop, &c->io);
+}
+
 void conn_block(struct conn *c)
 {
 	c->is_blocked = true;
@@ -574,24 +509,6 @@ void conn_finish(struct conn *c, enum conn_end end)
 	conn_reply(c); /* puts it on the list whose flush ends in drained() */
 }
 
-void conn_kill(struct conn *c, enum conn_end end)
-{
-	struct worker *wk = conn_worker(c);
-
-	if (c->state == CONN_DEAD)
-		return;
-	if (c->state != CONN_LINGER)
-		c->end = end;
-	c->state = CONN_DEAD;
-	chan_mute(c);
-	ev_io_stop(wk->loop, &c->io);
-	conn_wait(c, WAIT_NONE);
-	eio_conn_ended(c);
-	list_remove(&c->dirty);
-	list_remove(&c->work);
-	list_append(&wk->closing, &c->work);
-}
-
 void conn_take_socket(struct conn *c, struct conn *from)
 {
 	struct worker *wk = conn_worker(c);
@@ -606,56 +523,6 @@ void conn_take_socket(struct conn *c, struct conn *from)
 	chan_mark_socket(c);
 	set_events(c, EV_READ | (c->out ? EV_WRITE : 0));
 	conn_kill(from, CONN_END_CLEAN);
-}
-
-static void conn_free(struct conn *c)
-{
-	struct worker *wk = conn_worker(c);
-
-	if (c->is_ops)
-		wk->n_ops_conns--;
-	else
-		worker_count(wk, M_CONNECTIONS_CLOSED, 1);
-	chan_leave_all(c, c->end);
-	http_conn_done(c);
-	ws_conn_done(c);
-	sse_conn_done(c);
-	eio_conn_done(c);
-	inbox_forget(c);
-	ws_in_done(&c->ws);
-	outq_free(&c->out);
-	reply_done(c);
-	if (c->in)
-		buf_done(c->in);
-	free(c->in);
-	free(c->name);
-	authn_forget(c);
-	list_remove(&c->work);
-	list_remove(&c->dirty);
-	map_del(&wk->conns, c->id);
-	wk->n_conns--;
-	if (c->io.fd >= 0)
-		close(c->io.fd);
-	slab_put(wk->conn_slab, c);
-}
-
-void conn_sweep(struct worker *wk)
-{
-	struct list *node;
-
-	while ((node = list_first(&wk->closing)))
-		conn_free(list_entry(node, struct conn, work));
-}
-
-void conn_each(struct worker *wk, void (*on_conn)(struct conn *c, void *arg), void *arg)
-{
-	uint32_t pos = 0;
-	uint64_t id;
-	void *c;
-
-	while (map_next(&wk->conns, &pos, &id, &c))
-		if (((struct conn *)c)->state != CONN_DEAD)
-			on_conn(c, arg);
 }
 
 static void on_late(struct conn *c, void *arg)
