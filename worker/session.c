@@ -309,15 +309,44 @@ void session_name_changed(struct worker *wk, struct str name)
 	worker_count(wk, M_NAMES_TAKEN, 1);
 }
 
-bool session_is_reserved(const struct worker *wk, struct str name)
+static void reserved_clear(struct worker *wk)
 {
+	strmap_done(&wk->reserved);
+	wk->reserved = (struct strmap){0};
+	free(wk->reserved_of);
+	wk->reserved_of = NULL;
+}
+
+/* To compare each name with each of the list would fold all of them anew. */
+static void reserved_refresh(struct worker *wk)
+{
+	const char *list = wk->settings->auth_reserved_names;
+	struct buf key = BUF_INIT;
 	struct str item;
 	size_t pos = 0;
 
-	while (settings_list_next(wk->settings->auth_reserved_names, &pos, &item))
-		if (names_same(item, name))
-			return true;
-	return false;
+	if (wk->reserved_of && strcmp(wk->reserved_of, list) == 0)
+		return;
+	reserved_clear(wk);
+	wk->reserved_of = xstrndup(list, strlen(list));
+	while (settings_list_next(list, &pos, &item)) {
+		buf_clear(&key);
+		names_skeleton(&key, item);
+		strmap_put(&wk->reserved, buf_str(&key), wk->reserved_of);
+	}
+	buf_done(&key);
+}
+
+bool session_is_reserved(struct worker *wk, struct str name)
+{
+	struct buf key = BUF_INIT;
+	bool is_reserved;
+
+	reserved_refresh(wk);
+	names_skeleton(&key, name);
+	is_reserved = strmap_get(&wk->reserved, buf_str(&key)) != NULL;
+	buf_done(&key);
+	return is_reserved;
 }
 
 struct asking_free {
@@ -416,4 +445,5 @@ void session_close(struct worker *wk)
 	while (!list_empty(&wk->lookups))
 		on_guests(take(wk), -ERR_UNAVAILABLE, NULL);
 	cache_clear(wk);
+	reserved_clear(wk);
 }

@@ -36,7 +36,7 @@ void session_flush(struct worker *wk);
 void session_name_changed(struct worker *wk, struct str name);
 
 /* Whether NAME is one of auth.reserved_names, however it is written. */
-bool session_is_reserved(const struct worker *wk, struct str name);
+bool session_is_reserved(struct worker *wk, struct str name);
 
 /*
  * Whether a guest other than USER is connected under NAME. ERROR is E_NONE, E_NAME_TAKEN if so, or

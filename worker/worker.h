@@ -159,6 +159,8 @@ struct worker {
 	struct pwhash *pwhash;	      /* owned */
 	struct stale *stale;	      /* owned */
 	struct strmap guests;	      /* guest name -> struct guest, a bounded cache */
+	struct strmap reserved;	      /* folded names of auth.reserved_names, whose text is … */
+	char *reserved_of;	      /* … this; owned; NULL: not looked at yet */
 	/* struct lookup.node: guests to ask the database for (session.c) */
 	struct list lookups;
 	/* struct recall.node: sessions to ask the database for (resume_recall.c) */
