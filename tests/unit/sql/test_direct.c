@@ -282,9 +282,12 @@ static void test_announcements(void **state UNUSED)
 	assert_int_equal(got.member[1].unread, 2);
 	assert_int_equal(got.member[1].conv, conv);
 	assert_int_equal(pg_numberf(pg, "SELECT count(*) FROM verify_log() WHERE conv = %" PRId64,
-				    conv), 0);
-	assert_int_equal(pg_numberf(pg, "SELECT count(*) FROM verify_unread() WHERE conv = %" PRId64,
-				    conv), 0);
+				    conv),
+			 0);
+	assert_int_equal(pg_numberf(pg,
+				    "SELECT count(*) FROM verify_unread() WHERE conv = %" PRId64,
+				    conv),
+			 0);
 	pg_valuef(pg, "UPDATE members SET notify = 'none' WHERE user_id = %" PRId64, b);
 	got = (struct got){0};
 	assert_int_equal(notices_members(l.db, &conv, 1, 0, on_members, NULL, NULL), 0);
