@@ -349,11 +349,6 @@ const struct routes *routes_ops(void)
 	return ops;
 }
 
-const struct routes *routes_conformance(void)
-{
-	return routes_all();
-}
-
 /* ---- Driving it ---- */
 
 void stand_set(const char *assignment)
