@@ -68,6 +68,12 @@ bool deliver_part(struct conn *c) MUST_CHECK;
 bool deliver_is_parted(const struct conn *c);
 
 /*
+ * What SUB's connection, a native socket, was told so far comes before the channel's next frames,
+ * even if those are flushed first.
+ */
+void deliver_after_replies(struct sub *sub);
+
+/*
  * What SUB's connection was told since it went live goes out with its next reply, or before the
  * channel's next frames. Only while an answer is certain to come.
  */

@@ -134,6 +134,14 @@ static void queue_more(struct load *l, struct sub *sub)
 		chan_replay_behind(sub, l->ch->flushed_rev);
 }
 
+void deliver_after_replies(struct sub *sub)
+{
+	const struct conn *c = sub->conn;
+
+	if (sub->state == SUB_LIVE && c->state == CONN_WS && dialect_is_native(c->dialect))
+		sub->chan->sides[c->dialect].entries[sub->index].flags |= ENTRY_HELD;
+}
+
 void deliver_hold(struct sub *sub)
 {
 	struct conn *c = sub->conn;
@@ -141,7 +149,7 @@ void deliver_hold(struct sub *sub)
 	/* others may not be told at all that they are live */
 	if (c->state != CONN_WS || c->out || !dialect_is_native(c->dialect))
 		return;
-	sub->chan->sides[c->dialect].entries[sub->index].flags |= ENTRY_HELD;
+	deliver_after_replies(sub);
 	conn_hold(c);
 }
 

@@ -5,7 +5,9 @@
  */
 #include "worker_fixture.h"
 
+#include "worker/deliver.h"
 #include "worker/on_cmd.h"
+#include "worker/on_priv.h"
 #include "worker/presence.h"
 #include "worker/ws_conn.h"
 
@@ -471,6 +473,32 @@ static void test_list_waits_for_live(void **state)
 	client_close(&other);
 }
 
+/*
+ * "live" says how far its reader is: no later event may come before it, not even when the room's
+ * events go out while it is still with the replies, as they do when another reader goes live. Seen
+ * red without deliver_after_replies.
+ */
+static void test_live_comes_before_what_is_later(void **state UNUSED)
+{
+	const struct event later = message(ROOM, 11);
+	const struct cmd_id re = {1, "2"};
+	struct client cl;
+	struct sub *sub;
+
+	enter_native(&cl, "Olga", 9);
+	say(&cl, "{\"op\":\"sub\",\"id\":2,\"c\":42}");
+	turns(3);
+	told_all(&cl);
+	sub = client_conn(&cl)->subs;
+	sub_say_live(sub, &re, 0);
+	deliver_event(sub->chan, &later);
+	deliver_flush(sub->chan);
+	turn();
+	assert_contains(str_of(told(&cl)), "\"op\":\"live\",\"re\":2,\"c\":42,\"rev\":10");
+	assert_contains(str_of(told(&cl)), "\"rev\":11,\"t\":\"message.new\"");
+	client_close(&cl);
+}
+
 static void test_marks_of_others_come_before_live(void **state)
 {
 	const struct mark_row rows[] = {{.user = 5, .read_seq = 4, .delivered_seq = 6}};
@@ -658,6 +686,7 @@ int main(void)
 		T(test_live_waits_for_the_counter),
 		T(test_marks_of_others_come_before_live),
 		T(test_list_waits_for_live),
+		T(test_live_comes_before_what_is_later),
 		T(test_one_question_for_many),
 		T(test_questions_are_bounded),
 		T(test_live_does_not_guess),
