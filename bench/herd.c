@@ -160,9 +160,9 @@ void herd_live(struct gen *g, struct link *l, const char *text, size_t len)
 
 	stamp_number(text, len, "\"rev\":", &rev);
 	if (l->is_cut) {
-		bump(&g->own->gaps, l->rev < rev); /* what came after may be here already */
+		bump(&g->own->gaps, l->rev != rev);
 		bump(&g->own->resumed, 1);
 		hist_record(&g->own->resume, stamp_now() - cut_at(g));
 	}
-	l->rev = l->rev > rev ? l->rev : rev;
+	l->rev = rev;
 }
