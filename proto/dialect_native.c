@@ -210,7 +210,7 @@ static int decode_react(const struct json_value *v, const struct cmd_limits *lim
 static int decode_mark(const struct json_value *v, const struct cmd_limits *lim, struct cmd *c,
 		       struct fault *fault)
 {
-	static const struct json_int_rule rule = {0, INT64_MAX, true, true};
+	static const struct json_int_rule rule = {1, INT64_MAX, true, true};
 
 	(void)lim;
 	return json_get_i64(v, "seq", &rule, &c->seq, fault);

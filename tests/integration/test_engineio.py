@@ -217,7 +217,7 @@ async def test_the_path_is_a_setting(start_daemon):
             assert answer.status == 200
             opened = json.loads((await answer.text())[1:])
         assert opened['maxPayload'] == 200000
-        body = '\x1e'.join(['40/nowhere,'] * 12000)
+        body = '40/nowhere,{"more":"' + 'x' * 100000 + '"}'
         assert 70000 < len(body) < 200000
         async with session.post(here + f'polling&sid={opened["sid"]}', data=body) as answer:
             assert (answer.status, await answer.text()) == (200, 'ok')
