@@ -63,7 +63,7 @@ void sub_say_live(struct sub *sub, const struct cmd_id *re, int64_t unread)
 	b = ws_reply_begin(c, &mark);
 	native_add_live(b, re, &live);
 	ws_reply_end(c, b, mark);
-	deliver_after_replies(sub); /* else a later event might come before what says how far it is */
+	deliver_after_replies(sub); /* else a later event might come before it */
 }
 
 void on_cmd_confirm(struct sub *sub)
