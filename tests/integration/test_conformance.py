@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """roomd --conformance: what the public test suites of the protocols ask for, path by path, without a database.
 
-Seen red with the echo's on_event answering nothing, and with .is_silent taken from its cores.
+Seen red with the echo answering no event.
 """
 import asyncio
 import base64

@@ -2,8 +2,8 @@
 """Socket.IO's connection state recovery: who comes back with "pid" and the last offset misses nothing.
 
 The client does what the stock one does: it keeps the last argument of the last event that ended in a string
-and names it, with the pid, when it connects again. Seen red with `mine = {0}` for what is known in
-follow() (nothing is followed again), and with sio_add_offset's position one too low (events come twice).
+and names it, with the pid, when it connects again. Seen red with what is known left out in
+follow() (nothing is followed again), and with the position in add_own_offset one too low (events come twice).
 """
 import asyncio
 import json

@@ -194,14 +194,15 @@ static void test_marks(void **state)
 	assert_int_equal(c.conv, 42);
 	assert_int_equal(c.seq, 97);
 	json_doc_free(&doc);
-	take("{\"op\":\"delivered\",\"c\":\"42\",\"seq\":\"0\"}", &doc, &c);
+	take("{\"op\":\"delivered\",\"c\":\"42\",\"seq\":\"1\"}", &doc, &c);
 	assert_int_equal(c.op, OP_DELIVERED);
 	assert_int_equal(c.conv, 42);
-	assert_int_equal(c.seq, 0);
+	assert_int_equal(c.seq, 1);
 	json_doc_free(&doc);
 	check_refused("{\"op\":\"read\",\"seq\":97}", "c");
 	check_refused("{\"op\":\"read\",\"c\":42}", "seq");
 	check_refused("{\"op\":\"read\",\"c\":42,\"seq\":-1}", "seq");
+	check_refused("{\"op\":\"read\",\"c\":42,\"seq\":0}", "seq");
 	check_refused("{\"op\":\"delivered\",\"c\":42,\"seq\":1.0}", "seq");
 }
 
