@@ -375,8 +375,10 @@ void conn_input(struct conn *c, uint8_t *data, size_t len)
 	feed(c, data, len);
 }
 
+/* Who has finished sending may still read: an answer of this turn goes out first. */
 static void on_eof(struct conn *c)
 {
+	conn_flush(c);
 	conn_kill(c, c->state == CONN_LINGER ? (enum conn_end)c->end : CONN_END_LOST);
 }
 
