@@ -10,20 +10,6 @@
 
 #define PAGE_LIMIT 200
 
-static int submit(struct db *db, enum stmt_id stmt, struct db_args *args, uint64_t deadline_ms,
-		  db_done_fn *on_done, struct db_call call, uint64_t *ret_token)
-{
-	struct db_query q = {.stmt = stmt,
-			     .args = args,
-			     .deadline_ms = deadline_ms,
-			     .done = on_done,
-			     .call = call};
-	int r = db_submit(db, &q, ret_token);
-
-	db_args_done(args);
-	return r;
-}
-
 /* ---- Finding ---- */
 
 static void tell_code(const struct db_call *call, const struct db_result *res, int absent)
@@ -56,7 +42,7 @@ int code_open(struct db *db, int64_t owner, int64_t grace_ms, uint64_t deadline_
 
 	db_args_i64(&args, owner);
 	db_args_i64(&args, grace_ms);
-	return submit(db, STMT_CODE_OPEN, &args, deadline_ms, on_opened,
+	return db_ask(db, STMT_CODE_OPEN, &args, deadline_ms, on_opened,
 		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 
@@ -67,7 +53,7 @@ int code_enter(struct db *db, struct str code, int64_t grace_ms, uint64_t deadli
 
 	db_args_text(&args, code);
 	db_args_i64(&args, grace_ms);
-	return submit(db, STMT_CODE_ENTER, &args, deadline_ms, on_entered,
+	return db_ask(db, STMT_CODE_ENTER, &args, deadline_ms, on_entered,
 		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 
@@ -128,7 +114,7 @@ int code_left(struct db *db, const int64_t *convs, const int64_t *users, size_t 
 	array_i64(&args, convs, n);
 	array_i64(&args, users, n);
 	db_args_i64(&args, grace_ms);
-	return submit(db, STMT_CODE_LEFT, &args, deadline_ms, on_noted,
+	return db_ask(db, STMT_CODE_LEFT, &args, deadline_ms, on_noted,
 		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 
@@ -138,7 +124,7 @@ int code_due(struct db *db, uint64_t deadline_ms, code_list_fn *done, void *arg,
 	struct db_args args = DB_ARGS_INIT;
 
 	db_args_i32(&args, CODES_MAX);
-	return submit(db, STMT_CODE_DUE, &args, deadline_ms, on_list,
+	return db_ask(db, STMT_CODE_DUE, &args, deadline_ms, on_list,
 		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 
@@ -154,7 +140,7 @@ int code_settle(struct db *db, const int64_t *convs, const int64_t *users, size_
 	array_i64(&args, users, n);
 	db_args_i64(&args, grace_ms);
 	db_args_i64(&args, again_ms);
-	return submit(db, STMT_CODE_SETTLE, &args, deadline_ms, on_list,
+	return db_ask(db, STMT_CODE_SETTLE, &args, deadline_ms, on_list,
 		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 
@@ -166,6 +152,6 @@ int code_forget(struct db *db, const int64_t *convs, size_t n, uint64_t deadline
 	if (n < 1 || n > CODES_MAX)
 		return -ERR_INVAL;
 	array_i64(&args, convs, n);
-	return submit(db, STMT_CODE_FORGET, &args, deadline_ms, on_noted,
+	return db_ask(db, STMT_CODE_FORGET, &args, deadline_ms, on_noted,
 		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }

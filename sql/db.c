@@ -483,6 +483,20 @@ int db_submit(struct db *db, const struct db_query *q, uint64_t *ret_token)
 	return 0;
 }
 
+int db_ask(struct db *db, enum stmt_id stmt, struct db_args *args, uint64_t deadline_ms,
+	   db_done_fn *done, struct db_call call, uint64_t *ret_token)
+{
+	struct db_query q = {.stmt = stmt,
+			     .args = args,
+			     .deadline_ms = deadline_ms,
+			     .done = done,
+			     .call = call};
+	int r = db_submit(db, &q, ret_token);
+
+	db_args_done(args);
+	return r;
+}
+
 static struct job *find_job(const struct list *l, uint64_t token)
 {
 	for (struct list *node = l->next; node != l; node = node->next) {

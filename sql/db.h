@@ -172,6 +172,13 @@ struct db_query {
 int db_submit(struct db *db, const struct db_query *q, uint64_t *ret_token) MUST_CHECK;
 
 /*
+ * db_submit of a query that is what most are: answered by DEADLINE_MS, not patient. ARGS are done
+ * with afterwards, whatever comes of it.
+ */
+int db_ask(struct db *db, enum stmt_id stmt, struct db_args *args, uint64_t deadline_ms,
+	   db_done_fn *done, struct db_call call, uint64_t *ret_token) MUST_CHECK;
+
+/*
  * Forgets a query: its callback will not be called. Returns 0 when it had not been sent,
  * -ERR_AGAIN when it had (it may still be carried out), -ERR_NOENT when it is answered already.
  */

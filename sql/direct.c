@@ -8,20 +8,6 @@
 #include "sql/array.h"
 #include "sql/page_priv.h"
 
-static int submit(struct db *db, enum stmt_id stmt, struct db_args *args, uint64_t deadline_ms,
-		  db_done_fn *on_done, struct db_call call, uint64_t *ret_token)
-{
-	struct db_query q = {.stmt = stmt,
-			     .args = args,
-			     .deadline_ms = deadline_ms,
-			     .done = on_done,
-			     .call = call};
-	int r = db_submit(db, &q, ret_token);
-
-	db_args_done(args);
-	return r;
-}
-
 /* What the schema's status means: the numbers of log_change. */
 static int err_of(int64_t status)
 {
@@ -74,7 +60,7 @@ int direct_open(struct db *db, int64_t user, int64_t peer, const struct uuid *ui
 	db_args_i64(&args, user);
 	db_args_i64_or_null(&args, peer);
 	db_args_uuid(&args, peer ? NULL : uid);
-	return submit(db, STMT_DIRECT_OPEN, &args, deadline_ms, on_direct,
+	return db_ask(db, STMT_DIRECT_OPEN, &args, deadline_ms, on_direct,
 		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 
@@ -95,7 +81,7 @@ int block_set(struct db *db, int64_t user, int64_t other, bool on, uint64_t dead
 	db_args_i64(&args, user);
 	db_args_i64(&args, other);
 	db_args_i32(&args, on);
-	return submit(db, STMT_BLOCK_SET, &args, deadline_ms, on_block,
+	return db_ask(db, STMT_BLOCK_SET, &args, deadline_ms, on_block,
 		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 
@@ -130,7 +116,7 @@ int notices_events(struct db *db, const int64_t *convs, const int64_t *after,
 	array_i64(&args, after, n);
 	array_i64(&args, first, n);
 	db_args_i32(&args, NOTICES_EVENTS_MAX);
-	return submit(db, STMT_NOTICES_EVENTS, &args, deadline_ms, on_rows,
+	return db_ask(db, STMT_NOTICES_EVENTS, &args, deadline_ms, on_rows,
 		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 
@@ -143,7 +129,7 @@ int notices_members(struct db *db, const int64_t *convs, size_t n, uint64_t dead
 		return -ERR_INVAL;
 	array_i64(&args, convs, n);
 	db_args_i32(&args, NOTICES_MEMBERS_MAX);
-	return submit(db, STMT_NOTICES_MEMBERS, &args, deadline_ms, on_rows,
+	return db_ask(db, STMT_NOTICES_MEMBERS, &args, deadline_ms, on_rows,
 		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 

@@ -9,20 +9,6 @@
 /* What filter_add says. */
 enum { ADD_MADE, ADD_FULL, ADD_NO_CONV };
 
-static int submit(struct db *db, enum stmt_id stmt, struct db_args *args, uint64_t deadline_ms,
-		  db_done_fn *on_done, db_fn *done, void *arg)
-{
-	struct db_query q = {.stmt = stmt,
-			     .args = args,
-			     .deadline_ms = deadline_ms,
-			     .done = on_done,
-			     .call = {arg, done}};
-	int r = db_submit(db, &q, NULL);
-
-	db_args_done(args);
-	return r;
-}
-
 /* ---- Reading by version ---- */
 
 static void on_read(const struct db_call *call, const struct db_result *res)
@@ -47,7 +33,8 @@ int filters_read(struct db *db, int64_t after, uint64_t deadline_ms, filters_rea
 
 	db_args_i64(&args, after);
 	db_args_i32(&args, FILTERS_PAGE);
-	return submit(db, STMT_FILTERS_READ, &args, deadline_ms, on_read, (db_fn *)done, arg);
+	return db_ask(db, STMT_FILTERS_READ, &args, deadline_ms, on_read,
+		      (struct db_call){arg, (db_fn *)done}, NULL);
 }
 
 void filters_row(const struct db_result *res, int i, struct filter_row *ret)
@@ -99,7 +86,8 @@ int filter_add(struct db *db, const struct filter_form *form, int max, uint64_t 
 	db_args_text(&args, form->reason.p ? form->reason : STR(""));
 	db_args_i64_or_null(&args, form->user);
 	db_args_i32(&args, max);
-	return submit(db, STMT_FILTER_ADD, &args, deadline_ms, on_added, (db_fn *)done, arg);
+	return db_ask(db, STMT_FILTER_ADD, &args, deadline_ms, on_added,
+		      (struct db_call){arg, (db_fn *)done}, NULL);
 }
 
 static void on_deleted(const struct db_call *call, const struct db_result *res)
@@ -119,7 +107,8 @@ int filter_delete(struct db *db, int64_t conv, int64_t id, int64_t user, uint64_
 	db_args_i64_or_null(&args, conv);
 	db_args_i64(&args, id);
 	db_args_i64_or_null(&args, user);
-	return submit(db, STMT_FILTER_DELETE, &args, deadline_ms, on_deleted, (db_fn *)done, arg);
+	return db_ask(db, STMT_FILTER_DELETE, &args, deadline_ms, on_deleted,
+		      (struct db_call){arg, (db_fn *)done}, NULL);
 }
 
 static void on_hit(const struct db_call *call, const struct db_result *res)
@@ -137,12 +126,12 @@ int filter_hit_add(struct db *db, const struct filter_hit *hit)
 	db_args_i64(&args, hit->conv);
 	db_args_i64_or_null(&args, hit->filter);
 	db_args_text(&args, hit->reason.p ? hit->reason : STR(""));
-	return submit(db, STMT_FILTER_HIT_ADD, &args, 0, on_hit, NULL, NULL);
+	return db_ask(db, STMT_FILTER_HIT_ADD, &args, 0, on_hit, (struct db_call){0}, NULL);
 }
 
 int filter_hits_report(struct db *db)
 {
 	struct db_args args = DB_ARGS_INIT;
 
-	return submit(db, STMT_FILTER_HITS_REPORT, &args, 0, on_hit, NULL, NULL);
+	return db_ask(db, STMT_FILTER_HITS_REPORT, &args, 0, on_hit, (struct db_call){0}, NULL);
 }

@@ -10,20 +10,6 @@
 
 #define LIST_LIMIT 200
 
-static int submit(struct db *db, enum stmt_id stmt, struct db_args *args, uint64_t deadline_ms,
-		  db_done_fn *on_done, db_fn *then, void *arg, uint64_t *ret_token)
-{
-	struct db_query q = {.stmt = stmt,
-			     .args = args,
-			     .deadline_ms = deadline_ms,
-			     .done = on_done,
-			     .call = {arg, then}};
-	int r = db_submit(db, &q, ret_token);
-
-	db_args_done(args);
-	return r;
-}
-
 /* ---- Roles ---- */
 
 static void on_rows(const struct db_call *call, const struct db_result *res)
@@ -43,8 +29,8 @@ int members_roles(struct db *db, const int64_t *convs, const int64_t *users, siz
 	array_i64(&args, convs, n);
 	array_i64(&args, users, n);
 	db_args_i32(&args, MEMBERS_EXCEPTIONS_MAX);
-	return submit(db, STMT_MEMBERS_ROLES, &args, deadline_ms, on_rows, (db_fn *)done, arg,
-		      ret_token);
+	return db_ask(db, STMT_MEMBERS_ROLES, &args, deadline_ms, on_rows,
+		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 
 void members_roles_row(const struct db_result *res, int i, struct member_row *ret)
@@ -86,8 +72,8 @@ int rights_changed(struct db *db, struct str seen, const struct right_change *af
 	db_args_i64(&args, after->conv);
 	db_args_i64(&args, after->user);
 	db_args_i32(&args, RIGHTS_CHANGED_MAX);
-	return submit(db, STMT_RIGHTS_CHANGED, &args, deadline_ms, on_changed, (db_fn *)done, arg,
-		      ret_token);
+	return db_ask(db, STMT_RIGHTS_CHANGED, &args, deadline_ms, on_changed,
+		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 
 int rights_changed_rows(const struct db_result *res)
@@ -167,8 +153,8 @@ int member_mute(struct db *db, const struct mute *mute, uint64_t deadline_ms, me
 	db_args_text(&args, mute->address);
 	db_args_text(&args, str_of(mute->need.least));
 	db_args_i32(&args, mute->need.is_above);
-	return submit(db, STMT_MEMBER_MUTE, &args, deadline_ms, on_muted, (db_fn *)done, arg,
-		      ret_token);
+	return db_ask(db, STMT_MEMBER_MUTE, &args, deadline_ms, on_muted,
+		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 
 /* ---- Reports ---- */
@@ -229,6 +215,6 @@ int report_conversation(struct db *db, int64_t id, uint64_t deadline_ms, report_
 	struct db_args args = DB_ARGS_INIT;
 
 	db_args_i64(&args, id);
-	return submit(db, STMT_REPORT_CONVERSATION, &args, deadline_ms, on_conv, (db_fn *)done,
-		      arg, ret_token);
+	return db_ask(db, STMT_REPORT_CONVERSATION, &args, deadline_ms, on_conv,
+		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }

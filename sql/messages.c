@@ -24,15 +24,8 @@ void page_answer(const struct db_call *call, const struct db_result *res)
 int page_submit(struct db *db, enum stmt_id stmt, struct db_args *args, uint64_t deadline_ms,
 		page_done_fn *done, void *arg, uint64_t *ret_token)
 {
-	struct db_query q = {.stmt = stmt,
-			     .args = args,
-			     .deadline_ms = deadline_ms,
-			     .done = page_answer,
-			     .call = {arg, (db_fn *)done}};
-	int r = db_submit(db, &q, ret_token);
-
-	db_args_done(args);
-	return r;
+	return db_ask(db, stmt, args, deadline_ms, page_answer,
+		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 
 int page_limit(int limit, int max)

@@ -62,19 +62,12 @@ int resume_save(struct db *db, const struct resume_point *points, size_t n, int 
 		uint64_t deadline_ms, resume_saved_fn *done, void *arg, uint64_t *ret_token)
 {
 	struct db_args args = DB_ARGS_INIT;
-	struct db_query q = {.stmt = STMT_RESUME_SAVE,
-			     .args = &args,
-			     .deadline_ms = deadline_ms,
-			     .done = on_saved,
-			     .call = {arg, (db_fn *)done}};
-	int r;
 
 	if (!is_sound(points, n))
 		return -ERR_INVAL;
 	encode(points, n, keep_days, &args);
-	r = db_submit(db, &q, ret_token);
-	db_args_done(&args);
-	return r;
+	return db_ask(db, STMT_RESUME_SAVE, &args, deadline_ms, on_saved,
+		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 
 /* Freed by point_done. */
@@ -125,13 +118,7 @@ int resume_load(struct db *db, const struct resume_key *keys, size_t n, uint64_t
 		resume_loaded_fn *done, void *arg, uint64_t *ret_token)
 {
 	struct db_args args = DB_ARGS_INIT;
-	struct db_query q = {.stmt = STMT_RESUME_LOAD,
-			     .args = &args,
-			     .deadline_ms = deadline_ms,
-			     .done = on_loaded,
-			     .call = {arg, (db_fn *)done}};
 	struct buf *b;
-	int r;
 
 	if (n < 1 || n > RESUME_LOADS_MAX)
 		return -ERR_INVAL;
@@ -143,7 +130,6 @@ int resume_load(struct db *db, const struct resume_key *keys, size_t n, uint64_t
 	for (size_t i = 0; i < n; i++)
 		array_add_i64(b, keys[i].user);
 	db_args_close(&args);
-	r = db_submit(db, &q, ret_token);
-	db_args_done(&args);
-	return r;
+	return db_ask(db, STMT_RESUME_LOAD, &args, deadline_ms, on_loaded,
+		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }

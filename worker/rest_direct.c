@@ -13,14 +13,14 @@
 
 /* ---- The conversation ---- */
 
-static void on_json(void *arg, int err, struct str json)
+static void on_found(void *arg, int err, struct str json)
 {
-	struct call *call = arg;
-	bool is_new = call->state != NULL;
+	rest_conversation_got(arg, err, json, false);
+}
 
-	free(call->state);
-	call->state = NULL;
-	rest_conversation_got(call, err, json, is_new);
+static void on_made(void *arg, int err, struct str json)
+{
+	rest_conversation_got(arg, err, json, true);
 }
 
 static void refuse(struct call *call, int err, const char *field)
@@ -46,22 +46,23 @@ static void refuse(struct call *call, int err, const char *field)
 static void on_direct(void *arg, int err, const struct direct *direct)
 {
 	struct call *call = arg;
+	page_done_fn *done;
 	int r;
 
 	if (err) {
 		refuse(call, err, "members");
 		return;
 	}
+	done = direct->is_new ? on_made : on_found;
 	if (direct->is_new) {
-		call->state = xmalloc(1); /* remembered for the answer */
 		revoke_member(call->wk, direct->conv, call->who.user);
 		revoke_member(call->wk, direct->conv, direct->peer);
 	}
 	call->path_id[0] = direct->conv;
 	r = conversation_get(dbio_writer(call->wk), direct->conv, NULL, call->who.user,
-			     dbio_deadline(call->wk), on_json, call, NULL);
+			     dbio_deadline(call->wk), done, call, NULL);
 	if (r < 0)
-		on_json(call, r, STR(""));
+		done(call, r, STR(""));
 }
 
 void rest_direct_open(struct call *call, int64_t peer, const struct uuid *uid)
