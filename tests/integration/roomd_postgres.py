@@ -53,7 +53,7 @@ class Postgres:
     def __init__(self, is_durable=False):
         self.is_durable = is_durable
         self.bindir = newest_bindir()
-        self.dir = Path(tempfile.mkdtemp(prefix='roomd-pg-', dir='/tmp'))
+        self.dir = Path(tempfile.mkdtemp(prefix='roomd-pg-'))  # below TMPDIR
         self.data = self.dir / 'data'
         self.log = self.dir / 'log'
         self.process = None
