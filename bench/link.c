@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Client sockets: connect from a loopback address, upgrade, introduce, read and write frames.
- * Leaves messages and their accounts to load.c. */
+/* Client sockets: connect from a loopback address, read and write frames.
+ * Leaves what comes before the first message to handshake.c, messages and accounts to load.c. */
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "bench/frame.h"
+#include "bench/handshake.h"
 #include "bench/herd.h"
 #include "bench/link.h"
 
@@ -17,11 +18,7 @@
 #define IP_BIND_ADDRESS_NO_PORT 24
 #endif
 
-/* The key and its answer from RFC 6455 section 1.3: the answer is checked without hashing. */
-#define WS_KEY "dGhlIHNhbXBsZSBub25jZQ=="
-#define WS_ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-
-static void link_fail(struct gen *g, struct link *l, const char *why)
+void link_fail(struct gen *g, struct link *l, const char *why)
 {
 	bool was_live = l->state == LINK_LIVE;
 
@@ -156,6 +153,13 @@ size_t link_frame(struct gen *g, size_t at, const char *text, size_t len)
 	return (size_t)(p - g->scratch) + len;
 }
 
+void link_text(struct gen *g, struct link *l, const char *text, size_t len)
+{
+	size_t n = link_frame(g, 0, text, len);
+
+	link_send(g, l, g->scratch, n);
+}
+
 static void send_control(struct gen *g, struct link *l, unsigned op, const void *data, size_t len)
 {
 	static const uint8_t mask[4] = {1, 2, 3, 4};
@@ -176,118 +180,15 @@ void link_bye(struct gen *g, struct link *l)
 	send_control(g, l, FRAME_CLOSE, normal, sizeof(normal));
 }
 
-static void send_upgrade(struct gen *g, struct link *l)
-{
-	const struct conf *cf = g->conf;
-	const struct room *room = &cf->room[l->room];
-	const char *native = cf->dialect == DIALECT_NATIVE
-				     ? "Sec-WebSocket-Protocol: roomd.v1\r\n" : "";
-	char path[ROOM_ID_MAX + 32], buf[512];
-	int n;
-
-	if (cf->dialect == DIALECT_NATIVE)
-		snprintf(path, sizeof(path), "/ws");
-	else
-		snprintf(path, sizeof(path), "/ws/chat/%s", room->id);
-	n = snprintf(buf, sizeof(buf),
-		     "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUpgrade: websocket\r\n"
-		     "Connection: Upgrade\r\nSec-WebSocket-Key: " WS_KEY "\r\n"
-		     "Sec-WebSocket-Version: 13\r\n%s\r\n",
-		     path, ntohs(cf->server.sin_port), native);
-	l->state = LINK_UPGRADE;
-	link_send(g, l, buf, (size_t)n);
-}
-
-static void send_line(struct gen *g, struct link *l, const char *text, int len)
-{
-	size_t n = link_frame(g, 0, text, (size_t)len);
-
-	link_send(g, l, g->scratch, n);
-}
-
-static void enter_live(struct gen *g, struct link *l)
-{
-	g->pending--;
-	hist_record(&g->own->handshake, stamp_now() - l->begin_ns);
-	if (g->conf->mode == MODE_CONNECT) {
-		bump(&g->own->handshakes, 1);
-		link_bye(g, l);
-		return;
-	}
-	l->state = LINK_LIVE;
-	bump(&g->own->live, 1);
-	g->live++;
-	g->own->connect_ns = stamp_now();
-}
-
-static void send_hello(struct gen *g, struct link *l)
-{
-	const struct conf *cf = g->conf;
-	char buf[1000];
-	int n;
-
-	if (cf->dialect == DIALECT_FLOOR) {
-		enter_live(g, l);
-		return;
-	}
-	if (l->cursor)
-		n = herd_hello(g, l, buf, sizeof(buf));
-	else
-		n = snprintf(buf, sizeof(buf), cf->dialect == DIALECT_RAW
-				     ? "{\"username\":\"%s-u%u\"}"
-				     : "{\"op\":\"hello\",\"id\":1,\"name\":\"%s-u%u\"}",
-			     cf->prefix, l->id);
-	l->state = LINK_HELLO;
-	send_line(g, l, buf, n);
-}
-
-static void send_sub(struct gen *g, struct link *l)
-{
-	const struct room *room = &g->conf->room[l->room];
-	const char *quote = room->is_text ? "\"" : "";
-	char buf[ROOM_ID_MAX + 80];
-	int n;
-
-	n = snprintf(buf, sizeof(buf), "{\"op\":\"sub\",\"id\":2,\"c\":%s%s%s,\"rev\":%llu}",
-		     quote, room->id, quote, (unsigned long long)l->rev);
-	l->state = LINK_SUB;
-	send_line(g, l, buf, n);
-}
-
-/* Frames of the handshake. Anything but the answer waited for is let pass, except errors. */
-static void handshake_text(struct gen *g, struct link *l, const char *text, size_t len)
-{
-	char shown[121];
-	bool is_raw = g->conf->dialect == DIALECT_RAW;
-
-	if (l->state == LINK_HELLO && is_raw && stamp_has(text, len, "\"connected\"")) {
-		enter_live(g, l);
-	} else if (l->state == LINK_HELLO && !is_raw && stamp_has(text, len, "\"welcome\"")) {
-		if (g->conf->mode == MODE_HERD && herd_welcome(l, text, len))
-			l->state = LINK_SUB; /* "live" comes unasked */
-		else
-			send_sub(g, l);
-	} else if (l->state == LINK_SUB && stamp_has(text, len, "\"live\"")) {
-		if (g->conf->mode == MODE_HERD)
-			herd_live(g, l, text, len);
-		enter_live(g, l);
-	} else if (l->state == LINK_SUB && stamp_has(text, len, "\"ev\"")) {
-		load_text(g, l, text, len); /* what it missed */
-	} else if (stamp_has(text, len, is_raw ? "\"error\"" : "\"err\"")) {
-		snprintf(shown, sizeof(shown), "%.*s", (int)len, text);
-		link_fail(g, l, shown);
-	} else {
-		bump(&g->own->others, 1);
-	}
-}
-
 static void on_frame(struct gen *g, struct link *l, const struct frame *f, const uint8_t *payload)
 {
 	switch (f->op) {
 	case FRAME_TEXT:
 	case FRAME_CONT:
 	case FRAME_BINARY:
-		if (l->state == LINK_LIVE)
+		if (handshake_is_ping(g, payload, f->len))
+			link_text(g, l, "3", 1);
+		else if (l->state == LINK_LIVE)
 			load_text(g, l, (const char *)payload, f->len);
 		else if (l->state != LINK_CLOSING)
 			handshake_text(g, l, (const char *)payload, f->len);
@@ -305,28 +206,6 @@ static void on_frame(struct gen *g, struct link *l, const struct frame *f, const
 	}
 }
 
-/* Returns the bytes used by the answer to the upgrade, 0 if it is not complete. */
-static size_t read_upgrade(struct gen *g, struct link *l, const uint8_t *p, size_t n)
-{
-	const uint8_t *end = memmem(p, n, "\r\n\r\n", 4);
-	char shown[81];
-
-	if (!end)
-		return 0;
-	if (n < 12 || memcmp(p, "HTTP/1.1 101", 12) != 0) {
-		snprintf(shown, sizeof(shown), "%.*s", (int)(n < 80 ? n : 80), (const char *)p);
-		shown[strcspn(shown, "\r\n")] = 0;
-		link_fail(g, l, shown);
-		return n;
-	}
-	if (!memmem(p, (size_t)(end - p), WS_ACCEPT, strlen(WS_ACCEPT))) {
-		link_fail(g, l, "wrong Sec-WebSocket-Accept");
-		return n;
-	}
-	send_hello(g, l);
-	return (size_t)(end - p) + 4;
-}
-
 /* Takes whole frames from the n bytes at p; returns how many bytes it used. */
 static size_t take_frames(struct gen *g, struct link *l, const uint8_t *p, size_t n)
 {
@@ -335,7 +214,7 @@ static size_t take_frames(struct gen *g, struct link *l, const uint8_t *p, size_
 	int r;
 
 	if (l->state == LINK_UPGRADE) {
-		at = read_upgrade(g, l, p, n);
+		at = handshake_upgraded(g, l, p, n);
 		if (!at)
 			return 0;
 	}
@@ -410,7 +289,7 @@ void link_event(struct gen *g, struct link *l, unsigned events)
 		if (error)
 			link_fail(g, l, strerror(error));
 		else if (events & EPOLLOUT)
-			send_upgrade(g, l);
+			handshake_upgrade(g, l);
 		return;
 	}
 	if ((events & EPOLLOUT) && l->out_len)

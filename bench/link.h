@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Client sockets of the generator: connecting, handshakes of the dialects, frames in and out.
- * Messages go to load.h; which sockets there are is gen.c's. */
+/* Client sockets of the generator: connecting, frames in and out.
+ * What they say first is handshake.h's, messages are load.c's; which sockets there are, gen.c's. */
 #ifndef BENCH_LINK_H
 #define BENCH_LINK_H
 
@@ -16,6 +16,12 @@ void link_event(struct gen *g, struct link *l, unsigned events);
 
 /* Sends bytes that are whole frames; keeps what the socket does not take. */
 void link_send(struct gen *g, struct link *l, const void *data, size_t len);
+
+/* Sends one text frame. */
+void link_text(struct gen *g, struct link *l, const char *text, size_t len);
+
+/* Counts the socket as failed or lost, remembers WHY, and closes it. */
+void link_fail(struct gen *g, struct link *l, const char *why);
 
 /* Appends one masked text frame to g->scratch at offset at; returns the offset behind it. */
 size_t link_frame(struct gen *g, size_t at, const char *text, size_t len);

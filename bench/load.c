@@ -14,6 +14,12 @@
 /* Sends of one turn in rate mode, should the generator have fallen behind. */
 #define BURST_MAX 1000
 
+/* By which an answer that tells of an error is known. */
+static const char *const error_words[] = {
+	[DIALECT_RAW] = "\"error\"", [DIALECT_NATIVE] = "\"err\"",
+	[DIALECT_SOCKETIO] = "\"message_error\"", [DIALECT_FLOOR] = "\"error\"",
+};
+
 static bool is_counted(const struct gen *g)
 {
 	enum mode mode = g->conf->mode;
@@ -184,7 +190,7 @@ void load_text(struct gen *g, struct link *l, const char *text, size_t len)
 	if (found)
 		return;
 	bump(&g->own->others, 1);
-	if (stamp_has(text, len, g->conf->dialect == DIALECT_NATIVE ? "\"err\"" : "\"error\"")) {
+	if (stamp_has(text, len, error_words[g->conf->dialect])) {
 		bump(&g->own->errors, 1);
 		gen_trouble(g, "error frame: %.*s", (int)(len < 150 ? len : 150), text);
 	}
@@ -210,6 +216,11 @@ static size_t build(struct gen *g, struct pub *p, size_t at)
 		n = snprintf(text, sizeof(text),
 			     "{\"type\":\"message\",\"content\":\"%s\",\"client_id\":\"%s\"}",
 			     g->filler, key);
+	else if (cf->dialect == DIALECT_SOCKETIO)
+		n = snprintf(text, sizeof(text),
+			     "42[\"send_message\",{\"conversationId\":%s%s%s,\"content\":\"%s\","
+			     "\"clientMsgId\":\"%s\"}]",
+			     quote, room->id, quote, g->filler, key);
 	else
 		n = snprintf(text, sizeof(text),
 			     "{\"op\":\"send\",\"id\":%u,\"c\":%s%s%s,\"k\":\"%s\","

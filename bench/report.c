@@ -12,7 +12,8 @@ static const char *const modes[] = {
 	[MODE_ORDER] = "order", [MODE_HERD] = "herd",
 };
 static const char *const dialects[] = {
-	[DIALECT_RAW] = "raw", [DIALECT_NATIVE] = "native", [DIALECT_FLOOR] = "floor",
+	[DIALECT_RAW] = "raw", [DIALECT_NATIVE] = "native", [DIALECT_SOCKETIO] = "socketio",
+	[DIALECT_FLOOR] = "floor",
 };
 
 const char *report_mode(enum mode mode)

@@ -26,7 +26,7 @@ static const char usage_text[] =
 "  order    --members S --messages M [--rooms R]       every socket: all messages, one order\n"
 "\n"
 "  --url 127.0.0.1:8080   server; only loopback addresses (127.0.0.0/8) are accepted\n"
-"  --dialect raw|native|floor     (or --protocol) [raw]\n"
+"  --dialect raw|native|socketio|floor   (or --protocol) [raw]\n"
 "  --procs N              generator processes [as many as the descriptor limit asks for]\n"
 "  --sources N            loopback source addresses [8]\n"
 "  --payload N            bytes of text in a message [128]\n"
@@ -177,7 +177,7 @@ static void take_option(struct conf *cf, int opt, const char *arg)
 	case OPT_DIALECT:
 		i = find_name(arg, dialect_name, DIALECT_FLOOR + 1);
 		if (i < 0)
-			wrong("dialects are raw, native, floor", arg);
+			wrong("dialects are raw, native, socketio, floor", arg);
 		cf->dialect = (enum dialect)i;
 		break;
 	case OPT_PREFIX:

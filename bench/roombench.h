@@ -16,12 +16,13 @@
 #define PROCS_MAX 64
 #define CONNS_MAX 2000000u
 #define ROOM_ID_MAX 64
+#define TOKEN_MAX 1024
 #define SEC_NS 1000000000ull
 
 enum mode { MODE_IDLE, MODE_MEM, MODE_FANOUT, MODE_ROOMS, MODE_RATE, MODE_SEND, MODE_CONNECT,
 	    MODE_ORDER, MODE_HERD };
 
-enum dialect { DIALECT_RAW, DIALECT_NATIVE, DIALECT_FLOOR };
+enum dialect { DIALECT_RAW, DIALECT_NATIVE, DIALECT_SOCKETIO, DIALECT_FLOOR };
 
 struct room {
 	char id[ROOM_ID_MAX];      /* as the server wrote it in JSON, quotes removed */
@@ -51,6 +52,7 @@ struct conf {
 	const char *label;             /* repeated in the output */
 	bool is_json, is_verbose, keep_rooms, has_spin;
 	struct room *room;             /* conf.rooms entries */
+	char token[TOKEN_MAX];         /* socketio: of the account that all sockets are of */
 };
 
 /* A process may only move its own stage forward; the coordinator moves the run's. */

@@ -190,6 +190,29 @@ static int make_room(struct http *h, const struct conf *cf, unsigned i, struct r
 	return -1;
 }
 
+/* Registers the account of this run and keeps its token. */
+static int make_account(struct http *h, struct conf *cf)
+{
+	char body[200];
+	const char *at;
+	size_t len;
+
+	snprintf(body, sizeof(body), "{\"username\":\"%s\",\"password\":\"%s and %d\"}",
+		 cf->prefix, cf->prefix, (int)getpid());
+	if (http_do(h, "POST", "/api/v1/auth/register", body) < 0 || h->status != 201) {
+		fprintf(stderr, "roombench: POST /api/v1/auth/register answered %d: %.200s\n",
+			h->status, h->answer ? h->answer : "");
+		return -1;
+	}
+	at = strstr(h->body, "\"token\"");
+	at = at ? strchr(at + 7, '"') : NULL;
+	len = at ? strcspn(at + 1, "\"") : 0;
+	if (!len || len >= sizeof(cf->token))
+		return -1;
+	memcpy(cf->token, at + 1, len);
+	return 0;
+}
+
 int rooms_make(struct conf *cf)
 {
 	struct http h = {.conf = cf, .fd = -1};
@@ -198,6 +221,8 @@ int rooms_make(struct conf *cf)
 	cf->room = calloc(cf->rooms, sizeof(*cf->room));
 	if (!cf->room)
 		abort();
+	if (cf->dialect == DIALECT_SOCKETIO)
+		r = make_account(&h, cf);
 	for (unsigned i = 0; i < cf->rooms && r == 0; i++) {
 		if (cf->dialect == DIALECT_FLOOR)
 			snprintf(cf->room[i].id, ROOM_ID_MAX, "%s-%u", cf->prefix, i);
