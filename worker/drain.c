@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Closes the connections of a draining worker one share after the other.
- * The farewells are written by http_conn.c, ws_conn.c and sse_conn.c.
+ * The farewells are written by http_conn.c, ws_conn.c, sse_conn.c and eio.c.
  */
 #include "worker/drain.h"
 
 #include "base/clock.h"
 #include "worker/admission.h"
 #include "worker/conn.h"
+#include "worker/eio.h"
 #include "worker/sse_conn.h"
 #include "worker/ws_conn.h"
 
@@ -39,6 +40,7 @@ static void say_goodbye(struct conn *c, void *arg)
 
 	if (c->state == CONN_HTTP && !c->is_ops)
 		http_conn_drain(c);
+	eio_drain(c);
 	if (c->state != CONN_WS && c->state != CONN_SSE)
 		return;
 	/* back when the last has gone, and not all together */

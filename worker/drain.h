@@ -9,9 +9,10 @@
 #include "worker/worker.h"
 
 /*
- * Idle HTTP connections end at once; sockets are told now when to come back and are closed evenly
- * over as long as admission.rate needs to let them in again, at most server.drain_spread. They
- * work until then.
+ * Idle HTTP connections and polling sessions without a request end at once; sockets are told now
+ * when to come back and are closed evenly over as long as admission.rate needs to let them in
+ * again, at most server.drain_spread. They work until then, polling sessions until their poll is
+ * answered.
  */
 void drain_begin(struct worker *wk);
 

@@ -361,6 +361,12 @@ void eio_timeout(struct conn *c, enum conn_wait wait)
 
 /* ---- The end ---- */
 
+void eio_drain(struct conn *c)
+{
+	if (c->eio && c->io.fd < 0 && !c->eio->poll && !c->eio->post)
+		conn_kill(c, CONN_END_LOST); /* expected back, as from any restart */
+}
+
 /* A request or a candidate that belonged to a session. */
 static void on_servant_ended(struct conn *c)
 {

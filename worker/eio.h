@@ -53,6 +53,12 @@ void eio_run(struct worker *wk);
 /* One of WAIT_EIO_… is over. */
 void eio_timeout(struct conn *c, enum conn_wait wait);
 
+/*
+ * The worker drains: nobody can open a connection to it any more, so a session that has no request
+ * open is over. What is queued for it is found again by its client's offset.
+ */
+void eio_drain(struct conn *c);
+
 /* C, whatever it is, has been killed: a poll that went away ends its session, and the contrary. */
 void eio_conn_ended(struct conn *c);
 

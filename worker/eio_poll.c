@@ -48,6 +48,8 @@ static void answer_poll(struct eio *e)
 	buf_done(&frames);
 	buf_done(&body);
 	conn_drop_out(c, used);
+	if (conn_worker(c)->draining)
+		eio_drain(c); /* the next poll would reach nobody */
 }
 
 void eio_has_output(struct conn *c)
@@ -152,6 +154,8 @@ size_t eio_poll_input(struct conn *c, uint8_t *data, size_t len)
 	if (c->state == CONN_WS && !payload.is_done)
 		return used;
 	answer_post(e, true);
+	if (conn_worker(c)->draining)
+		eio_drain(c);
 	return len;
 }
 

@@ -7,6 +7,7 @@ get some; values are those of the protocol's description (version 4).
 import asyncio
 import base64
 import json
+import signal
 
 import aiohttp
 import pytest
@@ -340,3 +341,58 @@ async def test_binary_comes_as_base64_in_a_poll(daemon):
     session = await Polling.open(daemon)
     assert await session.post('b' + base64.b64encode(b'bytes').decode()) == (200, 'ok')
     assert await is_over(session)
+
+
+# ---- The daemon stops --------------------------------------------------------------------------------
+
+async def polling_in(daemon, token, room):
+    """A session that polls, is in ROOM and has heard all there is: (session, pid, last offset)."""
+    session = await Polling.open(daemon)
+    assert await session.post('40' + json.dumps({'token': token})) == (200, 'ok')
+    assert await session.post(f'421["join_conversation",{room}]') == (200, 'ok')
+    heard = []
+    while not any(packet.startswith('431') for packet in heard):
+        heard += await session.poll()
+    offsets = [json.loads(packet[2:])[-1] for packet in heard if packet.startswith('42')]
+    pid, = [json.loads(packet[2:])['pid'] for packet in heard if packet.startswith('40')]
+    return session, pid, [offset for offset in offsets if isinstance(offset, str)][-1]
+
+
+async def test_a_stop_waits_for_no_session_that_does_not_ask(start_daemon):
+    """Who waits for news is told; who has no request open finds the news with the offset afterwards.
+
+    Red when drain_begin leaves such sessions alone: they last as long as close_timeout, which is longer
+    than the test.
+    """
+    settings = {**SETTINGS, 'websocket.close_timeout': '600s', 'server.stop_timeout': '600s',
+                'auth.secret_key': 'tokens stand when the daemon starts again'}
+    one = await asyncio.to_thread(start_daemon, workers=4, settings=settings)
+    async with Http(one) as http, People(one) as people:
+        ann = (await people.new_person('ann'))['token']
+        room = (await http.new_room())['id']
+        silent, pid, offset = await polling_in(one, ann, room)
+        leaving = await Polling.open(one)
+        assert await leaving.post('1') == (200, 'ok')  # and never asks for what was said before that
+        waiting = await Polling.open(one)
+        told = asyncio.create_task(waiting.get())
+        speaker, *_ = await polling_in(one, ann, room)
+        for number in range(20):
+            assert await speaker.post(f'42["send_message",{{"conversationId":{room},"content":"{number}"}}]') \
+                == (200, 'ok')
+        heard = []
+        while len(heard) < 20:
+            heard += [packet for packet in await speaker.poll() if packet.startswith('42["new_message"')]
+        assert len(await http.history(room)) == 20
+    one.process.send_signal(signal.SIGTERM)
+    assert await told == (200, '1')
+    assert await asyncio.to_thread(one.process.wait, PATIENCE) == 0
+    await asyncio.to_thread(one.start)
+    back = await Polling.open(one)
+    assert await back.post('40' + json.dumps({'token': ann, 'pid': pid, 'offset': offset})) == (200, 'ok')
+    texts = []
+    while len(texts) < 20:
+        texts += [json.loads(packet[2:])[1]['content'] for packet in await back.poll()
+                  if packet.startswith('42["new_message"')]
+    assert texts == [str(number) for number in range(20)]
+    # nobody is to be asked about this one either
+    assert await back.post('40/nowhere,') == (200, 'ok')
