@@ -8,6 +8,7 @@
  *	event.h		 the canonical event, the form that travels in the ring
  *	cmd.h		 one decoded client request, the same for every dialect
  *	ws.h		 RFC 6455 frames and handshake
+ *	ws_deflate.h	 permessage-deflate (RFC 7692)
  *	http.h		 HTTP/1.1 requests in, response heads out
  *	http_field.h	 header field values: ranges, entity tags, encodings, dates, escapes
  *	json.h		 reading and writing JSON

@@ -6,8 +6,12 @@
 #include "proto/ws.h"
 
 #include "proto/utf8.h"
+#include "proto/ws_deflate.h"
 
 #define FRAGMENTS_DEFAULT 65536
+#define RSV1 0x40 /* of a message's first frame: it is compressed (RFC 7692 section 6) */
+/* Compressors that make nothing shorter add less than this part, whatever their settings. */
+#define DEFLATE_PART 16
 #define FRAGMENTS_CEILING ((1u << 24) - 1) /* ws_in.fragments */
 
 /* Step results beside 0 and negative errors: nothing to deliver yet, go on reading. */
@@ -66,17 +70,17 @@ struct header {
 	uint64_t payload;
 	size_t len; /* of the header itself */
 	uint8_t op;
-	bool fin;
+	bool fin, is_deflated;
 	uint8_t mask[4];
 };
 
 /* Section 5.2 and 5.5: what the first byte alone can be blamed for. */
-static const char *first_byte_fault(const struct ws_in *in, uint8_t b)
+static const char *first_byte_fault(const struct ws_in *in, const struct ws_limits *lim, uint8_t b)
 {
-	uint8_t op = b & 0x0f;
+	uint8_t op = b & 0x0f, rsv = b & 0x70;
 	bool fin = b & 0x80;
 
-	if (b & 0x70)
+	if (rsv && (rsv != RSV1 || !lim->inflater || op == WS_OP_CONT || op >= WS_OP_CLOSE))
 		return "reserved bits are set";
 	if ((op > WS_OP_BINARY && op < WS_OP_CLOSE) || op > WS_OP_PONG)
 		return "reserved opcode";
@@ -99,10 +103,10 @@ static uint64_t read_be(const uint8_t *p, size_t n)
 }
 
 /* Reads a whole header, or blames its first bytes as early as they show a fault. */
-static int header_read(struct ws_in *in, const uint8_t *p, size_t len, struct header *ret,
-		       struct ws_msg *ret_msg)
+static int header_read(struct ws_in *in, const struct ws_limits *lim, const uint8_t *p, size_t len,
+		       struct header *ret, struct ws_msg *ret_msg)
 {
-	const char *fault = len ? first_byte_fault(in, p[0]) : NULL;
+	const char *fault = len ? first_byte_fault(in, lim, p[0]) : NULL;
 	size_t ext;
 
 	if (fault)
@@ -128,6 +132,7 @@ static int header_read(struct ws_in *in, const uint8_t *p, size_t len, struct he
 	ret->len = 2 + ext + 4;
 	ret->op = p[0] & 0x0f;
 	ret->fin = p[0] & 0x80;
+	ret->is_deflated = p[0] & RSV1;
 	memcpy(ret->mask, p + 2 + ext, 4);
 	return 0;
 }
@@ -175,15 +180,23 @@ static int control_read(struct ws_in *in, struct header *h, uint8_t *data, size_
 	return h->op == WS_OP_CLOSE ? close_read(in, ret) : 0;
 }
 
+/* What the bytes on the wire may be where MAX bytes are allowed. */
+static uint64_t wire_max(const struct ws_in *in, uint32_t max)
+{
+	return (uint64_t)max + (in->is_deflated ? max / DEFLATE_PART + DEFLATE_PART : 0);
+}
+
 /* Opens a data frame: limits are checked before a byte of it is kept. */
 static int data_begin(struct ws_in *in, const struct ws_limits *lim, const struct header *h,
 		      struct ws_msg *ret)
 {
 	uint32_t fragments_max = lim->fragments_max ? lim->fragments_max : FRAGMENTS_DEFAULT;
 
-	if (h->payload > lim->frame_max)
+	if (h->op != WS_OP_CONT)
+		in->is_deflated = h->is_deflated;
+	if (h->payload > wire_max(in, lim->frame_max))
 		return fail(in, ret, WS_CLOSE_TOO_BIG, "frame is too large");
-	if (in->partial.len + h->payload > lim->message_max)
+	if (in->partial.len + h->payload > wire_max(in, lim->message_max))
 		return fail(in, ret, WS_CLOSE_TOO_BIG, "message is too large");
 	if (in->fragments >= MIN(fragments_max, FRAGMENTS_CEILING))
 		return fail(in, ret, WS_CLOSE_TOO_BIG, "message has too many fragments");
@@ -199,9 +212,38 @@ static int data_begin(struct ws_in *in, const struct ws_limits *lim, const struc
 	return GO_ON;
 }
 
-/* Hands the message out: in place when all of it came in one piece, else from PARTIAL. */
-static int message_end(struct ws_in *in, uint8_t *data, size_t len, struct ws_msg *ret)
+/* PARTIAL and the LEN bytes at DATA become what they stand for, in PARTIAL. */
+static int message_inflate(struct ws_in *in, const struct ws_limits *lim, const uint8_t *data,
+			   size_t len, struct ws_msg *ret)
 {
+	const struct str pieces[] = {buf_str(&in->partial), {(const char *)data, len}};
+	struct buf whole = BUF_INIT;
+	int r = -ERR_INVAL;
+
+	if (lim->inflater)
+		r = ws_inflate(lim->inflater, pieces, ARRAY_LEN(pieces), lim->message_max, &whole);
+	buf_done(&in->partial);
+	in->partial = whole;
+	if (r == -ERR_TOOBIG)
+		return fail(in, ret, WS_CLOSE_TOO_BIG, "message is too large");
+	if (r < 0)
+		return fail(in, ret, WS_CLOSE_INVALID_DATA, "message cannot be inflated");
+	if (in->op == WS_OP_TEXT && !utf8_valid((const char *)whole.p, whole.len))
+		return fail(in, ret, WS_CLOSE_INVALID_DATA, "text is not UTF-8");
+	return 0;
+}
+
+/* Hands the message out: in place when all of it came in one piece, else from PARTIAL. */
+static int message_end(struct ws_in *in, const struct ws_limits *lim, uint8_t *data, size_t len,
+		       struct ws_msg *ret)
+{
+	if (in->is_deflated) {
+		int r = message_inflate(in, lim, data, len, ret);
+
+		if (r < 0)
+			return r;
+		len = 0;
+	}
 	if (in->op == WS_OP_TEXT && in->utf8 != UTF8_START)
 		return fail(in, ret, WS_CLOSE_INVALID_DATA, "text ends inside a character");
 	*ret = (struct ws_msg){.op = in->op, .payload = {(char *)data, len}};
@@ -216,19 +258,20 @@ static int message_end(struct ws_in *in, uint8_t *data, size_t len, struct ws_ms
 }
 
 /* Takes as much of the present data frame as is there. */
-static int data_read(struct ws_in *in, uint8_t *data, size_t len, size_t *used, struct ws_msg *ret)
+static int data_read(struct ws_in *in, const struct ws_limits *lim, uint8_t *data, size_t len,
+		     size_t *used, struct ws_msg *ret)
 {
 	size_t n = MIN(len, in->left);
 
 	unmask(in->mask, data, n);
-	if (in->op == WS_OP_TEXT && !utf8_feed(&in->utf8, data, n))
+	if (in->op == WS_OP_TEXT && !in->is_deflated && !utf8_feed(&in->utf8, data, n))
 		return fail(in, ret, WS_CLOSE_INVALID_DATA, "text is not UTF-8");
 	*used = n;
 	in->left -= (uint32_t)n;
 	if (!in->left) {
 		in->in_frame = 0;
 		if (in->fin)
-			return message_end(in, data, n, ret);
+			return message_end(in, lim, data, n, ret);
 	}
 	if (n)
 		buf_add(&in->partial, data, n);
@@ -244,8 +287,8 @@ static int step(struct ws_in *in, const struct ws_limits *lim, uint8_t *data, si
 
 	*used = 0;
 	if (in->in_frame)
-		return data_read(in, data, len, used, ret);
-	r = header_read(in, data, len, &h, ret);
+		return data_read(in, lim, data, len, used, ret);
+	r = header_read(in, lim, data, len, &h, ret);
 	if (r < 0)
 		return r;
 	if (h.op >= WS_OP_CLOSE)

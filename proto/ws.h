@@ -32,10 +32,14 @@ enum ws_close {
 	WS_CLOSE_TRY_LATER = 1013,
 };
 
+struct ws_inflater;
+
 struct ws_limits {
 	uint32_t frame_max;	/* payload bytes of one frame */
 	uint32_t message_max;	/* payload bytes of one message, all fragments together */
 	uint32_t fragments_max; /* frames of one message; 0: 65536 */
+	/* borrowed; messages may be compressed, as was agreed; NULL: they may not */
+	struct ws_inflater *inflater;
 };
 
 /*
@@ -53,6 +57,7 @@ struct ws_in {
 	uint32_t delivered : 1;	 /* PARTIAL was handed out and is dropped by the next call */
 	uint8_t mask[4];	 /* of the present frame, turned to its next byte */
 	uint8_t utf8;		 /* utf8_feed's state of a text message */
+	bool is_deflated;	 /* the present message is compressed */
 };
 _Static_assert(sizeof(struct ws_in) <= 40, "an idle connection must stay small");
 
@@ -81,9 +86,14 @@ struct ws_msg {
  * back. Bytes of an incomplete data frame are taken over into IN, so DATA can be a small shared
  * read buffer.
  *
+ * A compressed message is inflated when all of it is there. The limit of a message is that of what
+ * it becomes; on the wire it may have a sixteenth more, which is what compressors add at worst, and
+ * so may its frames.
+ *
  * Faults: section 5.1 (unmasked frame), 5.2 (reserved bits, opcodes, length forms), 5.4
  * (fragments), 5.5 (control frames), 7.4 (close codes): 1002. Section 8.1: text that cannot become
- * valid UTF-8: 1007, at the first byte that shows it. Limits: 1009, at the header.
+ * valid UTF-8: 1007, at the first byte that shows it. Limits: 1009, at the header. RFC 7692: what
+ * cannot be inflated: 1007.
  */
 int ws_next(struct ws_in *in, const struct ws_limits *lim, uint8_t *data, size_t len,
 	    size_t *ret_used, struct ws_msg *ret) MUST_CHECK;

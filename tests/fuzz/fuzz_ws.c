@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fuzz target: frames of a client. The first byte seeds the cuts, the rest is the wire.
+ * Fuzz target: frames of a client. The first byte seeds the cuts, and its highest bit allows
+ * compressed messages; the rest is the wire.
  * However the wire is cut, the same messages, close code and end must come out.
  */
 #include "fuzz.h"
-#include "proto/ws.h"
+#include "proto/ws_deflate.h"
 
-static const struct ws_limits limits = {
-    .frame_max = 4096, .message_max = 8192, .fragments_max = 64};
+static struct ws_limits limits = {.frame_max = 4096, .message_max = 8192, .fragments_max = 64};
 
 /* What an encoder makes of the message, by both ways of writing a frame. */
 static void check_out(const struct ws_msg *m)
@@ -59,7 +59,7 @@ static void run(const uint8_t *data, size_t size, struct cutter *cut, struct buf
 		MUST(used <= unread.len);
 		buf_consume(&unread, used);
 		MUST(r != -ERR_AGAIN || unread.len <= 130);
-		MUST(in.partial.len <= limits.message_max);
+		MUST(in.partial.len <= limits.message_max + limits.message_max / 16 + 16);
 	}
 	if (r == -ERR_PROTO)
 		buf_printf(log, "fault %d", m.close_code);
@@ -72,10 +72,14 @@ static void run(const uint8_t *data, size_t size, struct cutter *cut, struct buf
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct buf whole = BUF_INIT, cut = BUF_INIT;
+	static struct ws_inflater *inflater;
 	struct cutter cutter;
 
 	if (size < 2)
 		return 0;
+	if (!inflater)
+		inflater = ws_inflater_new();
+	limits.inflater = data[0] & 0x80 ? inflater : NULL;
 	cutter.state = data[0];
 	run(data + 1, size - 1, NULL, &whole);
 	run(data + 1, size - 1, &cutter, &cut);
