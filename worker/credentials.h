@@ -88,4 +88,14 @@ typedef void proof_done_fn(struct call *call, void *arg, enum proto_error error,
 void credentials_prove(struct call *call, const struct proof *proof, proof_done_fn *done,
 		       void *arg);
 
+/*
+ * The same for the member "password" of CALL's body and whose CALL is: a token alone, which may be
+ * stolen, is not enough. DONE gets NULL as its ARG. It is not called when the body cannot be read:
+ * CALL is answered then.
+ */
+void credentials_confirm(struct call *call, proof_done_fn *done);
+
+/* Answers CALL, whose own password was asked for, if there is an ERROR; returns whether. */
+bool credentials_refused(struct call *call, enum proto_error error);
+
 #endif

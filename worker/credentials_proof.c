@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "proto/json.h"
 #include "sql/factors.h"
 #include "worker/attempts.h"
 #include "worker/credentials.h"
@@ -260,4 +261,27 @@ void credentials_prove(struct call *call, const struct proof *proof, proof_done_
 					p, NULL);
 	if (r < 0)
 		on_found(p, r, NULL);
+}
+
+void credentials_confirm(struct call *call, proof_done_fn *done)
+{
+	struct proof proof = {.user = call->who.user, .no_factor = true};
+	struct json_doc *doc = NULL;
+	const struct json_value *body = credentials_body(call, &doc);
+	struct fault fault;
+
+	if (!body)
+		return;
+	if (credentials_password(body, "password", &proof.password, &fault) < 0)
+		call_fault(call, &fault, NULL);
+	else
+		credentials_prove(call, &proof, done, NULL);
+	json_doc_free(&doc);
+}
+
+bool credentials_refused(struct call *call, enum proto_error error)
+{
+	if (error)
+		call_error(call, error == E_BAD_LOGIN ? E_BAD_PASSWORD : error, NULL);
+	return error;
 }

@@ -104,13 +104,12 @@ static void on_proved(struct call *call, void *arg, enum proto_error error,
 {
 	struct change *c = arg;
 
-	if (!error) {
-		c->credentials = who->credentials;
-		hash(c);
+	if (credentials_refused(call, error)) {
+		change_free(c);
 		return;
 	}
-	call_error(call, error == E_BAD_LOGIN ? E_BAD_PASSWORD : error, NULL);
-	change_free(c);
+	c->credentials = who->credentials;
+	hash(c);
 }
 
 void rest_password_change(struct call *call)

@@ -197,30 +197,6 @@ void rest_totp_confirm(struct call *call)
 
 /* ---- With the password: new recovery codes, or no factor any more ---- */
 
-/* Asks for the present password, then goes on with NEXT. */
-static void with_password(struct call *call, proof_done_fn *next)
-{
-	struct proof proof = {.user = call->who.user, .no_factor = true};
-	struct json_doc *doc = NULL;
-	const struct json_value *body = credentials_body(call, &doc);
-	struct fault fault;
-
-	if (!body)
-		return;
-	if (credentials_password(body, "password", &proof.password, &fault) < 0)
-		call_fault(call, &fault, NULL);
-	else
-		credentials_prove(call, &proof, next, NULL);
-	json_doc_free(&doc);
-}
-
-static bool refused(struct call *call, enum proto_error error)
-{
-	if (error)
-		call_error(call, error == E_BAD_LOGIN ? E_BAD_PASSWORD : error, NULL);
-	return error;
-}
-
 static void renew_codes(struct call *call, void *arg, enum proto_error error,
 			const struct proved *who)
 {
@@ -228,7 +204,7 @@ static void renew_codes(struct call *call, void *arg, enum proto_error error,
 	int r;
 
 	(void)arg;
-	if (refused(call, error))
+	if (credentials_refused(call, error))
 		return;
 	c = xcalloc(1, sizeof(*c));
 	c->call = call;
@@ -243,7 +219,7 @@ static void renew_codes(struct call *call, void *arg, enum proto_error error,
 
 void rest_totp_recovery(struct call *call)
 {
-	with_password(call, renew_codes);
+	credentials_confirm(call, renew_codes);
 }
 
 static void on_removed(void *arg, int err)
@@ -262,7 +238,7 @@ static void remove_factor(struct call *call, void *arg, enum proto_error error,
 	int r;
 
 	(void)arg;
-	if (refused(call, error))
+	if (credentials_refused(call, error))
 		return;
 	r = factor_totp_remove(dbio_writer(call->wk), who->user, who->user, call_address(call),
 			       dbio_deadline(call->wk), on_removed, call, NULL);
@@ -272,5 +248,5 @@ static void remove_factor(struct call *call, void *arg, enum proto_error error,
 
 void rest_totp_disable(struct call *call)
 {
-	with_password(call, remove_factor);
+	credentials_confirm(call, remove_factor);
 }

@@ -159,13 +159,12 @@ static void on_proved(struct call *call, void *arg, enum proto_error error,
 {
 	struct patching *p = arg;
 
-	if (!error) {
-		p->credentials = who->credentials;
-		patch(p);
+	if (credentials_refused(call, error)) {
+		patching_free(p);
 		return;
 	}
-	call_error(call, error == E_BAD_LOGIN ? E_BAD_PASSWORD : error, NULL);
-	patching_free(p);
+	p->credentials = who->credentials;
+	patch(p);
 }
 
 /*
@@ -235,31 +234,17 @@ static void on_owner_proved(struct call *call, void *arg, enum proto_error error
 	int r;
 
 	(void)arg;
-	if (error) {
-		call_error(call, error == E_BAD_LOGIN ? E_BAD_PASSWORD : error, NULL);
+	if (credentials_refused(call, error))
 		return;
-	}
 	r = account_erase(dbio_writer(wk), who->user, who->credentials, call_address(call),
 			  dbio_deadline(wk), on_erased, call, NULL);
 	if (r < 0)
 		on_erased(call, r, NULL, 0, NULL, 0);
 }
 
-/* A token alone, which may be stolen, does not delete anything. */
 void rest_users_erase(struct call *call)
 {
-	struct proof proof = {.user = call->who.user, .no_factor = true};
-	struct json_doc *doc = NULL;
-	const struct json_value *body = credentials_body(call, &doc);
-	struct fault fault;
-
-	if (!body)
-		return;
-	if (credentials_password(body, "password", &proof.password, &fault) < 0)
-		call_fault(call, &fault, NULL);
-	else
-		credentials_prove(call, &proof, on_owner_proved, NULL);
-	json_doc_free(&doc);
+	credentials_confirm(call, on_owner_proved);
 }
 
 /* ---- Search ---- */
