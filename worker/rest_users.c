@@ -221,6 +221,7 @@ static void on_erased(void *arg, int err, const struct uuid *sessions, size_t n,
 	revoke_user(wk, call->who.user);
 	for (size_t i = 0; i < n_convs; i++) {
 		stale_forget(wk, convs[i]);
+		revoke_member(wk, convs[i], 0); /* it may have another owner */
 		fanout_republish(wk, convs[i]);
 	}
 	authn_clear_cookie(call);

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Accounts that go: what names the person is gone, what was said stays, and nobody is signed in any more."""
-from roomd_clients import NativeSocket, RoomSocket
+import pytest
+
+from roomd_clients import NativeSocket, RoomSocket, eventually
+from roomd_harness import unique
 from roomd_people import PASSWORD, People, bearer
 
 DAEMON = {'workers': 2, 'settings': {'auth.hash_memory': '64k', 'auth.hash_passes': 1}}
@@ -74,6 +77,59 @@ async def test_an_administrator_and_a_second_factor_go_too(daemon, rows, postgre
         assert rows(f'SELECT is_admin, disabled_at IS NULL, password_hash FROM users WHERE id = {user}') == [
             (False, False, None)]
         assert rows(f'SELECT count(*) FROM totp_secrets WHERE user_id = {user}') == [(0,)]
+
+
+@pytest.mark.parametrize('people, heir', [
+    (('member', 'read-only', 'moderator', 'admin', 'admin'), 3), (('member', 'moderator', 'read-only'), 1),
+    (('read-only', 'member', 'member'), 1), (('owner', 'admin'), None), (('read-only',), None), ((), None)])
+async def test_the_last_owner_is_followed_by_somebody(daemon, people, heir):
+    """Seen red with account_erase as it was before: the conversation was left without an owner."""
+    async with People(daemon) as http:
+        owner, others = await http.new_person(), [await http.new_person() for _ in people]
+        _, room, _ = await http.ask('POST', '/api/v1/conversations', {'name': unique('heirs')},
+                                    headers=bearer(owner['token']))
+        path = f'/api/v1/conversations/{room["id"]}'
+        for one, role in zip(others, people):
+            status, body, _ = await http.ask('POST', f'{path}/members', {'user': one['user']['id'], 'role': role},
+                                             headers=bearer(owner['token']))
+            assert status == 200, body
+        watcher = await NativeSocket.hello(daemon, 'Witness', worker=1)
+        await watcher.sub(room['id'])
+        assert (await http.ask('DELETE', ME, {'password': PASSWORD}, headers=bearer(owner['token'])))[0] == 204
+
+        await watcher.expect(op='ev', t='member.leave')
+        roles = [event['d'] for event in watcher.events(room['id']) if event['t'] == 'member.role']
+        assert [one['user']['id'] for one in roles] == ([] if heir is None else [others[heir]['user']['id']])
+        _, body, _ = await http.ask('GET', f'{path}/members')
+        found = {one['user']['id']: one['role'] for one in body['members']}
+        assert found == {one['user']['id']: 'owner' if i == heir else role
+                         for i, (one, role) in enumerate(zip(others, people))}
+        _, now, _ = await http.ask('GET', path)
+        is_owned = 'owner' in found.values()
+        assert (now['created_by'] is None) == (not is_owned)
+        # what nobody owns may be closed by whoever is there, as a room that was made without an account
+        await eventually(lambda: closed_by(http, path, others[heir or 0]['token'] if is_owned else None),
+                         'the right to close')
+        await watcher.close()
+
+
+async def closed_by(http, path, token):
+    """Whether it could be closed: the right is everywhere within a second."""
+    return (await http.ask('DELETE', path, headers=bearer(token) if token else {}))[0] == 204
+
+
+async def test_blocks_go_both_ways(daemon, rows):
+    """Seen red with the blocks by others kept."""
+    async with People(daemon) as http:
+        one, other, third = [await http.new_person() for _ in range(3)]
+        for who, whom in ((one, other), (other, one), (other, third), (third, one)):
+            assert (await http.ask('PUT', f'/api/v1/users/me/blocks/{whom["user"]["id"]}',
+                                   headers=bearer(who['token'])))[0] in (200, 201, 204)
+        assert (await http.ask('DELETE', ME, {'password': PASSWORD}, headers=bearer(one['token'])))[0] == 204
+        assert rows(f'SELECT user_id, blocked_id FROM user_blocks WHERE user_id >= {one["user"]["id"]}') == [
+            (other['user']['id'], third['user']['id'])]
+        _, body, _ = await http.ask('GET', '/api/v1/users/me/blocks', headers=bearer(other['token']))
+        assert 'Deleted user' not in str(body)
 
 
 async def test_nobody_else_can_be_made_to_go(daemon):
