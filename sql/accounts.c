@@ -14,15 +14,8 @@
 int account_submit(struct db *db, const struct account_query *a, struct db_args *args,
 		   uint64_t *ret_token)
 {
-	struct db_query q = {.stmt = a->stmt,
-			     .args = args,
-			     .deadline_ms = a->deadline_ms,
-			     .done = a->on_done,
-			     .call = {a->arg, a->then}};
-	int r = db_submit(db, &q, ret_token);
-
-	db_args_done(args);
-	return r;
+	return db_ask(db, a->stmt, args, a->deadline_ms, a->on_done,
+		      (struct db_call){a->arg, a->then}, ret_token);
 }
 
 void account_on_done(const struct db_call *call, const struct db_result *res)

@@ -20,21 +20,14 @@ int audit_add(struct db *db, const struct audit_entry *entry, uint64_t deadline_
 	      audit_done_fn *done, void *arg, uint64_t *ret_token)
 {
 	struct db_args args = DB_ARGS_INIT;
-	struct db_query q = {.stmt = STMT_AUDIT_ADD,
-			     .args = &args,
-			     .deadline_ms = deadline_ms,
-			     .done = on_added,
-			     .call = {arg, (db_fn *)done}};
-	int r;
 
 	db_args_i64(&args, entry->actor);
 	db_args_text(&args, entry->action);
 	db_args_i64_or_null(&args, entry->conv);
 	db_args_i64_or_null(&args, entry->target);
 	db_args_text(&args, entry->detail);
-	r = db_submit(db, &q, ret_token);
-	db_args_done(&args);
-	return r;
+	return db_ask(db, STMT_AUDIT_ADD, &args, deadline_ms, on_added,
+		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 
 static void on_linked(const struct db_call *call, const struct db_result *res)
@@ -48,17 +41,10 @@ int audit_link(struct db *db, int most, uint64_t deadline_ms, audit_linked_fn *d
 	       uint64_t *ret_token)
 {
 	struct db_args args = DB_ARGS_INIT;
-	struct db_query q = {.stmt = STMT_AUDIT_LINK,
-			     .args = &args,
-			     .deadline_ms = deadline_ms,
-			     .done = on_linked,
-			     .call = {arg, (db_fn *)done}};
-	int r;
 
 	db_args_i32(&args, most);
-	r = db_submit(db, &q, ret_token);
-	db_args_done(&args);
-	return r;
+	return db_ask(db, STMT_AUDIT_LINK, &args, deadline_ms, on_linked,
+		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 
 int audit_page(struct db *db, const struct audit_filter *filter, uint64_t deadline_ms,

@@ -497,6 +497,13 @@ int db_ask(struct db *db, enum stmt_id stmt, struct db_args *args, uint64_t dead
 	return r;
 }
 
+void db_answer_rows(const struct db_call *call, const struct db_result *res)
+{
+	int err = db_result_err(res);
+
+	((db_rows_fn *)call->then)(call->arg, err, err < 0 ? NULL : res);
+}
+
 static struct job *find_job(const struct list *l, uint64_t token)
 {
 	for (struct list *node = l->next; node != l; node = node->next) {

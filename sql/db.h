@@ -178,6 +178,13 @@ int db_submit(struct db *db, const struct db_query *q, uint64_t *ret_token) MUST
 int db_ask(struct db *db, enum stmt_id stmt, struct db_args *args, uint64_t deadline_ms,
 	   db_done_fn *done, struct db_call call, uint64_t *ret_token) MUST_CHECK;
 
+/* Rows, valid during the call; RES is NULL unless ERR is 0 (-ERR_UNAVAILABLE, -ERR_DB, and what the
+ * function that asks names). */
+typedef void db_rows_fn(void *arg, int err, const struct db_result *res);
+
+/* For db_ask, with a db_rows_fn as what to call then. */
+void db_answer_rows(const struct db_call *call, const struct db_result *res);
+
 /*
  * Forgets a query: its callback will not be called. Returns 0 when it had not been sent,
  * -ERR_AGAIN when it had (it may still be carried out), -ERR_NOENT when it is answered already.

@@ -97,15 +97,8 @@ int block_list(struct db *db, int64_t user, uint64_t deadline_ms, page_done_fn *
 
 /* ---- Announcements ---- */
 
-static void on_rows(const struct db_call *call, const struct db_result *res)
-{
-	int err = db_result_err(res);
-
-	((notices_fn *)call->then)(call->arg, err, err < 0 ? NULL : res);
-}
-
 int notices_events(struct db *db, const int64_t *convs, const int64_t *after,
-		   const int64_t *first, size_t n, uint64_t deadline_ms, notices_fn *done,
+		   const int64_t *first, size_t n, uint64_t deadline_ms, db_rows_fn *done,
 		   void *arg, uint64_t *ret_token)
 {
 	struct db_args args = DB_ARGS_INIT;
@@ -116,12 +109,12 @@ int notices_events(struct db *db, const int64_t *convs, const int64_t *after,
 	array_i64(&args, after, n);
 	array_i64(&args, first, n);
 	db_args_i32(&args, NOTICES_EVENTS_MAX);
-	return db_ask(db, STMT_NOTICES_EVENTS, &args, deadline_ms, on_rows,
+	return db_ask(db, STMT_NOTICES_EVENTS, &args, deadline_ms, db_answer_rows,
 		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 
 int notices_members(struct db *db, const int64_t *convs, size_t n, uint64_t deadline_ms,
-		    notices_fn *done, void *arg, uint64_t *ret_token)
+		    db_rows_fn *done, void *arg, uint64_t *ret_token)
 {
 	struct db_args args = DB_ARGS_INIT;
 
@@ -129,7 +122,7 @@ int notices_members(struct db *db, const int64_t *convs, size_t n, uint64_t dead
 		return -ERR_INVAL;
 	array_i64(&args, convs, n);
 	db_args_i32(&args, NOTICES_MEMBERS_MAX);
-	return db_ask(db, STMT_NOTICES_MEMBERS, &args, deadline_ms, on_rows,
+	return db_ask(db, STMT_NOTICES_MEMBERS, &args, deadline_ms, db_answer_rows,
 		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 

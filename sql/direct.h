@@ -57,16 +57,13 @@ int block_list(struct db *db, int64_t user, uint64_t deadline_ms, page_done_fn *
 #define NOTICES_EVENTS_MAX 200	 /* messages of each */
 #define NOTICES_MEMBERS_MAX 2000 /* of each */
 
-/* RES is NULL unless ERR is 0. */
-typedef void notices_fn(void *arg, int err, const struct db_result *res);
-
 /*
  * The messages of N conversations (1 to NOTICES_CONVS_MAX) behind each one's place in AFTER,
  * without those made more than a second before the one at its rev in FIRST (0: all): rows for
  * event_row_get, by conversation and rev.
  */
 int notices_events(struct db *db, const int64_t *convs, const int64_t *after,
-		   const int64_t *first, size_t n, uint64_t deadline_ms, notices_fn *done,
+		   const int64_t *first, size_t n, uint64_t deadline_ms, db_rows_fn *done,
 		   void *arg, uint64_t *ret_token) MUST_CHECK;
 
 struct notice_member {
@@ -80,7 +77,7 @@ struct notice_member {
  * conversation.
  */
 int notices_members(struct db *db, const int64_t *convs, size_t n, uint64_t deadline_ms,
-		    notices_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
+		    db_rows_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
 void notices_member_get(const struct db_result *res, int i, struct notice_member *ret);
 
 #endif

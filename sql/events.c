@@ -45,12 +45,6 @@ int event_persist(struct db *db, const struct event_new *ev, uint64_t deadline_m
 {
 	struct uuid key = uuid_is_zero(&ev->client_msg_id) ? uuid_v7() : ev->client_msg_id;
 	struct db_args args = DB_ARGS_INIT;
-	struct db_query q = {.stmt = STMT_PERSIST_EVENT,
-			     .args = &args,
-			     .deadline_ms = deadline_ms,
-			     .done = on_persisted,
-			     .call = {arg, (db_fn *)done}};
-	int r;
 
 	if (ev->kind == KIND_MESSAGE_NEW || !*kind_name(ev->kind))
 		return -ERR_INVAL;
@@ -61,58 +55,36 @@ int event_persist(struct db *db, const struct event_new *ev, uint64_t deadline_m
 	db_args_uuid(&args, &key);
 	db_args_text(&args, ev->content);
 	db_args_text(&args, ev->meta_json);
-	r = db_submit(db, &q, ret_token);
-	db_args_done(&args);
-	return r;
-}
-
-static void on_range(const struct db_call *call, const struct db_result *res)
-{
-	int err = db_result_err(res);
-
-	((events_done_fn *)call->then)(call->arg, err, err < 0 ? NULL : res);
+	return db_ask(db, STMT_PERSIST_EVENT, &args, deadline_ms, on_persisted,
+		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 
 static int range_submit(struct db *db, int64_t conv, int64_t first, int64_t last, int limit,
-			uint64_t deadline_ms, events_done_fn *done, void *arg, uint64_t *ret_token)
+			uint64_t deadline_ms, db_rows_fn *done, void *arg, uint64_t *ret_token)
 {
 	struct db_args args = DB_ARGS_INIT;
-	struct db_query q = {.stmt = STMT_EVENTS_RANGE,
-			     .args = &args,
-			     .deadline_ms = deadline_ms,
-			     .done = on_range,
-			     .call = {arg, (db_fn *)done}};
-	int r;
 
 	db_args_i64(&args, conv);
 	db_args_i64(&args, first);
 	db_args_i64(&args, last);
 	db_args_i32(&args, MAX(limit, 0));
-	r = db_submit(db, &q, ret_token);
-	db_args_done(&args);
-	return r;
+	return db_ask(db, STMT_EVENTS_RANGE, &args, deadline_ms, db_answer_rows,
+		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 
 int events_by_key(struct db *db, const int64_t *actors, const struct uuid *keys, size_t n,
-		  uint64_t deadline_ms, events_done_fn *done, void *arg, uint64_t *ret_token)
+		  uint64_t deadline_ms, db_rows_fn *done, void *arg, uint64_t *ret_token)
 {
 	struct db_args args = DB_ARGS_INIT;
-	struct db_query q = {.stmt = STMT_EVENTS_BY_KEY,
-			     .args = &args,
-			     .deadline_ms = deadline_ms,
-			     .done = on_range,
-			     .call = {arg, (db_fn *)done}};
 	struct buf *b;
-	int r;
 
 	array_i64(&args, actors, n);
 	b = array_open(&args, OID_UUID, n);
 	for (size_t i = 0; i < n; i++)
 		array_add_uuid(b, &keys[i]);
 	db_args_close(&args);
-	r = db_submit(db, &q, ret_token);
-	db_args_done(&args);
-	return r;
+	return db_ask(db, STMT_EVENTS_BY_KEY, &args, deadline_ms, db_answer_rows,
+		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 
 size_t event_by_key_place(const struct db_result *res, int i)
@@ -129,21 +101,14 @@ int events_settle(struct db *db, int64_t conv, uint64_t deadline_ms, events_sett
 		  void *arg, uint64_t *ret_token)
 {
 	struct db_args args = DB_ARGS_INIT;
-	struct db_query q = {.stmt = STMT_EVENTS_SETTLE,
-			     .args = &args,
-			     .deadline_ms = deadline_ms,
-			     .done = on_settled,
-			     .call = {arg, (db_fn *)done}};
-	int r;
 
 	db_args_i64(&args, conv);
-	r = db_submit(db, &q, ret_token);
-	db_args_done(&args);
-	return r;
+	return db_ask(db, STMT_EVENTS_SETTLE, &args, deadline_ms, on_settled,
+		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 
 int events_after(struct db *db, int64_t conv, int64_t after_rev, int limit, uint64_t deadline_ms,
-		 events_done_fn *done, void *arg, uint64_t *ret_token)
+		 db_rows_fn *done, void *arg, uint64_t *ret_token)
 {
 	int64_t first = after_rev < INT64_MAX ? after_rev + 1 : after_rev;
 
@@ -151,7 +116,7 @@ int events_after(struct db *db, int64_t conv, int64_t after_rev, int limit, uint
 }
 
 int events_between(struct db *db, int64_t conv, int64_t first_rev, int64_t last_rev,
-		   uint64_t deadline_ms, events_done_fn *done, void *arg, uint64_t *ret_token)
+		   uint64_t deadline_ms, db_rows_fn *done, void *arg, uint64_t *ret_token)
 {
 	return range_submit(db, conv, first_rev, last_rev, INT_MAX, deadline_ms, done, arg,
 			    ret_token);

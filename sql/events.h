@@ -85,11 +85,10 @@ struct event_row {
  */
 #define KIND_BASE 0
 
-/* Rows in ascending rev; read them with event_row_get. An unknown conversation has no rows. RES is
- * NULL unless ERR is 0 (else -ERR_UNAVAILABLE, -ERR_DB). */
-typedef void events_done_fn(void *arg, int err, const struct db_result *res);
-
-/* Row I of the result, I below db_rows(res); strings are borrowed from the result. */
+/*
+ * Row I of the result, I below db_rows(res); strings are borrowed from the result. All functions
+ * below answer with such rows, in ascending rev; an unknown conversation has none.
+ */
 void event_row_get(const struct db_result *res, int i, struct event_row *ret);
 
 /*
@@ -97,7 +96,7 @@ void event_row_get(const struct db_result *res, int i, struct event_row *ret);
  * above, in any order; pairs that nobody has used have none. DONE as for a range.
  */
 int events_by_key(struct db *db, const int64_t *actors, const struct uuid *keys, size_t n,
-		  uint64_t deadline_ms, events_done_fn *done, void *arg,
+		  uint64_t deadline_ms, db_rows_fn *done, void *arg,
 		  uint64_t *ret_token) MUST_CHECK;
 
 /* The place of row I's pair among the N, from 0 on; N or more in a result that is not one. */
@@ -115,11 +114,11 @@ int events_settle(struct db *db, int64_t conv, uint64_t deadline_ms, events_sett
 
 /* At most LIMIT rows with rev > AFTER_REV, closed conversations included. */
 int events_after(struct db *db, int64_t conv, int64_t after_rev, int limit, uint64_t deadline_ms,
-		 events_done_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
+		 db_rows_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
 
 /* The rows FIRST_REV to LAST_REV, both included: the missing piece of a stream. */
 int events_between(struct db *db, int64_t conv, int64_t first_rev, int64_t last_rev,
-		   uint64_t deadline_ms, events_done_fn *done, void *arg,
+		   uint64_t deadline_ms, db_rows_fn *done, void *arg,
 		   uint64_t *ret_token) MUST_CHECK;
 
 #endif

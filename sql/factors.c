@@ -175,17 +175,11 @@ int factor_totp_remove(struct db *db, int64_t user, int64_t actor, struct str ad
 
 /* ---- Their keys ---- */
 
-static void on_keys(const struct db_call *call, const struct db_result *res)
-{
-	int err = db_result_err(res);
-
-	((factor_keys_fn *)call->then)(call->arg, err, err ? NULL : res);
-}
-
-int factor_keys(struct db *db, uint64_t deadline_ms, factor_keys_fn *done, void *arg,
+int factor_keys(struct db *db, uint64_t deadline_ms, db_rows_fn *done, void *arg,
 		uint64_t *ret_token)
 {
-	struct account_query q = {STMT_FACTOR_KEYS, on_keys, (db_fn *)done, arg, deadline_ms};
+	struct account_query q = {STMT_FACTOR_KEYS, db_answer_rows, (db_fn *)done, arg,
+				  deadline_ms};
 	struct db_args args = DB_ARGS_INIT;
 
 	return account_submit(db, &q, &args, ret_token);

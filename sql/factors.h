@@ -47,11 +47,9 @@ int factor_totp_confirm(struct db *db, int64_t user, struct str sealed, int64_t 
 int factor_totp_use(struct db *db, int64_t user, int64_t step, uint64_t deadline_ms,
 		    account_done_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
 
-/* RES, valid during the call when ERR is 0, has a row for each key: factor_keys_row. */
-typedef void factor_keys_fn(void *arg, int err, const struct db_result *res);
-
-/* With which keys the secrets are sealed: each begins with the name of its key. */
-int factor_keys(struct db *db, uint64_t deadline_ms, factor_keys_fn *done, void *arg,
+/* With which keys the secrets are sealed, each of which begins with the name of its key: a row for
+ * each key, for factor_keys_row. */
+int factor_keys(struct db *db, uint64_t deadline_ms, db_rows_fn *done, void *arg,
 		uint64_t *ret_token) MUST_CHECK;
 
 /* Row I below db_rows: the key KID (borrowed) sealed N of them. */

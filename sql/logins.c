@@ -195,17 +195,11 @@ int login_refresh(struct db *db, const struct login_token *shown, const struct l
 	return account_submit(db, &q, &args, ret_token);
 }
 
-static void on_renewed(const struct db_call *call, const struct db_result *res)
-{
-	int err = db_result_err(res);
-
-	((login_renewed_fn *)call->then)(call->arg, err, err < 0 ? NULL : res);
-}
-
 int login_renew(struct db *db, const struct login_renewal *renewals, size_t n, int64_t ttl_ms,
-		uint64_t deadline_ms, login_renewed_fn *done, void *arg, uint64_t *ret_token)
+		uint64_t deadline_ms, db_rows_fn *done, void *arg, uint64_t *ret_token)
 {
-	struct account_query q = {STMT_LOGIN_RENEW, on_renewed, (db_fn *)done, arg, deadline_ms};
+	struct account_query q = {STMT_LOGIN_RENEW, db_answer_rows, (db_fn *)done, arg,
+				  deadline_ms};
 	struct db_args args = DB_ARGS_INIT;
 	struct buf *b;
 

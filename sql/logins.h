@@ -112,10 +112,8 @@ struct login_renewal {
 	struct str address; /* as in login_new */
 };
 
-/* RES is NULL unless ERR is 0. */
-typedef void login_renewed_fn(void *arg, int err, const struct db_result *res);
 int login_renew(struct db *db, const struct login_renewal *renewals, size_t n, int64_t ttl_ms,
-		uint64_t deadline_ms, login_renewed_fn *done, void *arg,
+		uint64_t deadline_ms, db_rows_fn *done, void *arg,
 		uint64_t *ret_token) MUST_CHECK;
 int login_renewed_rows(const struct db_result *res);
 struct login login_renewed_row(const struct db_result *res, int i); /* its name is RES's */

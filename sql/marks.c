@@ -7,20 +7,6 @@
 
 #include "sql/array.h"
 
-static int mark_submit(struct db *db, enum stmt_id stmt, struct db_args *args, uint64_t deadline_ms,
-		       db_done_fn *on_done, db_fn *then, void *arg, uint64_t *ret_token)
-{
-	struct db_query q = {.stmt = stmt,
-			     .args = args,
-			     .deadline_ms = deadline_ms,
-			     .done = on_done,
-			     .call = {arg, then}};
-	int r = db_submit(db, &q, ret_token);
-
-	db_args_done(args);
-	return r;
-}
-
 static void on_marked(const struct db_call *call, const struct db_result *res)
 {
 	mark_done_fn *done = (mark_done_fn *)call->then;
@@ -62,21 +48,14 @@ int mark_set(struct db *db, int64_t conv, int64_t user, enum mark_kind kind,
 		db_args_i64(&args, place->rev);
 	else
 		db_args_i64_or_null(&args, 0);
-	return mark_submit(db, STMT_MARK_SET, &args, deadline_ms, on_marked, (db_fn *)done, arg,
-			   ret_token);
+	return db_ask(db, STMT_MARK_SET, &args, deadline_ms, on_marked,
+		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 
 /* ---- The marks of others ---- */
 
-static void on_rows(const struct db_call *call, const struct db_result *res)
-{
-	int err = db_result_err(res);
-
-	((marks_done_fn *)call->then)(call->arg, err, err < 0 ? NULL : res);
-}
-
 int marks_page(struct db *db, const int64_t *convs, const int64_t *after_revs, size_t n,
-	       uint64_t deadline_ms, marks_done_fn *done, void *arg, uint64_t *ret_token)
+	       uint64_t deadline_ms, db_rows_fn *done, void *arg, uint64_t *ret_token)
 {
 	struct db_args args = DB_ARGS_INIT;
 
@@ -85,8 +64,8 @@ int marks_page(struct db *db, const int64_t *convs, const int64_t *after_revs, s
 	array_i64(&args, convs, n);
 	array_i64(&args, after_revs, n);
 	db_args_i32(&args, MARKS_PAGE_MAX);
-	return mark_submit(db, STMT_MARKS_PAGE, &args, deadline_ms, on_rows, (db_fn *)done, arg,
-			   ret_token);
+	return db_ask(db, STMT_MARKS_PAGE, &args, deadline_ms, db_answer_rows,
+		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 
 void mark_row_get(const struct db_result *res, int i, struct mark_row *ret)
@@ -102,7 +81,7 @@ void mark_row_get(const struct db_result *res, int i, struct mark_row *ret)
 /* ---- Counters ---- */
 
 int unread_get(struct db *db, const int64_t *convs, const int64_t *users, size_t n,
-	       uint64_t deadline_ms, marks_done_fn *done, void *arg, uint64_t *ret_token)
+	       uint64_t deadline_ms, db_rows_fn *done, void *arg, uint64_t *ret_token)
 {
 	struct db_args args = DB_ARGS_INIT;
 
@@ -110,8 +89,8 @@ int unread_get(struct db *db, const int64_t *convs, const int64_t *users, size_t
 		return -ERR_INVAL;
 	array_i64(&args, convs, n);
 	array_i64(&args, users, n);
-	return mark_submit(db, STMT_UNREAD_GET, &args, deadline_ms, on_rows, (db_fn *)done, arg,
-			   ret_token);
+	return db_ask(db, STMT_UNREAD_GET, &args, deadline_ms, db_answer_rows,
+		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 
 void unread_row_get(const struct db_result *res, int i, struct unread_row *ret)
@@ -137,6 +116,6 @@ int unread_total(struct db *db, int64_t user, uint64_t deadline_ms, unread_done_
 	struct db_args args = DB_ARGS_INIT;
 
 	db_args_i64(&args, user);
-	return mark_submit(db, STMT_UNREAD_TOTAL, &args, deadline_ms, on_total, (db_fn *)done, arg,
-			   ret_token);
+	return db_ask(db, STMT_UNREAD_TOTAL, &args, deadline_ms, on_total,
+		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }

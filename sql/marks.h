@@ -55,20 +55,17 @@ struct mark_row {
 	int64_t at_ms;	 /* of the last change */
 };
 
-/* Rows for mark_row_get, by conversation, oldest change first; RES is NULL unless ERR is 0
- * (-ERR_UNAVAILABLE, -ERR_DB). */
-typedef void marks_done_fn(void *arg, int err, const struct db_result *res);
-
 #define MARKS_CONVS_MAX 32 /* in one question */
 
 /*
  * The marks of each of N conversations (1 to MARKS_CONVS_MAX) that changed since its row of
  * AFTER_REVS was written, with a margin for unequal clocks, so some may be known already; all when
  * that is 0 or gone. At most MARKS_PAGE_MAX of each, the newest. Marks raised by a send are not
- * among them: the message itself says so.
+ * among them: the message itself says so. Rows for mark_row_get, by conversation, oldest change
+ * first.
  */
 int marks_page(struct db *db, const int64_t *convs, const int64_t *after_revs, size_t n,
-	       uint64_t deadline_ms, marks_done_fn *done, void *arg,
+	       uint64_t deadline_ms, db_rows_fn *done, void *arg,
 	       uint64_t *ret_token) MUST_CHECK;
 
 /* Row I below db_rows(res). */
@@ -88,7 +85,7 @@ struct unread_row {
  * alone who have marks: all others have read nothing and missed nothing.
  */
 int unread_get(struct db *db, const int64_t *convs, const int64_t *users, size_t n,
-	       uint64_t deadline_ms, marks_done_fn *done, void *arg,
+	       uint64_t deadline_ms, db_rows_fn *done, void *arg,
 	       uint64_t *ret_token) MUST_CHECK;
 
 /* Row I below db_rows(res). */

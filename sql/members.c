@@ -12,15 +12,8 @@
 
 /* ---- Roles ---- */
 
-static void on_rows(const struct db_call *call, const struct db_result *res)
-{
-	int err = db_result_err(res);
-
-	((members_fn *)call->then)(call->arg, err, err < 0 ? NULL : res);
-}
-
 int members_roles(struct db *db, const int64_t *convs, const int64_t *users, size_t n,
-		  uint64_t deadline_ms, members_fn *done, void *arg, uint64_t *ret_token)
+		  uint64_t deadline_ms, db_rows_fn *done, void *arg, uint64_t *ret_token)
 {
 	struct db_args args = DB_ARGS_INIT;
 
@@ -29,7 +22,7 @@ int members_roles(struct db *db, const int64_t *convs, const int64_t *users, siz
 	array_i64(&args, convs, n);
 	array_i64(&args, users, n);
 	db_args_i32(&args, MEMBERS_EXCEPTIONS_MAX);
-	return db_ask(db, STMT_MEMBERS_ROLES, &args, deadline_ms, on_rows,
+	return db_ask(db, STMT_MEMBERS_ROLES, &args, deadline_ms, db_answer_rows,
 		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 

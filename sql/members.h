@@ -33,16 +33,13 @@ struct member_row {
 	int64_t pair[2]; /* whose conversation it is when it is direct; else 0 */
 };
 
-/* RES is NULL unless ERR is 0 (-ERR_UNAVAILABLE, -ERR_DB). Rows by members_roles_row. */
-typedef void members_fn(void *arg, int err, const struct db_result *res);
-
 /*
  * The rows of N pairs (1 to MEMBERS_ROLES_MAX) of conversation and user, and of open conversations
  * everybody who is not simply a member, at most MEMBERS_EXCEPTIONS_MAX of each. Ascending by
- * conversation; at least one row for each that exists.
+ * conversation; at least one row for each that exists, for members_roles_row.
  */
 int members_roles(struct db *db, const int64_t *convs, const int64_t *users, size_t n,
-		  uint64_t deadline_ms, members_fn *done, void *arg,
+		  uint64_t deadline_ms, db_rows_fn *done, void *arg,
 		  uint64_t *ret_token) MUST_CHECK;
 void members_roles_row(const struct db_result *res, int i, struct member_row *ret);
 

@@ -33,20 +33,6 @@ static void on_room(const struct db_call *call, const struct db_result *res)
 	done(call->arg, 0, &room);
 }
 
-static int room_submit(struct db *db, enum stmt_id stmt, struct db_args *args, uint64_t deadline_ms,
-		       db_done_fn *on_done, db_fn *then, void *arg, uint64_t *ret_token)
-{
-	struct db_query q = {.stmt = stmt,
-			     .args = args,
-			     .deadline_ms = deadline_ms,
-			     .done = on_done,
-			     .call = {arg, then}};
-	int r = db_submit(db, &q, ret_token);
-
-	db_args_done(args);
-	return r;
-}
-
 int room_create(struct db *db, struct str name, struct str description, int64_t created_by,
 		uint64_t deadline_ms, room_done_fn *done, void *arg, uint64_t *ret_token)
 {
@@ -55,8 +41,8 @@ int room_create(struct db *db, struct str name, struct str description, int64_t 
 	db_args_text(&args, name);
 	db_args_text(&args, description.p ? description : STR(""));
 	db_args_i64_or_null(&args, created_by);
-	return room_submit(db, STMT_ROOM_CREATE, &args, deadline_ms, on_room, (db_fn *)done, arg,
-			   ret_token);
+	return db_ask(db, STMT_ROOM_CREATE, &args, deadline_ms, on_room,
+		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 
 int room_info(struct db *db, int64_t id, const struct uuid *uid, uint64_t deadline_ms,
@@ -66,8 +52,8 @@ int room_info(struct db *db, int64_t id, const struct uuid *uid, uint64_t deadli
 
 	db_args_i64_or_null(&args, id);
 	db_args_uuid(&args, id ? NULL : uid);
-	return room_submit(db, STMT_ROOM_INFO, &args, deadline_ms, on_room, (db_fn *)done, arg,
-			   ret_token);
+	return db_ask(db, STMT_ROOM_INFO, &args, deadline_ms, on_room,
+		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 
 static void on_closed(const struct db_call *call, const struct db_result *res)
@@ -96,26 +82,19 @@ int room_close(struct db *db, int64_t id, int64_t actor, uint64_t deadline_ms,
 
 	db_args_i64(&args, id);
 	db_args_i64(&args, actor);
-	return room_submit(db, STMT_ROOM_CLOSE, &args, deadline_ms, on_closed, (db_fn *)done, arg,
-			   ret_token);
-}
-
-static void on_list(const struct db_call *call, const struct db_result *res)
-{
-	int err = db_result_err(res);
-
-	((room_list_done_fn *)call->then)(call->arg, err, err < 0 ? NULL : res);
+	return db_ask(db, STMT_ROOM_CLOSE, &args, deadline_ms, on_closed,
+		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 
 int room_list(struct db *db, int64_t after_id, int limit, uint64_t deadline_ms,
-	      room_list_done_fn *done, void *arg, uint64_t *ret_token)
+	      db_rows_fn *done, void *arg, uint64_t *ret_token)
 {
 	struct db_args args = DB_ARGS_INIT;
 
 	db_args_i64(&args, after_id);
 	db_args_i32(&args, limit > 0 ? MIN(limit, LIST_LIMIT) : LIST_LIMIT);
-	return room_submit(db, STMT_ROOM_LIST, &args, deadline_ms, on_list, (db_fn *)done, arg,
-			   ret_token);
+	return db_ask(db, STMT_ROOM_LIST, &args, deadline_ms, db_answer_rows,
+		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 
 void room_list_get(const struct db_result *res, int i, int64_t *ret_id, struct str *ret_body)

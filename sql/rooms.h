@@ -60,12 +60,10 @@ typedef void room_close_done_fn(void *arg, int err, const struct room_closed *cl
 int room_close(struct db *db, int64_t id, int64_t actor, uint64_t deadline_ms,
 	       room_close_done_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
 
-/* Rows for room_list_get, ascending id; RES is NULL unless ERR is 0 (-ERR_UNAVAILABLE, -ERR_DB). */
-typedef void room_list_done_fn(void *arg, int err, const struct db_result *res);
-
-/* All open rooms of kind "room" with id > AFTER_ID, at most LIMIT of them (0 = 10,000). */
+/* All open rooms of kind "room" with id > AFTER_ID, at most LIMIT of them (0 = 10,000): rows for
+ * room_list_get, ascending id. */
 int room_list(struct db *db, int64_t after_id, int limit, uint64_t deadline_ms,
-	      room_list_done_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
+	      db_rows_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
 
 /*
  * Row I below db_rows(res). RET_BODY is a JSON object with id, name, description, created_at and

@@ -27,13 +27,7 @@ int sync_page(struct db *db, int64_t user, const struct sync_position *positions
 	      uint64_t *ret_token)
 {
 	struct db_args args = DB_ARGS_INIT;
-	struct db_query q = {.stmt = STMT_SYNC_PAGE,
-			     .args = &args,
-			     .deadline_ms = deadline_ms,
-			     .done = on_page,
-			     .call = {arg, (db_fn *)done}};
 	struct buf *b;
-	int r;
 
 	if (n_positions > SYNC_POSITIONS_MAX)
 		return -ERR_INVAL;
@@ -47,7 +41,6 @@ int sync_page(struct db *db, int64_t user, const struct sync_position *positions
 		array_add_i64(b, positions[i].rev);
 	db_args_close(&args);
 	db_args_i32(&args, MIN(MAX(limit, 1), SYNC_ROWS_MAX) + 1);
-	r = db_submit(db, &q, ret_token);
-	db_args_done(&args);
-	return r;
+	return db_ask(db, STMT_SYNC_PAGE, &args, deadline_ms, on_page,
+		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }

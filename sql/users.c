@@ -54,39 +54,19 @@ int user_guest_get(struct db *db, struct str name, uint64_t deadline_ms, user_do
 		   void *arg, uint64_t *ret_token)
 {
 	struct db_args args = DB_ARGS_INIT;
-	struct db_query q = {.stmt = STMT_GUEST_GET,
-			     .args = &args,
-			     .deadline_ms = deadline_ms,
-			     .done = on_guest,
-			     .call = {arg, (db_fn *)done}};
-	int r;
 
 	db_args_text(&args, name.p ? name : STR(""));
-	r = db_submit(db, &q, ret_token);
-	db_args_done(&args);
-	return r;
+	return db_ask(db, STMT_GUEST_GET, &args, deadline_ms, on_guest,
+		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 
 /* ---- Many ---- */
 
-static void on_guests(const struct db_call *call, const struct db_result *res)
-{
-	int err = db_result_err(res);
-
-	((user_guests_done_fn *)call->then)(call->arg, err, err < 0 ? NULL : res);
-}
-
 int user_guests_get(struct db *db, const struct str *names, size_t n, uint64_t deadline_ms,
-		    user_guests_done_fn *done, void *arg, uint64_t *ret_token)
+		    db_rows_fn *done, void *arg, uint64_t *ret_token)
 {
 	struct db_args args = DB_ARGS_INIT;
-	struct db_query q = {.stmt = STMT_GUESTS_GET,
-			     .args = &args,
-			     .deadline_ms = deadline_ms,
-			     .done = on_guests,
-			     .call = {arg, (db_fn *)done}};
 	struct buf *b;
-	int r;
 
 	if (n < 1 || n > USER_GUESTS_MAX)
 		return -ERR_INVAL;
@@ -94,9 +74,8 @@ int user_guests_get(struct db *db, const struct str *names, size_t n, uint64_t d
 	for (size_t i = 0; i < n; i++)
 		array_add_str(b, names[i]);
 	db_args_close(&args);
-	r = db_submit(db, &q, ret_token);
-	db_args_done(&args);
-	return r;
+	return db_ask(db, STMT_GUESTS_GET, &args, deadline_ms, db_answer_rows,
+		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }
 
 int user_guests_row(const struct db_result *res, int i, struct user *ret)

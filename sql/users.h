@@ -30,17 +30,12 @@ int user_guest_get(struct db *db, struct str name, uint64_t deadline_ms, user_do
 #define USER_GUESTS_MAX 1024
 
 /*
- * As many rows as names, in their order. RES is NULL unless ERR is 0 (-ERR_INVAL by a name that is
- * no UTF-8, -ERR_UNAVAILABLE, -ERR_DB).
- */
-typedef void user_guests_done_fn(void *arg, int err, const struct db_result *res);
-
-/*
  * user_guest_get for N names (1 to USER_GUESTS_MAX) in one statement; a name may come twice. Names
- * are borrowed during the call. A name that is refused takes no other down, except by its encoding.
+ * are borrowed during the call. A name that is refused takes no other down, except by its encoding
+ * (-ERR_INVAL). As many rows as names, in their order, for user_guests_row.
  */
 int user_guests_get(struct db *db, const struct str *names, size_t n, uint64_t deadline_ms,
-		    user_guests_done_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
+		    db_rows_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
 
 /* What became of name I: 0 and *RET (borrowed from the result), or the ERR of user_guest_get. */
 int user_guests_row(const struct db_result *res, int i, struct user *ret) MUST_CHECK;

@@ -4,14 +4,10 @@
  * Seen red: with plain unique indexes instead of those by name_fold, without the look for the same
  * hash, and with an upgrade that makes a new row.
  */
-#include "pg.h"
+#include "fixture.h"
 
 #include "sql/accounts.h"
 #include "sql/users.h"
-
-static char url[PG_URL_MAX];
-static PGconn *pg;
-static struct link l;
 
 struct got {
 	int n, err;
@@ -23,27 +19,6 @@ struct got {
 	struct uuid ended[16];
 	char name[512], hash[128], text[8192];
 };
-
-static int setup(void **state)
-{
-	pg_setup(state);
-	pg_database(url);
-	pg = pg_open(url);
-	link_open(&l, url, NULL);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	link_close(&l);
-	PQfinish(pg);
-	return pg_teardown(state);
-}
-
-static void copy(char *ret, size_t size, struct str s)
-{
-	snprintf(ret, size, "%.*s", (int)s.len, s.p ? s.p : "");
-}
 
 /* ---- Calls that wait ---- */
 
@@ -704,5 +679,5 @@ int main(void)
 		cmocka_unit_test(test_indexes_serve),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, fixture_open, fixture_close);
 }

@@ -3,15 +3,12 @@
  * Durable changes: each with its row of the log, once per key, by whom it is allowed, never moving
  * a message; two writers at once leave no gap; a transaction cut anywhere leaves nothing.
  */
-#include "pg.h"
+#include "fixture.h"
 
 #include "base/clock.h"
 #include "sql/batch.h"
 #include "sql/changes.h"
 
-static char url[PG_URL_MAX];
-static PGconn *pg;
-static struct link l;
 static int64_t anna, berta;
 
 struct got {
@@ -20,7 +17,7 @@ struct got {
 	char content[64], subject_name[64], key[64];
 };
 
-static void copy(char *ret, struct str s)
+static void copy_or_null(char *ret, struct str s)
 {
 	snprintf(ret, 64, "%.*s", s.p ? (int)s.len : 6, s.p ? s.p : "(null)");
 }
@@ -31,27 +28,17 @@ static void on_changed(void *arg, const struct log_change_answer *answer)
 
 	g->n++;
 	g->a = *answer;
-	copy(g->content, answer->content);
-	copy(g->subject_name, answer->subject_name);
-	copy(g->key, answer->key);
+	copy_or_null(g->content, answer->content);
+	copy_or_null(g->subject_name, answer->subject_name);
+	copy_or_null(g->key, answer->key);
 }
 
 static int setup(void **state)
 {
-	pg_setup(state);
-	pg_database(url);
-	pg = pg_open(url);
-	link_open(&l, url, NULL);
+	fixture_open(state);
 	anna = pg_account(pg, "anna");
 	berta = pg_account(pg, "berta");
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	link_close(&l);
-	PQfinish(pg);
-	return pg_teardown(state);
 }
 
 static struct got change(struct log_change c)
@@ -640,5 +627,5 @@ int main(void)
 		cmocka_unit_test(test_two_writers),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, fixture_close);
 }

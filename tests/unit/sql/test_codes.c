@@ -2,16 +2,12 @@
 /*
  * Rooms with codes: opening, finding, pages, history over closed rooms, and when a room ends.
  */
-#include "pg.h"
+#include "fixture.h"
 
 #include "sql/codes.h"
 
 #define GRACE_MS 60000
 #define AGAIN_MS 30000
-
-static char url[PG_URL_MAX];
-static PGconn *pg;
-static struct link l;
 
 struct got {
 	int n, err;
@@ -20,11 +16,6 @@ struct got {
 	char text[4096];
 };
 
-static void copy(struct got *g, struct str s)
-{
-	snprintf(g->text, sizeof(g->text), "%.*s", (int)s.len, s.p ? s.p : "");
-}
-
 static void on_code(void *arg, int err, int64_t conv, struct str code)
 {
 	struct got *g = arg;
@@ -32,7 +23,7 @@ static void on_code(void *arg, int err, int64_t conv, struct str code)
 	g->n++;
 	g->err = err;
 	g->conv = conv;
-	copy(g, code);
+	copy(g->text, sizeof(g->text), code);
 }
 
 static void on_page(void *arg, int err, struct str json)
@@ -41,7 +32,7 @@ static void on_page(void *arg, int err, struct str json)
 
 	g->n++;
 	g->err = err;
-	copy(g, json);
+	copy(g->text, sizeof(g->text), json);
 }
 
 static void on_noted(void *arg, int err)
@@ -60,22 +51,6 @@ static void on_list(void *arg, int err, const int64_t *convs, size_t n)
 	g->err = err;
 	g->n_list = n;
 	memcpy(g->list, convs, n * sizeof(*convs));
-}
-
-static int setup(void **state)
-{
-	pg_setup(state);
-	pg_database(url);
-	pg = pg_open(url);
-	link_open(&l, url, NULL);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	link_close(&l);
-	PQfinish(pg);
-	return pg_teardown(state);
 }
 
 static struct got open_room(int64_t owner)
@@ -356,5 +331,5 @@ int main(void)
 		cmocka_unit_test(test_no_code_left),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, fixture_open, fixture_close);
 }

@@ -2,14 +2,10 @@
 /*
  * Conversations as JSON: one by either id, and lists by membership and openness.
  */
-#include "pg.h"
+#include "fixture.h"
 
 #include "base/ids.h"
 #include "sql/conversations.h"
-
-static char url[PG_URL_MAX];
-static PGconn *pg;
-static struct link l;
 
 static struct {
 	int n, err;
@@ -20,23 +16,7 @@ static void on_page(void *arg UNUSED, int err, struct str json)
 {
 	got.n++;
 	got.err = err;
-	snprintf(got.json, sizeof(got.json), "%.*s", (int)json.len, json.p ? json.p : "");
-}
-
-static int setup(void **state)
-{
-	pg_setup(state);
-	pg_database(url);
-	pg = pg_open(url);
-	link_open(&l, url, NULL);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	link_close(&l);
-	PQfinish(pg);
-	return pg_teardown(state);
+	copy(got.json, sizeof(got.json), json);
 }
 
 static const char *judge(const char *expression)
@@ -170,5 +150,5 @@ int main(void)
 		cmocka_unit_test(test_list),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, fixture_open, fixture_close);
 }

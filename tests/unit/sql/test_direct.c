@@ -3,15 +3,12 @@
  * One conversation for each pair whoever asks and whenever, who is kept from writing, and what is
  * announced to whom.
  */
-#include "pg.h"
+#include "fixture.h"
 
 #include "sql/direct.h"
 #include "sql/events.h"
 #include "sql/members.h"
 
-static char url[PG_URL_MAX];
-static PGconn *pg;
-static struct link l;
 static int64_t anna, berta, clara;
 
 struct got {
@@ -48,7 +45,7 @@ static void on_list(void *arg UNUSED, int err, struct str json)
 {
 	got.n++;
 	got.err = err;
-	snprintf(got.json, sizeof(got.json), "%.*s", (int)json.len, json.p);
+	copy(got.json, sizeof(got.json), json);
 }
 
 static void on_members(void *arg UNUSED, int err, const struct db_result *res)
@@ -83,27 +80,17 @@ static void on_roles(void *arg UNUSED, int err, const struct db_result *res)
 	if (!got.rows)
 		return;
 	members_roles_row(res, 0, &row);
-	snprintf(got.role, sizeof(got.role), "%.*s", (int)row.role.len, row.role.p);
+	copy(got.role, sizeof(got.role), row.role);
 	memcpy(got.pair, row.pair, sizeof(got.pair));
 }
 
 static int setup(void **state)
 {
-	pg_setup(state);
-	pg_database(url);
-	pg = pg_open(url);
-	link_open(&l, url, NULL);
+	fixture_open(state);
 	anna = pg_account(pg, "anna");
 	berta = pg_account(pg, "berta");
 	clara = pg_account(pg, "clara");
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	link_close(&l);
-	PQfinish(pg);
-	return pg_teardown(state);
 }
 
 static int open_with(int64_t user, int64_t peer, const struct uuid *uid)
@@ -324,5 +311,5 @@ int main(void)
 		cmocka_unit_test(test_announcements),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, fixture_close);
 }

@@ -2,16 +2,12 @@
 /*
  * The log: other events are numbered like messages, and ranges come back whole and in order.
  */
-#include "pg.h"
+#include "fixture.h"
 
 #include "base/clock.h"
 #include "sql/batch.h"
 #include "sql/events.h"
 #include "sql/rooms.h"
-
-static char url[PG_URL_MAX];
-static PGconn *pg;
-static struct link l;
 
 struct got {
 	int n, err;
@@ -35,7 +31,7 @@ static void on_event(void *arg, int err, const struct event_numbers *numbers)
 		g->numbers = *numbers;
 }
 
-static void copy(char *ret, size_t size, struct str s)
+static void copy_or_null(char *ret, size_t size, struct str s)
 {
 	if (s.p)
 		snprintf(ret, size, "%.*s", (int)s.len, s.p);
@@ -52,11 +48,11 @@ static void on_range(void *arg, int err, const struct db_result *res)
 	r->rows = err ? 0 : db_rows(res);
 	for (int i = 0; i < r->rows && i < 64; i++) {
 		event_row_get(res, i, &r->row[i]);
-		copy(r->content[i], sizeof(r->content[i]), r->row[i].content);
-		copy(r->name[i], sizeof(r->name[i]), r->row[i].actor_name);
-		copy(r->meta[i], sizeof(r->meta[i]), r->row[i].meta_json);
-		copy(r->key[i], sizeof(r->key[i]), r->row[i].key);
-		copy(r->subject[i], sizeof(r->subject[i]), r->row[i].subject_name);
+		copy_or_null(r->content[i], sizeof(r->content[i]), r->row[i].content);
+		copy_or_null(r->name[i], sizeof(r->name[i]), r->row[i].actor_name);
+		copy_or_null(r->meta[i], sizeof(r->meta[i]), r->row[i].meta_json);
+		copy_or_null(r->key[i], sizeof(r->key[i]), r->row[i].key);
+		copy_or_null(r->subject[i], sizeof(r->subject[i]), r->row[i].subject_name);
 	}
 }
 
@@ -68,22 +64,6 @@ static void on_batch(void *arg, const struct batch_answer *answers UNUSED, size_
 static void on_closed(void *arg, int err UNUSED, const struct room_closed *closed UNUSED)
 {
 	++*(int *)arg;
-}
-
-static int setup(void **state)
-{
-	pg_setup(state);
-	pg_database(url);
-	pg = pg_open(url);
-	link_open(&l, url, NULL);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	link_close(&l);
-	PQfinish(pg);
-	return pg_teardown(state);
 }
 
 static void send(int64_t room, int64_t sender, const char *content, const struct uuid *key)
@@ -356,7 +336,7 @@ static void on_by_key(void *arg, int err, const struct db_result *res)
 		b->place[i] = event_by_key_place(res, i);
 		b->conv[i] = row.conv;
 		b->rev[i] = row.rev;
-		copy(b->content[i], sizeof(b->content[i]), row.content);
+		copy_or_null(b->content[i], sizeof(b->content[i]), row.content);
 	}
 }
 
@@ -401,5 +381,5 @@ int main(void)
 		cmocka_unit_test(test_by_key),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, fixture_open, fixture_close);
 }

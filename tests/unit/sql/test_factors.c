@@ -4,14 +4,10 @@
  * Seen red: with "last_step <= " in totp_use, without "used_at IS NULL", and with a reset_use that
  * does not look at expires_at.
  */
-#include "pg.h"
+#include "fixture.h"
 
 #include "sql/factors.h"
 #include "sql/resets.h"
-
-static char url[PG_URL_MAX];
-static PGconn *pg;
-static struct link l;
 
 static const uint8_t codes[3][FACTOR_HASH_LEN] = {{1}, {2}, {3}};
 
@@ -21,27 +17,6 @@ struct got {
 	size_t n_ended;
 	char text[512], name[128];
 };
-
-static int setup(void **state)
-{
-	pg_setup(state);
-	pg_database(url);
-	pg = pg_open(url);
-	link_open(&l, url, NULL);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	link_close(&l);
-	PQfinish(pg);
-	return pg_teardown(state);
-}
-
-static void copy(char *ret, size_t size, struct str s)
-{
-	snprintf(ret, size, "%.*s", (int)s.len, s.p ? s.p : "");
-}
 
 static void on_done(void *arg, int err)
 {
@@ -353,5 +328,5 @@ int main(void)
 		cmocka_unit_test(test_reset_of_a_disabled_account),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, fixture_open, fixture_close);
 }

@@ -3,13 +3,10 @@
  * Content filters: made, listed and deleted in one place; who reads by version misses nothing; a
  * flagged message is found by its key.
  */
-#include "pg.h"
+#include "fixture.h"
 
 #include "sql/filters.h"
 
-static char url[PG_URL_MAX];
-static PGconn *pg;
-static struct link l;
 static int64_t room;
 
 static struct got {
@@ -28,7 +25,7 @@ static void on_json(void *arg UNUSED, int err, struct str json)
 {
 	got.n++;
 	got.err = err;
-	snprintf(got.json, sizeof(got.json), "%.*s", (int)json.len, json.len ? json.p : "");
+	copy(got.json, sizeof(got.json), json);
 }
 
 static void on_deleted(void *arg UNUSED, int err)
@@ -53,8 +50,7 @@ static void on_read(void *arg UNUSED, int err, const struct filters_page *page)
 		got.row[i].version = row.version;
 		got.row[i].conv = row.conv;
 		got.row[i].is_deleted = row.is_deleted;
-		snprintf(got.row[i].pattern, sizeof(got.row[i].pattern), "%.*s",
-			 (int)row.pattern.len, row.pattern.p);
+		copy(got.row[i].pattern, sizeof(got.row[i].pattern), row.pattern);
 	}
 }
 
@@ -104,19 +100,9 @@ static const char *list(int64_t conv)
 
 static int setup(void **state)
 {
-	pg_setup(state);
-	pg_database(url);
-	pg = pg_open(url);
+	fixture_open(state);
 	room = pg_room(pg, "Filtered");
-	link_open(&l, url, NULL);
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	link_close(&l);
-	PQfinish(pg);
-	return pg_teardown(state);
 }
 
 static void test_nothing_costs_one_row(void **state UNUSED)
@@ -268,5 +254,5 @@ int main(void)
 		cmocka_unit_test(test_hits),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, fixture_close);
 }

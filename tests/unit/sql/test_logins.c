@@ -4,7 +4,7 @@
  * Seen red: without the branch for reuse in session_refresh, without the comparison of families,
  * without the grace, with a session_begin that does not lock the user, and with a margin of 0.
  */
-#include "pg.h"
+#include "fixture.h"
 
 #include "sql/logins.h"
 
@@ -12,9 +12,6 @@
 #define GRACE_MS 10000
 
 static const uint8_t key[32] = {1, 2, 3, [31] = 4};
-static char url[PG_URL_MAX];
-static PGconn *pg;
-static struct link l;
 static int64_t ann;
 
 struct got {
@@ -29,19 +26,9 @@ struct got {
 
 static int setup(void **state)
 {
-	pg_setup(state);
-	pg_database(url);
-	pg = pg_open(url);
-	link_open(&l, url, NULL);
+	fixture_open(state);
 	ann = pg_account(pg, "ann");
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	link_close(&l);
-	PQfinish(pg);
-	return pg_teardown(state);
 }
 
 /* ---- Calls that wait ---- */
@@ -62,7 +49,7 @@ static void on_login(void *arg, int err, const struct login *login)
 	g->is_account = login->is_account;
 	g->is_admin = login->is_admin;
 	g->is_repeat = login->is_repeat;
-	snprintf(g->name, sizeof(g->name), "%.*s", (int)login->name.len, login->name.p);
+	copy(g->name, sizeof(g->name), login->name);
 }
 
 static void on_ended(void *arg, int err, const struct uuid *sessions, size_t n)
@@ -91,7 +78,7 @@ static void on_page(void *arg, int err, struct str json)
 
 	g->n++;
 	g->err = err;
-	snprintf(g->text, sizeof(g->text), "%.*s", (int)json.len, json.p ? json.p : "");
+	copy(g->text, sizeof(g->text), json);
 }
 
 static struct login_new new_of(int64_t user, enum login_kind kind)
@@ -746,5 +733,5 @@ int main(void)
 		cmocka_unit_test(test_old_ones_go),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, fixture_close);
 }

@@ -2,15 +2,12 @@
 /*
  * Marks only rise, sending reads, and after any mixture of acts the counters equal a recount.
  */
-#include "pg.h"
+#include "fixture.h"
 
 #include "base/clock.h"
 #include "sql/batch.h"
 #include "sql/marks.h"
 
-static char url[PG_URL_MAX];
-static PGconn *pg;
-static struct link l;
 static int64_t anna, berta;
 
 struct got {
@@ -67,20 +64,10 @@ static void on_unread(void *arg UNUSED, int err, const struct unread *unread)
 
 static int setup(void **state)
 {
-	pg_setup(state);
-	pg_database(url);
-	pg = pg_open(url);
-	link_open(&l, url, NULL);
+	fixture_open(state);
 	anna = pg_account(pg, "anna");
 	berta = pg_account(pg, "berta");
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	link_close(&l);
-	PQfinish(pg);
-	return pg_teardown(state);
 }
 
 static int mark_at(int64_t conv, int64_t user, enum mark_kind kind, const struct mark_place *place)
@@ -618,5 +605,5 @@ int main(void)
 		cmocka_unit_test(test_any_mixture),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, fixture_close);
 }

@@ -3,16 +3,13 @@
  * What workers are told of members and when; bans, last owners, mutes and reports in the schema;
  * rows and pages of the audit log. Forgeries of its chain are tests/integration/test_audit.py's.
  */
-#include "pg.h"
+#include "fixture.h"
 
 #include "base/clock.h"
 #include "sql/audit.h"
 #include "sql/changes.h"
 #include "sql/members.h"
 
-static char url[PG_URL_MAX];
-static PGconn *pg;
-static struct link l;
 static int64_t anna, berta, carla, room;
 
 /* ---- Answers ---- */
@@ -46,7 +43,7 @@ static void on_changes(void *arg UNUSED, int err, struct str seen, bool is_other
 	got.n++;
 	got.err = err;
 	got.is_other = is_other;
-	snprintf(got.seen, sizeof(got.seen), "%.*s", (int)seen.len, seen.p ? seen.p : "");
+	copy(got.seen, sizeof(got.seen), seen);
 	got.rows = err ? 0 : rights_changed_rows(res);
 	for (int i = 0; i < got.rows; i++)
 		rights_changed_row(res, i, &got.change[i]);
@@ -75,7 +72,7 @@ static void on_page(void *arg UNUSED, int err, struct str json)
 {
 	got.n++;
 	got.err = err;
-	snprintf(got.json, sizeof(got.json), "%.*s", (int)json.len, json.p ? json.p : "");
+	copy(got.json, sizeof(got.json), json);
 }
 
 static void await(int r)
@@ -121,21 +118,11 @@ static int find(int64_t user)
 
 static int setup(void **state)
 {
-	pg_setup(state);
-	pg_database(url);
-	pg = pg_open(url);
-	link_open(&l, url, NULL);
+	fixture_open(state);
 	anna = pg_account(pg, "anna");
 	berta = pg_account(pg, "berta");
 	carla = pg_account(pg, "carla");
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	link_close(&l);
-	PQfinish(pg);
-	return pg_teardown(state);
 }
 
 /* A room with an owner. */
@@ -471,5 +458,5 @@ int main(void)
 		ROOM_TEST(test_audit),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, fixture_close);
 }

@@ -2,16 +2,13 @@
 /*
  * Pages of messages: order, bounds, members of each object; judged by PostgreSQL's own JSON reader.
  */
-#include "pg.h"
+#include "fixture.h"
 
 #include "base/clock.h"
 #include "base/ids.h"
 #include "sql/batch.h"
 #include "sql/messages.h"
 
-static char url[PG_URL_MAX];
-static PGconn *pg;
-static struct link l;
 static int64_t room, who; /* 150 messages, rev = seq = 1 to 150, except rev 140: a join */
 
 struct got {
@@ -26,7 +23,7 @@ static void on_page(void *arg UNUSED, int err, struct str json)
 	got.n++;
 	got.err = err;
 	assert_true(json.len < sizeof(got.json));
-	snprintf(got.json, sizeof(got.json), "%.*s", (int)json.len, json.p ? json.p : "");
+	copy(got.json, sizeof(got.json), json);
 }
 
 static void on_batch(void *arg, const struct batch_answer *answers UNUSED, size_t n UNUSED)
@@ -62,19 +59,9 @@ static void fill(void)
 
 static int setup(void **state)
 {
-	pg_setup(state);
-	pg_database(url);
-	pg = pg_open(url);
-	link_open(&l, url, NULL);
+	fixture_open(state);
 	fill();
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	link_close(&l);
-	PQfinish(pg);
-	return pg_teardown(state);
 }
 
 static void raw(int64_t conv, int64_t before, int limit)
@@ -257,5 +244,5 @@ int main(void)
 		cmocka_unit_test(test_native_bounds), cmocka_unit_test(test_time_zone),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, fixture_close);
 }

@@ -2,14 +2,10 @@
 /*
  * Resume points: what is saved comes back whole, to its user only, and old ones go.
  */
-#include "pg.h"
+#include "fixture.h"
 
 #include "sql/resume.h"
 #include "sql/stmt.h"
-
-static char url[PG_URL_MAX];
-static PGconn *pg;
-static struct link l;
 
 struct got {
 	int n, err;
@@ -39,22 +35,6 @@ static void on_loaded(void *arg UNUSED, int err, const struct resume_point *poin
 		memcpy(got.convs, points->convs, points->n * sizeof(*points->convs));
 		memcpy(got.revs, points->revs, points->n * sizeof(*points->revs));
 	}
-}
-
-static int setup(void **state)
-{
-	pg_setup(state);
-	pg_database(url);
-	pg = pg_open(url);
-	link_open(&l, url, NULL);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	link_close(&l);
-	PQfinish(pg);
-	return pg_teardown(state);
 }
 
 static void save(const struct resume_point *points, size_t n, int keep_days)
@@ -279,5 +259,5 @@ int main(void)
 		cmocka_unit_test(test_young_ones_are_not_looked_at),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, fixture_open, fixture_close);
 }

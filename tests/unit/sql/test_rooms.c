@@ -2,15 +2,11 @@
 /*
  * Rooms: create, race for a name, look up, list, close; room and audit row stand or fall together.
  */
-#include "pg.h"
+#include "fixture.h"
 
 #include "base/clock.h"
 #include "sql/events.h"
 #include "sql/rooms.h"
-
-static char url[PG_URL_MAX];
-static PGconn *pg;
-static struct link l;
 
 struct got {
 	int n, err;
@@ -19,11 +15,6 @@ struct got {
 	bool is_closed;
 	char kind[16], name[128], description[128];
 };
-
-static void copy(char *ret, size_t size, struct str s)
-{
-	snprintf(ret, size, "%.*s", (int)s.len, s.p ? s.p : "");
-}
 
 static void on_room(void *arg, int err, const struct room *room)
 {
@@ -58,22 +49,6 @@ static void on_closed(void *arg, int err, const struct room_closed *closed)
 	g->rev = closed->rev;
 	g->seq = closed->seq;
 	g->created_at_ms = closed->at_ms;
-}
-
-static int setup(void **state)
-{
-	pg_setup(state);
-	pg_database(url);
-	pg = pg_open(url);
-	link_open(&l, url, NULL);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	link_close(&l);
-	PQfinish(pg);
-	return pg_teardown(state);
 }
 
 static struct got create(const char *name, const char *description, int64_t by)
@@ -325,5 +300,5 @@ int main(void)
 		cmocka_unit_test(test_list),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, fixture_open, fixture_close);
 }

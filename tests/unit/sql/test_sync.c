@@ -2,13 +2,10 @@
 /*
  * A page over many conversations: whole, in order, once, named gaps, only what the user may read.
  */
-#include "pg.h"
+#include "fixture.h"
 
 #include "sql/sync.h"
 
-static char url[PG_URL_MAX];
-static PGconn *pg;
-static struct link l;
 static int64_t anna, berta;
 
 #define ROWS 64
@@ -40,20 +37,10 @@ static void on_page(void *arg UNUSED, int err, const struct db_result *res, int 
 
 static int setup(void **state)
 {
-	pg_setup(state);
-	pg_database(url);
-	pg = pg_open(url);
-	link_open(&l, url, NULL);
+	fixture_open(state);
 	anna = pg_account(pg, "anna");
 	berta = pg_account(pg, "berta");
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	link_close(&l);
-	PQfinish(pg);
-	return pg_teardown(state);
 }
 
 static void sync(int64_t user, const struct sync_position *positions, size_t n, int limit)
@@ -217,5 +204,5 @@ int main(void)
 		cmocka_unit_test(test_beyond_the_positions),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, fixture_close);
 }

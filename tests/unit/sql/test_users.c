@@ -2,13 +2,9 @@
 /*
  * Guests by name: one per name whatever the haste, never an account's name.
  */
-#include "pg.h"
+#include "fixture.h"
 
 #include "sql/users.h"
-
-static char url[PG_URL_MAX];
-static PGconn *pg;
-static struct link l;
 
 struct got {
 	int n, err;
@@ -28,23 +24,7 @@ static void on_user(void *arg, int err, const struct user *user)
 		return;
 	g->id = user->id;
 	g->uid = user->uid;
-	snprintf(g->name, sizeof(g->name), "%.*s", (int)user->name.len, user->name.p);
-}
-
-static int setup(void **state)
-{
-	pg_setup(state);
-	pg_database(url);
-	pg = pg_open(url);
-	link_open(&l, url, NULL);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	link_close(&l);
-	PQfinish(pg);
-	return pg_teardown(state);
+	copy(g->name, sizeof(g->name), user->name);
 }
 
 static struct got guest(const char *name)
@@ -251,5 +231,5 @@ int main(void)
 		cmocka_unit_test(test_many),	     cmocka_unit_test(test_many_from_two),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, fixture_open, fixture_close);
 }

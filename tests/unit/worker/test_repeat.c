@@ -10,7 +10,7 @@
 #define ASKERS 2000
 
 int __wrap_events_by_key(struct db *db, const int64_t *actors, const struct uuid *keys, size_t n,
-			 uint64_t deadline_ms, events_done_fn *done, void *arg,
+			 uint64_t deadline_ms, db_rows_fn *done, void *arg,
 			 uint64_t *ret_token);
 size_t __wrap_event_by_key_place(const struct db_result *res, int i);
 
@@ -18,7 +18,7 @@ size_t __wrap_event_by_key_place(const struct db_result *res, int i);
 static struct {
 	int statements;
 	size_t n;
-	events_done_fn *done;
+	db_rows_fn *done;
 	void *arg;
 } look;
 
@@ -30,7 +30,7 @@ static struct told {
 } tolds[ASKERS];
 
 int __wrap_events_by_key(struct db *db, const int64_t *actors, const struct uuid *keys, size_t n,
-			 uint64_t deadline_ms, events_done_fn *done, void *arg, uint64_t *ret_token)
+			 uint64_t deadline_ms, db_rows_fn *done, void *arg, uint64_t *ret_token)
 {
 	(void)db;
 	(void)actors;
@@ -53,7 +53,7 @@ size_t __wrap_event_by_key_place(const struct db_result *res, int i)
 
 static void found(int err, const struct event_row *rows, int n)
 {
-	events_done_fn *done = look.done;
+	db_rows_fn *done = look.done;
 
 	assert_non_null(done);
 	look.done = NULL;

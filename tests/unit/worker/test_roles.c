@@ -31,7 +31,7 @@ static uint64_t woken_in_ms;
 static struct {
 	int64_t convs[MEMBERS_ROLES_MAX], users[MEMBERS_ROLES_MAX];
 	size_t n;
-	members_fn *done;
+	db_rows_fn *done;
 	void *arg;
 } question;
 static int n_questions;
@@ -111,7 +111,7 @@ int db_rows(const struct db_result *res)
 }
 
 int members_roles(struct db *db, const int64_t *convs, const int64_t *users, size_t n,
-		  uint64_t deadline_ms, members_fn *done, void *arg, uint64_t *ret_token)
+		  uint64_t deadline_ms, db_rows_fn *done, void *arg, uint64_t *ret_token)
 {
 	(void)db;
 	(void)deadline_ms;
@@ -158,7 +158,7 @@ static bool is_asked(int64_t conv, int64_t user)
 /* Lets the database answer with the rows of the two conversations. */
 static void answer(void)
 {
-	members_fn *done = question.done;
+	db_rows_fn *done = question.done;
 
 	n_rows = 0;
 	row(OPEN_ROOM, OWNER, "owner", true);

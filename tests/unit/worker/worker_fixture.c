@@ -52,19 +52,19 @@ void __wrap_event_row_get(const struct db_result *res, int i, struct event_row *
 int __wrap_room_info(struct db *db, int64_t id, const struct uuid *uid, uint64_t deadline_ms,
 		     room_done_fn *done, void *arg, uint64_t *ret_token);
 int __wrap_events_after(struct db *db, int64_t conv, int64_t after, int limit, uint64_t deadline_ms,
-			events_done_fn *done, void *arg, uint64_t *ret_token);
+			db_rows_fn *done, void *arg, uint64_t *ret_token);
 int __wrap_events_settle(struct db *db, int64_t conv, uint64_t deadline_ms, events_settled_fn *done,
 			 void *arg, uint64_t *ret_token);
 int __wrap_batch_submit(struct db *db, const struct batch_row *rows, size_t n, uint64_t deadline_ms,
 			batch_done_fn *done, void *arg);
 int __wrap_user_guests_get(struct db *db, const struct str *names, size_t n, uint64_t deadline_ms,
-			   user_guests_done_fn *done, void *arg, uint64_t *ret_token);
+			   db_rows_fn *done, void *arg, uint64_t *ret_token);
 int __wrap_user_guests_row(const struct db_result *res, int i, struct user *ret);
 int __wrap_unread_get(struct db *db, const int64_t *convs, const int64_t *users, size_t n,
-		      uint64_t deadline_ms, marks_done_fn *done, void *arg, uint64_t *ret_token);
+		      uint64_t deadline_ms, db_rows_fn *done, void *arg, uint64_t *ret_token);
 void __wrap_unread_row_get(const struct db_result *res, int i, struct unread_row *ret);
 int __wrap_marks_page(struct db *db, const int64_t *convs, const int64_t *after_revs, size_t n,
-		      uint64_t deadline_ms, marks_done_fn *done, void *arg, uint64_t *ret_token);
+		      uint64_t deadline_ms, db_rows_fn *done, void *arg, uint64_t *ret_token);
 void __wrap_mark_row_get(const struct db_result *res, int i, struct mark_row *ret);
 int __wrap_mark_set(struct db *db, int64_t conv, int64_t user, enum mark_kind kind,
 		    const struct mark_place *place, uint64_t deadline_ms, mark_done_fn *done,
@@ -141,7 +141,7 @@ int __wrap_room_info(struct db *db, int64_t id, const struct uuid *uid, uint64_t
 }
 
 int __wrap_events_after(struct db *db, int64_t conv, int64_t after, int limit, uint64_t deadline_ms,
-			events_done_fn *done, void *arg, uint64_t *ret_token)
+			db_rows_fn *done, void *arg, uint64_t *ret_token)
 {
 	struct asked *a;
 
@@ -190,7 +190,7 @@ int __wrap_log_change_submit(struct db *db, const struct log_change *change, uin
 }
 
 int __wrap_user_guests_get(struct db *db, const struct str *names, size_t n, uint64_t deadline_ms,
-			   user_guests_done_fn *done, void *arg, uint64_t *ret_token)
+			   db_rows_fn *done, void *arg, uint64_t *ret_token)
 {
 	struct asked *a = ask(ASK_GUEST, 0, deadline_ms, (void *)done, arg);
 
@@ -224,14 +224,14 @@ int __wrap_user_guests_row(const struct db_result *res, int i, struct user *ret)
 
 struct stand_marks stand_marks = {.unread = -1};
 
-static void answer_unread(marks_done_fn *done, void *arg, int err, size_t n)
+static void answer_unread(db_rows_fn *done, void *arg, int err, size_t n)
 {
 	present = (struct rows){.n = stand_marks.unread >= 0 ? (int)n : 0};
 	done(arg, err, err ? NULL : (const struct db_result *)&present);
 }
 
 int __wrap_unread_get(struct db *db UNUSED, const int64_t *convs, const int64_t *users UNUSED,
-		      size_t n, uint64_t deadline_ms, marks_done_fn *done, void *arg,
+		      size_t n, uint64_t deadline_ms, db_rows_fn *done, void *arg,
 		      uint64_t *ret_token UNUSED)
 {
 	stand_marks.questions++;
@@ -250,7 +250,7 @@ void __wrap_unread_row_get(const struct db_result *res, int i, struct unread_row
 }
 
 int __wrap_marks_page(struct db *db UNUSED, const int64_t *convs UNUSED, const int64_t *after_revs,
-		      size_t n UNUSED, uint64_t deadline_ms UNUSED, marks_done_fn *done, void *arg,
+		      size_t n UNUSED, uint64_t deadline_ms UNUSED, db_rows_fn *done, void *arg,
 		      uint64_t *ret_token UNUSED)
 {
 	stand_marks.questions++;
@@ -426,7 +426,7 @@ static void answer_events(int64_t first, int64_t last, int64_t closing)
 	}
 	assert_true(n <= a.limit);
 	present = (struct rows){MAX(n, 0), rows};
-	((events_done_fn *)a.done)(a.arg, 0, (struct db_result *)&present);
+	((db_rows_fn *)a.done)(a.arg, 0, (struct db_result *)&present);
 	free(rows);
 	free(texts);
 	turn();
@@ -446,7 +446,7 @@ void db_events_error(int err)
 {
 	struct asked a = take(ASK_EVENTS);
 
-	((events_done_fn *)a.done)(a.arg, err, NULL);
+	((db_rows_fn *)a.done)(a.arg, err, NULL);
 	turn();
 }
 
@@ -523,7 +523,7 @@ void db_guest(int64_t id, const char *name)
 
 	first_guest = (struct user){.id = id, .name = str_of(name)};
 	present = (struct rows){.n = (int)a.n};
-	((user_guests_done_fn *)a.done)(a.arg, 0, (const struct db_result *)&present);
+	((db_rows_fn *)a.done)(a.arg, 0, (const struct db_result *)&present);
 	asked_done(&a);
 	turn();
 }
@@ -532,7 +532,7 @@ void db_guest_error(int err)
 {
 	struct asked a = take(ASK_GUEST);
 
-	((user_guests_done_fn *)a.done)(a.arg, err, NULL);
+	((db_rows_fn *)a.done)(a.arg, err, NULL);
 	asked_done(&a);
 	turn();
 }
@@ -541,7 +541,7 @@ void db_unread(int err)
 {
 	struct asked a = take(ASK_UNREAD);
 
-	answer_unread((marks_done_fn *)a.done, a.arg, err, a.n);
+	answer_unread((db_rows_fn *)a.done, a.arg, err, a.n);
 	turn();
 }
 
