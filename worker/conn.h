@@ -249,6 +249,15 @@ void conn_sweep(struct worker *wk);
 void conn_wait(struct conn *c, enum conn_wait wait);
 
 /*
+ * Starts WAIT where the wait that has just passed was due, not when the timer came round to it:
+ * what follows one another stays exact. Of the new wait half is left at least.
+ */
+void conn_wait_on(struct conn *c, enum conn_wait passed, enum conn_wait wait);
+
+/* Does what is due for C, though the timer has not come round to it; C may be dead then. */
+void conn_check_wait(struct conn *c);
+
+/*
  * Whether a WebSocket may be shown its next request. No while it is blocked, and not before it has
  * taken enough of what it was sent: so answers wait in the client, not here. May flush, and so end
  * the connection; true then, as what it sends is thrown away.

@@ -81,6 +81,19 @@ static void expire(struct conn *c)
 		ws_conn_timeout(c, wait);
 }
 
+static bool is_due(const struct conn *c)
+{
+	uint32_t waited = (uint32_t)clock_mono_ms() - c->wait_since;
+
+	return c->wait != WAIT_NONE && waited >= wait_ms(conn_worker(c), c->wait);
+}
+
+void conn_check_wait(struct conn *c)
+{
+	while (is_due(c))
+		expire(c);
+}
+
 void conn_check_waits(struct worker *wk)
 {
 	uint32_t ms;
@@ -99,22 +112,38 @@ static void on_timer(EV_P_ ev_timer *w, int revents)
 	conn_check_waits(w->data);
 }
 
-void conn_wait(struct conn *c, enum conn_wait wait)
+/* When a wait is over, SINCE stays what it was: see conn_wait_on. */
+static void begin(struct conn *c, enum conn_wait wait, uint32_t since)
 {
 	struct worker *wk = conn_worker(c);
-	uint32_t now = (uint32_t)clock_mono_ms();
 
-	if (wait == c->wait && wait != WAIT_NONE &&
-	    now - c->wait_since < wait_ms(wk, wait) / REFRESH_PART)
-		return;
 	list_remove(&c->wait_node);
 	c->wait = wait;
-	c->wait_since = now;
 	if (wait == WAIT_NONE)
 		return;
+	c->wait_since = since;
 	list_append(&wk->timeouts->queues[wait], &c->wait_node);
 	if (list_first(&wk->timeouts->queues[wait]) == &c->wait_node)
 		arm(wk);
+}
+
+void conn_wait(struct conn *c, enum conn_wait wait)
+{
+	uint32_t now = (uint32_t)clock_mono_ms();
+
+	if (wait != c->wait || wait == WAIT_NONE ||
+	    now - c->wait_since >= wait_ms(conn_worker(c), wait) / REFRESH_PART)
+		begin(c, wait, now);
+}
+
+void conn_wait_on(struct conn *c, enum conn_wait passed, enum conn_wait wait)
+{
+	const struct worker *wk = conn_worker(c);
+	uint32_t now = (uint32_t)clock_mono_ms();
+	uint32_t late = now - c->wait_since - wait_ms(wk, passed);
+	uint32_t most = wait_ms(wk, wait) / 2;
+
+	begin(c, wait, now - MIN(late, most));
 }
 
 void timeouts_open(struct worker *wk)

@@ -191,7 +191,9 @@ static void serve(struct call *call, const struct eio_query *q, const uint8_t *s
 {
 	struct conn *session = session_find(call->wk, sid);
 
-	if (!session)
+	if (session && call->req->method == HTTP_GET)
+		conn_check_wait(session); /* it may be late by less than the timer is */
+	if (!session || session->state == CONN_DEAD)
 		eio_refuse(call, EIO_E_SID);
 	else if (q->transport == EIO_WEBSOCKET)
 		open_websocket(call, session, NULL);
@@ -356,7 +358,7 @@ void eio_timeout(struct conn *c, enum conn_wait wait)
 		return;
 	}
 	say(c, EIO_PING, STR(""));
-	conn_wait(c, WAIT_EIO_PONG);
+	conn_wait_on(c, WAIT_EIO_PING, WAIT_EIO_PONG);
 }
 
 /* ---- The end ---- */

@@ -134,6 +134,30 @@ static void test_timer(void **state)
 	assert_null(client_conn(&a));
 }
 
+/* Red when it begins at the time that it is: what is late adds up. */
+static void test_one_wait_follows_another_without_a_gap(void **state)
+{
+	static const struct {
+		uint64_t late_ms, left_ms;
+	} rows[] = {{0, 300}, {30, 270}, {150, 150}, {5000, 150}};
+	struct conn *c = client_conn(&a);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		conn_wait(c, WAIT_NONE);
+		conn_wait(c, WAIT_PING);
+		now_ms += 100 + rows[i].late_ms;
+		conn_wait(c, WAIT_NONE); /* as when it is over */
+		conn_wait_on(c, WAIT_PING, WAIT_PONG);
+		now_ms += rows[i].left_ms - 1;
+		conn_check_wait(c);
+		assert_int_equal(c->state, CONN_WS);
+	}
+	now_ms++;
+	conn_check_wait(c);
+	assert_int_equal(c->state, CONN_DEAD);
+}
+
 /* A lingering connection ends as it said it would. */
 static void test_lingering(void **state)
 {
@@ -160,6 +184,7 @@ int main(void)
 		T(test_new_settings_count_for_those_who_wait),
 		T(test_all_that_are_due),
 		T(test_timer),
+		T(test_one_wait_follows_another_without_a_gap),
 		T(test_lingering),
 	};
 
