@@ -45,6 +45,7 @@ int native_cmd(const struct json_doc *doc, size_t i, const struct cmd_limits *li
 /* What a socket may send and ask for, and how soon it must say who it is. */
 struct native_limits {
 	struct cmd_limits cmd;
+	uint32_t code_message_max; /* characters in a room with a code */
 	uint32_t frame_max;   /* bytes */
 	uint32_t history_max; /* messages in a page */
 	int64_t hello_ms;

@@ -12,11 +12,14 @@
 
 struct native_limits on_cmd_limits(const struct worker *wk)
 {
+	const struct settings *s = wk->settings;
+
 	return (struct native_limits){
 		.cmd = worker_cmd_limits(wk),
-		.frame_max = (uint32_t)wk->settings->websocket_frame_max,
+		.code_message_max = (uint32_t)MIN(s->chat_code_message_max, s->chat_message_max),
+		.frame_max = (uint32_t)s->websocket_frame_max,
 		.history_max = HISTORY_PAGE_MAX,
-		.hello_ms = wk->settings->websocket_hello_timeout,
+		.hello_ms = s->websocket_hello_timeout,
 	};
 }
 

@@ -38,7 +38,7 @@ async def test_limits_are_told_before_and_after_connecting(daemon):
         status, limits, _ = await http.ask('GET', '/api/v1/limits')
     assert status == 200
     assert limits.items() >= alice.welcome['limits'].items() and limits['ping'] == alice.welcome['ping']
-    assert (limits['message'], limits['name'], limits['frame']) == (16000, 100, 65536)
+    assert (limits['message'], limits['code_message'], limits['name'], limits['frame']) == (16000, 1000, 100, 65536)
     assert limits['subscriptions'] == 500
     assert (limits['history'], limits['hello']) == (200, 1), 'as the settings of this daemon say'
 

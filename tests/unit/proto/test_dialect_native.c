@@ -250,7 +250,7 @@ static void test_answers(void **state)
 				   .user_name = STR("Alice"),
 				   .guest = true,
 				   .ping_ms = 25000,
-				   .limits = {limits, 65536, 200, 10000}};
+				   .limits = {limits, 9, 65536, 200, 10000}};
 	struct native_live l = {.conv = 42, .rev = 131, .seq = 97, .unread = 3, .members = 12};
 	struct event e = message();
 	struct buf b = BUF_INIT;
@@ -262,7 +262,7 @@ static void test_answers(void **state)
 	assert_buf(
 	    &b,
 	    "{\"op\":\"welcome\",\"re\":3,\"session\":\"s1\",\"user\":{\"id\":7,\"name\":\"Alice\","
-	    "\"kind\":\"guest\"},\"ping\":25,\"limits\":{\"message\":12,\"name\":10,"
+	    "\"kind\":\"guest\"},\"ping\":25,\"limits\":{\"message\":12,\"code_message\":9,\"name\":10,"
 	    "\"frame\":65536,\"depth\":16,\"batch\":3,\"subscriptions\":500,"
 	    "\"history\":200,\"hello\":10},\"resumed\":false}");
 	native_add_live(&b, &re3, &l);
@@ -305,7 +305,7 @@ static void test_answers_of_sessions(void **state)
 				   .user = 7,
 				   .user_name = STR("Alice"),
 				   .ping_ms = 25000,
-				   .limits = {limits, 65536, 200, 10000},
+				   .limits = {limits, 9, 65536, 200, 10000},
 				   .cursor = STR("AQAA"),
 				   .scope = STR("shared"),
 				   .resumed = true};
@@ -317,7 +317,7 @@ static void test_answers_of_sessions(void **state)
 	assert_buf(
 	    &b,
 	    "{\"op\":\"welcome\",\"re\":3,\"session\":\"s1\",\"user\":{\"id\":7,\"name\":\"Alice\","
-	    "\"kind\":\"account\"},\"ping\":25,\"limits\":{\"message\":12,\"name\":10,"
+	    "\"kind\":\"account\"},\"ping\":25,\"limits\":{\"message\":12,\"code_message\":9,\"name\":10,"
 	    "\"frame\":65536,\"depth\":16,\"batch\":3,\"subscriptions\":500,"
 	    "\"history\":200,\"hello\":10},\"cursor\":\"AQAA\","
 	    "\"scope\":\"shared\",\"resumed\":true}");
