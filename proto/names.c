@@ -64,7 +64,19 @@ static bool is_mark(uint32_t cp)
 #define ZWJ 0x200d
 #define KEYCAP 0x20e3
 #define BLACK_FLAG 0x1f3f4
+#define BRAILLE_BLANK 0x2800 /* drawn as nothing, and no white space to Unicode */
 #define VIRAMA 9 /* its combining class */
+
+static bool is_invisible(uint32_t cp)
+{
+	return cp == BRAILLE_BLANK ||
+	       (cp >= 0x80 && uc_is_property_default_ignorable_code_point(cp));
+}
+
+static bool is_braille(uint32_t cp)
+{
+	return cp > BRAILLE_BLANK && cp <= 0x28ff;
+}
 
 /* Drawn as a picture, unlike digits, which become one only below a keycap. */
 static bool is_picture(uint32_t cp)
@@ -96,7 +108,8 @@ struct before {
 
 /*
  * Whether an invisible CP does something here that readers see: RFC 5892 appendix A.1 and A.2 for
- * the joiners, UTS 51 for pictures, and the selectors of scripts that have variants.
+ * the joiners, UTS 51 for pictures, the selectors of scripts that have variants, and the blank of
+ * Braille between its words.
  */
 static bool has_effect(uint32_t cp, const struct before *b, struct str s, size_t pos)
 {
@@ -106,6 +119,8 @@ static bool has_effect(uint32_t cp, const struct before *b, struct str s, size_t
 	utf8_next(s, &pos, &next);
 	if ((cp == ZWNJ || cp == ZWJ) && uc_combining_class(b->cp) == VIRAMA)
 		return true;
+	if (cp == BRAILLE_BLANK)
+		return is_braille(b->cp) && is_braille(next);
 	if (cp == ZWNJ)
 		return (left == UC_JOINING_TYPE_L || left == UC_JOINING_TYPE_D) &&
 		       (right == UC_JOINING_TYPE_R || right == UC_JOINING_TYPE_D);
@@ -129,10 +144,8 @@ static int look_at(struct str s, bool *ret_plain)
 	uint32_t cp;
 
 	for (; utf8_next(s, &pos, &cp); before.cp = cp) {
-		if (cp >= 0x80 && uc_is_property_default_ignorable_code_point(cp)) {
-			if (!has_effect(cp, &before, s, pos))
-				return -ERR_INVAL;
-		}
+		if (is_invisible(cp) && !has_effect(cp, &before, s, pos))
+			return -ERR_INVAL;
 		if (cp >= FIRST_COMBINING) {
 			if (is_refused(cp) || (!before.cp && is_mark(cp)))
 				return -ERR_INVAL;
