@@ -22,6 +22,7 @@
 #include "worker/resume.h"
 #include "worker/ringpump.h"
 #include "worker/roster.h"
+#include "worker/typers.h"
 #include "worker/ws_conn.h"
 
 struct chan *chan_find(struct worker *wk, int64_t conv)
@@ -83,7 +84,7 @@ static struct chan *chan_new(struct worker *wk, int64_t conv)
 	return ch;
 }
 
-static void chan_free(struct chan *ch)
+void chan_free(struct chan *ch)
 {
 	assert(ch->n_subs == 0);
 	for (int d = 0; d < DIALECT_COUNT; d++) {
@@ -184,7 +185,7 @@ static bool load_from_node(struct chan *ch)
 	return true;
 }
 
-static void chan_load(struct chan *ch)
+void chan_load(struct chan *ch)
 {
 	struct sub_ref *ref;
 
@@ -459,7 +460,7 @@ void chan_leave(struct sub *sub, enum conn_end end)
 	deliver_forgive(sub);
 	list_remove(&sub->node);
 	unlink_of_conn(sub);
-	roster_stop_typing(sub);
+	typers_stop(sub);
 	if (!sub->is_announced)
 		grace = 0;
 	if (member_detach(wk->shm, (unsigned)wk->slot, ch->conv, c->user,
@@ -519,87 +520,6 @@ void chan_mark_queued(struct conn *c, bool is_queued)
 		else if (sub->state == SUB_LIVE)
 			deliver_make_good(sub);
 	}
-}
-
-/* ---- Once a turn ---- */
-
-/* The conversation was closed: everybody has the closing event, now the sockets go. */
-static void chan_shut(struct chan *ch)
-{
-	struct conn **conns = xcalloc(ch->n_subs, sizeof(*conns));
-	uint32_t n = 0;
-
-	deliver_flush(ch);
-	for (int d = DIALECT_NONE + 1; d < DIALECT_COUNT; d++)
-		for (uint32_t i = 0; i < ch->sides[d].n; i++)
-			conns[n++] = ch->sides[d].entries[i].sub->conn;
-	while (n > 0) {
-		struct conn *c = conns[--n];
-		struct sub *sub = sub_find(c, ch->conv);
-
-		chan_leave(sub, CONN_END_CLEAN);
-		if (dialect_has_room(c->dialect))
-			ws_conn_close(c, E_ROOM_DELETED);
-	}
-	free(conns);
-}
-
-/* What one channel owes now. Returns the time of the next look, UINT64_MAX for none. */
-static uint64_t run_due(struct chan *ch, uint64_t now)
-{
-	uint64_t next, other;
-
-	if (ch->state == CHAN_CLOSED && ch->n_subs)
-		chan_shut(ch);
-	if (ch->n_subs == 0) {
-		chan_free(ch);
-		return UINT64_MAX;
-	}
-	if (ch->state == CHAN_LOADING && !ch->is_loading)
-		chan_load(ch); /* somebody came just after the last attempt had failed */
-	next = roster_run(ch, now);
-	other = chan_order_run(ch, now);
-	next = MIN(next, other);
-	other = chan_replay_age(ch, now);
-	next = MIN(next, other);
-	if (ch->state == CHAN_CLOSED) /* until the last one is level and gone */
-		next = now + 10;
-	if (next != UINT64_MAX && list_empty(&ch->due)) /* else it is due again already */
-		list_append(&ch->wk->chans_later, &ch->due);
-	return next;
-}
-
-/* Those whose time may have come are due again. */
-static void take_later(struct worker *wk)
-{
-	struct list *node;
-
-	while ((node = list_first(&wk->chans_later))) {
-		list_remove(node);
-		list_append(&wk->chans_due, node);
-	}
-	wk->chans_later_ms = UINT64_MAX;
-}
-
-void chan_run_due(struct worker *wk)
-{
-	uint64_t now = clock_mono_ms();
-	struct list due, *node;
-
-	if (now >= wk->chans_later_ms)
-		take_later(wk);
-	list_move(&due, &wk->chans_due);
-	while ((node = list_first(&due))) {
-		uint64_t next;
-
-		list_remove(node);
-		next = run_due(list_entry(node, struct chan, due), now);
-		wk->chans_later_ms = MIN(wk->chans_later_ms, next);
-	}
-	if (wk->chans_later_ms != UINT64_MAX)
-		worker_wake_in(wk, wk->chans_later_ms > now ? wk->chans_later_ms - now : 1);
-	if (!list_empty(&wk->chans_due))
-		worker_kick(wk);
 }
 
 void chan_close_all(struct worker *wk)

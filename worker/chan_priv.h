@@ -23,6 +23,12 @@ struct sub *sub_ref_take(struct sub_ref *ref);
 /* Takes a subscription that is in no list as far as it gets without waiting. */
 void sub_go_on(struct sub *sub);
 
+/* Asks for the head of a channel that does not know it; subscriptions wait meanwhile. */
+void chan_load(struct chan *ch);
+
+/* Frees a channel that nobody follows. */
+void chan_free(struct chan *ch);
+
 /* Out of the array of receivers. */
 void sub_take_off(struct sub *sub);
 

@@ -6,7 +6,6 @@
 #include "worker/on_priv.h"
 
 #include "worker/limits.h"
-#include "worker/roles.h"
 
 struct sub *cmd_may(struct conn *c, const struct cmd *cmd, enum authz_action action)
 {
@@ -48,7 +47,7 @@ enum proto_error cmd_may_make(struct conn *c, enum authz_action action, struct p
 	}
 	if (!limits_send(wk, c->user, conv, &p->retry_ms))
 		return E_RATE_LIMITED;
-	if (action != MAY_SEND || roles_pace(wk, conv, ret, &p->pace, &p->retry_ms))
+	if (action != MAY_SEND || pace_take(wk, conv, ret, &p->pace, &p->retry_ms))
 		return E_NONE;
 	limits_unsend(wk, c->user, conv);
 	return E_SLOW_MODE;

@@ -10,9 +10,9 @@
 #include "worker/dbio.h"
 #include "worker/deliver.h"
 #include "worker/limits.h"
-#include "worker/roster.h"
 #include "worker/sio.h"
 #include "worker/stale.h"
+#include "worker/typers.h"
 
 #define HISTORY_PAGE 50
 
@@ -36,7 +36,7 @@ static void on_sent(struct worker *wk, void *arg, const struct persist_result *r
 	struct buf *b;
 
 	if (res->error || res->is_duplicate) /* nothing new was said */
-		roles_unpace(wk, &p->pace);
+		pace_give_back(wk, &p->pace);
 	if (c && res->error) {
 		pending_refuse_as(p, res->error, res->detail);
 	} else if (c && dialect_is_sio(c->dialect)) {
@@ -82,11 +82,11 @@ void on_send(struct conn *c, const struct cmd *cmd)
 		return;
 	}
 	if (sub)
-		roster_stop_typing(sub);
+		typers_stop(sub);
 	ev.subject = r.peer;
 	if (persist_send(wk, &ev, &c->session_id, on_sent, p) < 0) {
 		limits_unsend(wk, c->user, ev.conv);
-		roles_unpace(wk, &p->pace);
+		pace_give_back(wk, &p->pace);
 		free(p);
 		cmd_refuse(c, cmd, E_UNAVAILABLE);
 	}

@@ -15,9 +15,9 @@
 #include "worker/chan.h"
 #include "worker/conn.h"
 #include "worker/on_cmd.h"
+#include "worker/pace.h"
 #include "worker/persist.h"
 #include "worker/repeat.h"
-#include "worker/roles.h"
 #include "worker/stale.h"
 #include "worker/ws_conn.h"
 

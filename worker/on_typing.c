@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Typing marks of a socket.
- * The set, its expiry and who sees it are roster.c's.
+ * The set, its expiry and who sees it are typers.c's.
  */
 #include "worker/on_priv.h"
 
-#include "worker/roster.h"
+#include "worker/typers.h"
 
 void on_typing(struct conn *c, const struct cmd *cmd)
 {
@@ -22,8 +22,8 @@ void on_typing(struct conn *c, const struct cmd *cmd)
 		return;
 	}
 	if (cmd->on)
-		roster_start_typing(sub);
+		typers_start(sub);
 	else
-		roster_stop_typing(sub);
+		typers_stop(sub);
 	cmd_say_ok(c, cmd);
 }

@@ -12,6 +12,7 @@
 #include "sql/codes.h"
 #include "worker/audit.h"
 #include "worker/dbio.h"
+#include "worker/pace.h"
 #include "worker/pages.h"
 #include "worker/persist.h"
 #include "worker/repeat.h"
@@ -327,7 +328,7 @@ static void on_said(struct worker *wk, void *arg, const struct persist_result *r
 	struct call *call = s->v->call;
 
 	if (res->error || res->is_duplicate) /* nothing new was said */
-		roles_unpace(wk, &s->pace);
+		pace_give_back(wk, &s->pace);
 	if (s->is_denied && res->error && res->error != E_UNAVAILABLE)
 		audit_denied_call(call, MAY_SEND, call->who.room, 0);
 	if (res->error) {
@@ -350,7 +351,7 @@ static enum proto_error judge(struct saying *s, const struct rights *r)
 	}
 	if (!limits_call_send(call, call->who.user, call->who.room))
 		return E_RATE_LIMITED;
-	if (roles_pace(call->wk, call->who.room, r, &s->pace, &call->limit.retry_ms))
+	if (pace_take(call->wk, call->who.room, r, &s->pace, &call->limit.retry_ms))
 		return E_NONE;
 	limits_unsend(call->wk, call->who.user, call->who.room);
 	return E_SLOW_MODE;
@@ -376,7 +377,7 @@ static void on_may_say(struct worker *wk, void *arg, int err, const struct right
 
 	if (!what.error && persist_send(wk, &event, &call->who.session, on_said, s) < 0) {
 		limits_unsend(wk, what.actor, what.conv);
-		roles_unpace(wk, &s->pace);
+		pace_give_back(wk, &s->pace);
 		what.error = E_UNAVAILABLE;
 	}
 	if (what.error) /* unless it was said before */

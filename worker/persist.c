@@ -30,191 +30,6 @@
 
 _Static_assert(BATCH_ROWS_MAX + CHANGES_MAX <= SLOT_INFLIGHT_MAX, "a round is noted whole");
 
-/* What is under way in the database. */
-struct round {
-	struct worker *wk;
-	size_t n_rows, n_changes;
-	unsigned n_open; /* the batch and the changes that are not answered */
-	struct item *items[]; /* owned; rows in the order of the batch's answers, then changes */
-};
-
-static void show_queue(const struct worker *wk)
-{
-	metric_set(wk->shm, (unsigned)wk->slot, M_PERSIST_QUEUE, (int64_t)wk->persist->n_queued);
-}
-
-static uint64_t expires_at(const struct worker *wk, const struct item *it)
-{
-	return it->queued_ms + (uint64_t)wk->settings->persist_wait_max;
-}
-
-static void answer_with(struct worker *wk, struct item *it, const struct log_change_answer *a,
-			const char *detail)
-{
-	const struct persist_result res = {it->error, it->is_duplicate, &it->event, a, detail};
-	persist_done_fn *done = it->done;
-
-	if (it->error)
-		worker_count(wk, M_MESSAGES_REFUSED, 1);
-	else if (it->is_duplicate)
-		worker_count(wk, M_MESSAGES_DUPLICATE, 1);
-	it->done = NULL;
-	if (done)
-		done(wk, it->arg, &res);
-}
-
-static void answer(struct worker *wk, struct item *it, const struct log_change_answer *a)
-{
-	answer_with(wk, it, a, NULL);
-}
-
-static void refuse(struct worker *wk, struct item *it, enum proto_error error)
-{
-	it->error = error;
-	answer(wk, it, NULL);
-}
-
-/* ---- The queue ---- */
-
-void persist_look_again(struct persist *p)
-{
-	p->skip = NULL;
-	map_done(&p->held);
-	p->held = (struct map){0};
-}
-
-static void queue_take(struct persist *p, struct item *it)
-{
-	if (p->skip == &it->node)
-		p->skip = it->node.next;
-	list_remove(&it->node);
-	p->n_queued--;
-	p->n_changes -= item_is_change(it);
-}
-
-static void queue_put(struct persist *p, struct item *it, struct list *before)
-{
-	list_append(before, &it->node);
-	p->n_queued++;
-	p->n_changes += item_is_change(it);
-}
-
-void persist_drop(struct worker *wk, struct item *it, enum proto_error error, const char *detail)
-{
-	judge_forget(wk, it);
-	queue_take(wk->persist, it);
-	it->error = error;
-	if (!repeat_ask_item(wk, it, error, detail))
-		answer_with(wk, it, NULL, detail);
-	item_free(it);
-}
-
-static int enqueue(struct worker *wk, struct item *it, const struct uuid *session,
-		   persist_done_fn *done, void *arg)
-{
-	struct persist *p = wk->persist;
-	uint64_t expires;
-
-	if (session)
-		it->session = *session;
-	it->queued_ms = clock_mono_ms();
-	it->done = done;
-	it->arg = arg;
-	if (p->skip == &p->queue)
-		p->skip = &it->node;
-	queue_put(p, it, &p->queue);
-	judge_enter(wk, it);
-	show_queue(wk);
-	expires = expires_at(wk, it);
-	p->expire_ms = MIN(p->expire_ms, expires);
-	return 0;
-}
-
-/* Returns 0, or why nothing more is queued. */
-static int check_queue(const struct worker *wk)
-{
-	if ((int64_t)wk->persist->n_queued >= wk->settings->persist_queue_max)
-		return -ERR_FULL;
-	return dbio_is_given_up(wk) ? -ERR_UNAVAILABLE : 0;
-}
-
-int persist_send(struct worker *wk, const struct event *ev, const struct uuid *session,
-		 persist_done_fn *done, void *arg)
-{
-	int r = check_queue(wk);
-
-	return r < 0 ? r : enqueue(wk, item_new_message(ev), session, done, arg);
-}
-
-int persist_change(struct worker *wk, const struct log_change *change, struct str actor_name,
-		   const struct uuid *session, persist_done_fn *done, void *arg)
-{
-	int r = check_queue(wk);
-
-	return r < 0 ? r : enqueue(wk, item_new_change(change, actor_name), session, done, arg);
-}
-
-static bool is_speech(const struct item *it, int64_t conv, int64_t user)
-{
-	return it->event.conv == conv && (!user || it->event.actor == user) && item_text(it).p;
-}
-
-bool persist_waits(const struct worker *wk, int64_t conv, int64_t user)
-{
-	struct list *node, *next;
-
-	list_each_safe (node, next, &wk->persist->queue)
-		if (is_speech(list_entry(node, struct item, node), conv, user))
-			return true;
-	return false;
-}
-
-static bool is_by(const struct item *it, int64_t user, const struct uuid *session)
-{
-	if (session && memcmp(&it->session, session, sizeof(*session)) != 0)
-		return false;
-	return !user || it->event.actor == user;
-}
-
-void persist_revoke(struct worker *wk, int64_t user, const struct uuid *session)
-{
-	struct persist *p = wk->persist;
-	struct round *r = p->round;
-	struct list *node, *next;
-
-	if (session ? uuid_is_zero(session) : user <= 0)
-		return;
-	for (size_t i = 0; r && i < r->n_rows + r->n_changes; i++)
-		r->items[i]->is_revoked |= is_by(r->items[i], user, session);
-	list_each_safe (node, next, &p->queue) {
-		struct item *it = list_entry(node, struct item, node);
-
-		if (is_by(it, user, session))
-			persist_drop(wk, it, E_UNAUTHORIZED, NULL);
-	}
-	show_queue(wk);
-}
-
-void persist_recheck(struct worker *wk, int64_t conv, int64_t user, persist_may_fn *may_speak)
-{
-	struct persist *p = wk->persist;
-	struct list *node, *next;
-
-	if (!p->n_queued || (user && may_speak(wk, conv, user) == E_NONE))
-		return;
-	list_each_safe (node, next, &p->queue) {
-		struct item *it = list_entry(node, struct item, node);
-		enum proto_error error;
-
-		if (!is_speech(it, conv, user))
-			continue;
-		error = may_speak(wk, conv, it->event.actor);
-		if (error)
-			persist_drop(wk, it, error, NULL);
-	}
-	show_queue(wk);
-}
-
 /* ---- The end of a round ---- */
 
 /*
@@ -237,7 +52,7 @@ static void put_back(struct persist *p, struct item **items, size_t n)
 			before = before->next;
 		it->is_again = false;
 		it->round = NULL;
-		queue_put(p, it, before);
+		persist_put(p, it, before);
 	}
 }
 
@@ -274,7 +89,7 @@ static void round_end(struct round *r)
 		p->has_notes = false;
 	free(r);
 	p->round = NULL;
-	show_queue(wk);
+	persist_show(wk);
 	worker_kick(wk);
 }
 
@@ -288,13 +103,13 @@ static void finish(struct worker *wk, struct item *it, enum verdict verdict,
 	else if (it->is_duplicate)
 		fanout_ensure(wk, it->event.conv, it->event.rev);
 	if (verdict == VERDICT_AGAIN && it->is_revoked)
-		refuse(wk, it, E_UNAUTHORIZED);
-	else if (verdict == VERDICT_AGAIN && it->done && clock_mono_ms() < expires_at(wk, it))
+		item_refuse(wk, it, E_UNAUTHORIZED);
+	else if (verdict == VERDICT_AGAIN && it->done && clock_mono_ms() < item_expires_at(wk, it))
 		it->is_again = true;
 	else if (verdict == VERDICT_AGAIN || verdict == VERDICT_UNKNOWN)
-		refuse(wk, it, E_UNAVAILABLE);
+		item_refuse(wk, it, E_UNAVAILABLE);
 	else
-		answer(wk, it, a);
+		item_answer(wk, it, a, NULL);
 }
 
 static void on_batch(void *arg, const struct batch_answer *answers, size_t n)
@@ -421,7 +236,7 @@ static void gather(struct worker *wk, struct round *r, size_t rows_max, struct i
 			continue;
 		else
 			break;
-		queue_take(p, it);
+		persist_take(p, it);
 	}
 	map_done(&keys);
 	map_done(&held);
@@ -475,7 +290,7 @@ static void send_rows(struct worker *wk, struct round *r)
 {
 	struct batch_row rows[BATCH_ROWS_MAX];
 	struct buf metas = BUF_INIT;
-	uint64_t deadline = expires_at(wk, r->items[0]);
+	uint64_t deadline = item_expires_at(wk, r->items[0]);
 	int err;
 
 	if (r->n_rows == 0)
@@ -501,7 +316,7 @@ static void send_changes(struct worker *wk, struct round *r)
 		int err;
 
 		note_flag(wk, it);
-		err = log_change_submit(dbio_writer(wk), &it->change, expires_at(wk, it),
+		err = log_change_submit(dbio_writer(wk), &it->change, item_expires_at(wk, it),
 					on_change, it, NULL);
 
 		if (err == 0)
@@ -509,7 +324,7 @@ static void send_changes(struct worker *wk, struct round *r)
 		else if (err == -ERR_FULL)
 			finish(wk, it, VERDICT_AGAIN, NULL);
 		else
-			refuse(wk, it, E_INVALID);
+			item_refuse(wk, it, E_INVALID);
 		FAULT_POINT("change.sent");
 	}
 }
@@ -519,7 +334,7 @@ static void round_begin(struct worker *wk)
 	struct persist *p = wk->persist;
 	struct round *r = p->round = round_new(wk);
 
-	show_queue(wk);
+	persist_show(wk);
 	if (r->n_rows + r->n_changes == 0) { /* all that there is waits for the filters */
 		free(r);
 		p->round = NULL;
@@ -541,12 +356,12 @@ static uint64_t expire_round(struct worker *wk, uint64_t now, uint64_t nearest)
 
 	for (size_t i = 0; r && i < r->n_rows + r->n_changes; i++) {
 		struct item *it = r->items[i];
-		const uint64_t expires = expires_at(wk, it);
+		const uint64_t expires = item_expires_at(wk, it);
 
 		if (!it->done)
 			continue;
 		if (expires <= now)
-			refuse(wk, it, E_UNAVAILABLE);
+			item_refuse(wk, it, E_UNAVAILABLE);
 		else
 			nearest = MIN(nearest, expires);
 	}
@@ -561,8 +376,8 @@ static uint64_t expire_queue(struct worker *wk, uint64_t now, uint64_t *ret_n)
 	for (*ret_n = 0; (node = list_first(&p->queue)); ++*ret_n) {
 		struct item *it = list_entry(node, struct item, node);
 
-		if (expires_at(wk, it) > now)
-			return expires_at(wk, it);
+		if (item_expires_at(wk, it) > now)
+			return item_expires_at(wk, it);
 		persist_drop(wk, it, E_UNAVAILABLE, NULL);
 	}
 	return UINT64_MAX;
@@ -575,7 +390,7 @@ void persist_expire(struct worker *wk)
 
 	p->expire_ms = expire_queue(wk, now, &n);
 	p->expire_ms = expire_round(wk, now, p->expire_ms);
-	show_queue(wk);
+	persist_show(wk);
 	if (n && log_rate_pass(&p->rate, 10000, &held))
 		log_warn("messages refused: the database did not take them in time",
 			 LF_INT("count", n), LF_INT("suppressed", held));
@@ -639,7 +454,7 @@ void persist_open(struct worker *wk)
 static void give_up(struct worker *wk, struct item *it)
 {
 	judge_forget(wk, it);
-	refuse(wk, it, E_UNAVAILABLE);
+	item_refuse(wk, it, E_UNAVAILABLE);
 	item_free(it);
 }
 

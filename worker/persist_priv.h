@@ -35,6 +35,14 @@ struct persist {
 	struct log_rate rate;
 };
 
+/* What is under way in the database. */
+struct round {
+	struct worker *wk;
+	size_t n_rows, n_changes;
+	unsigned n_open; /* the batch and the changes that are not answered */
+	struct item *items[]; /* owned; rows in the order of the batch's answers, then changes */
+};
+
 /* How far the content filters are with an item. */
 enum judgement {
 	JUDGE_DONE,  /* or there is nothing to judge */
@@ -119,10 +127,27 @@ void judge_enter(struct worker *wk, struct item *it);
 void judge_run(struct worker *wk);
 void judge_forget(struct worker *wk, struct item *it);
 
-/* What waits at the front of the queue may go on: it is looked at again from there. persist.c. */
+/* ---- The queue (persist_queue.c) ---- */
+
+/* Puts the queue's length into the metrics. */
+void persist_show(const struct worker *wk);
+
+/* What waits at the front of the queue may go on: it is looked at again from there. */
 void persist_look_again(struct persist *p);
 
-/* Takes an item out of the queue and answers it: persist.c. DETAIL may be NULL. */
+/* Takes an item out of the queue, or puts it in before a place. The item stays the caller's. */
+void persist_take(struct persist *p, struct item *it);
+void persist_put(struct persist *p, struct item *it, struct list *before);
+
+/* Takes an item out of the queue, answers and frees it. DETAIL may be NULL. */
 void persist_drop(struct worker *wk, struct item *it, enum proto_error error, const char *detail);
+
+/* Until when the item may wait, as clock_mono_ms. */
+uint64_t item_expires_at(const struct worker *wk, const struct item *it);
+
+/* Answers the sender, once: the item's error, and A, the answer to a change; both may be none. */
+void item_answer(struct worker *wk, struct item *it, const struct log_change_answer *a,
+		 const char *detail);
+void item_refuse(struct worker *wk, struct item *it, enum proto_error error);
 
 #endif

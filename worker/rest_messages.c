@@ -11,6 +11,7 @@
 #include "worker/call.h"
 #include "worker/dbio.h"
 #include "worker/limits.h"
+#include "worker/pace.h"
 #include "worker/persist.h"
 #include "worker/repeat.h"
 #include "worker/rest.h"
@@ -145,7 +146,7 @@ static void on_sent(struct worker *wk, void *arg, const struct persist_result *r
 	struct buf body = BUF_INIT;
 
 	if (res->error || res->is_duplicate) /* nothing new was said */
-		roles_unpace(wk, &s->pace);
+		pace_give_back(wk, &s->pace);
 	if (res->error) {
 		refuse_sent(wk, s, res);
 		free(s);
@@ -175,7 +176,7 @@ static enum proto_error judge(struct posting *p, const struct rights *r, struct 
 	}
 	if (!limits_call_send(call, p->user, p->cmd.conv))
 		return E_RATE_LIMITED;
-	if (roles_pace(call->wk, p->cmd.conv, r, &s->pace, &call->limit.retry_ms))
+	if (pace_take(call->wk, p->cmd.conv, r, &s->pace, &call->limit.retry_ms))
 		return E_NONE;
 	limits_unsend(call->wk, p->user, p->cmd.conv);
 	return E_SLOW_MODE;
@@ -212,7 +213,7 @@ static void on_rights(struct worker *wk, void *arg, int err, const struct rights
 	what.error = err == -ERR_NOENT ? E_NO_SUCH_ROOM : err ? E_UNAVAILABLE : judge(p, r, s);
 	if (!what.error && store(wk, p, r, s) < 0) {
 		limits_unsend(wk, p->user, p->cmd.conv);
-		roles_unpace(wk, &s->pace);
+		pace_give_back(wk, &s->pace);
 		what.error = E_UNAVAILABLE;
 	}
 	posting_free(p);

@@ -9,7 +9,6 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/map.h"
-#include "shm/limits.h"
 #include "sql/members.h"
 #include "worker/chan.h"
 #include "worker/dbio.h"
@@ -17,7 +16,6 @@
 #define ROWS_IDLE_MAX 4096 /* remembered beside those of channels, conversations included */
 #define AGAIN_MS 100	  /* until what could not be looked at is looked at once more */
 #define CHANGES_KEPT 64	  /* the newest changes, to tell whether an answer is older */
-#define SLOW_CLASS 0x51f0 /* of limit_key: no class of limits.def */
 
 struct role_row {
 	uint8_t role; /* enum authz_role of a member; ROLE_NOBODY: no membership */
@@ -543,58 +541,6 @@ void roles_doubt(struct worker *wk)
 				roles_look(wk, rc->conv, (int64_t)user);
 		}
 	}
-}
-
-/* ---- Slow mode ---- */
-
-static uint64_t pace_key(struct worker *wk, int64_t conv, int64_t user)
-{
-	const int64_t who[2] = {conv, user};
-
-	return limit_key(wk->shm, SLOW_CLASS, who, sizeof(who));
-}
-
-static struct limit_rule pace_rule(int64_t slow_ms)
-{
-	return (struct limit_rule){.interval_ns = (uint64_t)slow_ms * 1000000, .burst = 1};
-}
-
-static void pace_failed(struct worker *wk)
-{
-	log_error("the table of limits cannot be used: this worker ends");
-	worker_stop(wk, WORKER_EXIT_SHM);
-}
-
-bool roles_pace(struct worker *wk, int64_t conv, const struct rights *r, struct pace *ret,
-		int64_t *ret_retry_ms)
-{
-	struct limit_rule rule;
-	struct limit_state state;
-
-	*ret = (struct pace){.conv = conv, .user = r->actor.user};
-	if (r->slow_ms <= 0 || authz_allows(&r->actor, MAY_NO_SLOW))
-		return true;
-	rule = pace_rule(r->slow_ms);
-	if (limit_take(wk->shm, (unsigned)wk->slot, pace_key(wk, conv, r->actor.user), &rule, 1,
-		       clock_mono_ns(), &state) < 0) {
-		pace_failed(wk);
-		return true;
-	}
-	if (state.is_taken)
-		ret->slow_ms = r->slow_ms;
-	*ret_retry_ms = (int64_t)(state.retry_ns / 1000000) + 1;
-	return state.is_taken;
-}
-
-void roles_unpace(struct worker *wk, struct pace *pace)
-{
-	struct limit_rule rule = pace_rule(pace->slow_ms);
-
-	if (pace->slow_ms && limit_give(wk->shm, (unsigned)wk->slot,
-					pace_key(wk, pace->conv, pace->user), &rule, 1,
-					clock_mono_ns()) < 0)
-		pace_failed(wk);
-	pace->slow_ms = 0;
 }
 
 /* ---- Life ---- */

@@ -62,23 +62,6 @@ void roles_doubt(struct worker *wk);
 /* Characters that a message in CONV may have: fewer in a room with a code. */
 size_t roles_text_max(const struct worker *wk, int64_t conv);
 
-/* What a message took of slow mode. */
-struct pace {
-	int64_t conv, user;
-	int64_t slow_ms; /* 0: nothing */
-};
-
-/*
- * One message of USER in a conversation with these rights, if slow mode lets it through now: node-
- * exact. Else false and *RET_RETRY_MS. *RET is for roles_unpace, should the message not be stored;
- * ask for this last of all.
- */
-bool roles_pace(struct worker *wk, int64_t conv, const struct rights *r, struct pace *ret,
-		int64_t *ret_retry_ms);
-
-/* Gives it back, once: another message may come in its place. */
-void roles_unpace(struct worker *wk, struct pace *pace);
-
 /* ---- Connections (roles_conn.c) ---- */
 
 /*

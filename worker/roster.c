@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * User lists, comings and goings, and typing sets of channels, and the end of graces and typing
- * marks. Membership itself is changed in chan.c and kept in shm/.
+ * User lists, comings and goings of channels, and the end of graces and typing marks. Membership
+ * itself is changed in chan.c and kept in shm/; typing sets are typers.c's.
  *
  * What a room is told costs its receivers times its users. So: changes within an interval are one
  * frame; the interval grows until the bytes stay below a rate; large rooms are told numbers.
@@ -21,16 +21,14 @@
 #include "worker/fanout.h"
 #include "worker/names.h"
 #include "worker/presence.h"
-#include "worker/sio.h"
 #include "worker/sse_conn.h"
+#include "worker/typers.h"
 #include "worker/wave.h"
 #include "worker/ws_conn.h"
 
 #define EXPIRE_BUDGET 1000
 #define SEND_COST 1000	   /* bytes that one more send is worth: as long as copying them takes */
 #define CHANGES_PAUSE_MAX_MS 1000 /* newcomers wait for it */
-#define TYPING_PAUSE_MS 333 /* three typing sets a second, and as many at once after a pause */
-#define TYPING_BURST 3
 
 /* Somebody came or left, not told yet. */
 struct change {
@@ -52,8 +50,7 @@ struct roster {
 	struct list parked; /* struct sub.node: raw ones that wait for the next frame */
 	struct wave wave;   /* the list of a large room */
 	uint64_t changes_at_ms; /* not before */
-	uint64_t typing_at_ms;	/* when the typing sets sent so far are paid for */
-	struct names typers; /* told to S4 sockets as typing */
+	struct typers typers;
 };
 
 /* ---- Sets ---- */
@@ -406,30 +403,6 @@ static void send_one(struct sub *sub, struct str json)
 		ws_conn_frame(conn_reply(c), c->dialect, json);
 }
 
-static void add_typing(struct buf *b, const struct chan *ch, bool is_raw, struct names *n)
-{
-	n->next = 0;
-	if (is_raw)
-		raw_add_typing(b, names_next, n);
-	else
-		native_add_typing(b, ch->conv, names_next_user, n);
-}
-
-static void greet_typing(struct sub *sub, struct buf *b)
-{
-	const struct chan *ch = sub->chan;
-	struct names n = {0};
-	int users = typing_read(ch->wk->shm, (unsigned)ch->wk->slot, ch->conv, clock_mono_ms(),
-				names_add, &n);
-
-	if (users > 0) {
-		add_typing(b, ch, sub->conn->dialect == DIALECT_RAW, &n);
-		send_one(sub, buf_str(b));
-		buf_clear(b);
-	}
-	names_done(&n);
-}
-
 /*
  * The list for one raw socket, unless one for all comes soon, or is too long to be sent to each
  * newcomer.
@@ -469,86 +442,13 @@ void roster_greet(struct sub *sub)
 			send_one(sub, buf_str(&b));
 		buf_clear(&b);
 	}
-	greet_typing(sub, &b);
+	typers_add(&b, sub);
+	if (b.len)
+		send_one(sub, buf_str(&b));
 	buf_done(&b);
 }
 
 /* ---- What is due ---- */
-
-/* One who began or stopped, to the S4 sockets of everybody else. */
-static void send_typer(struct chan *ch, const struct name_row *who, bool on)
-{
-	const struct chan_side *side = &ch->sides[DIALECT_S4];
-	struct buf frame = BUF_INIT;
-
-	sio_add_typing(&frame, ch->conv, who->user, who->name, on);
-	for (uint32_t i = side->n; i-- > 0;) { /* downwards: who ends takes itself out */
-		struct sub *sub = side->entries[i].sub;
-
-		if (sub->conn->user != who->user && deliver_has_room(sub, frame.len, false))
-			buf_add_str(conn_reply(sub->conn), buf_str(&frame));
-	}
-	buf_done(&frame);
-}
-
-static bool has_user(const struct names *n, int64_t user)
-{
-	for (size_t i = 0; i < n->n; i++)
-		if (n->rows[i].user == user)
-			return true;
-	return false;
-}
-
-/* S4 is told of changes, not of the set. NOW becomes the roster's. */
-static void send_typers(struct chan *ch, struct names *now)
-{
-	struct roster *r = roster_of(ch);
-
-	for (size_t i = 0; i < r->typers.n; i++)
-		if (!has_user(now, r->typers.rows[i].user))
-			send_typer(ch, &r->typers.rows[i], false);
-	for (size_t i = 0; i < now->n; i++)
-		if (!has_user(&r->typers, now->rows[i].user))
-			send_typer(ch, &now->rows[i], true);
-	names_done(&r->typers);
-	r->typers = *now;
-	*now = (struct names){0};
-}
-
-static void send_typing(struct chan *ch)
-{
-	struct names n = {0};
-	int users = typing_read(ch->wk->shm, (unsigned)ch->wk->slot, ch->conv, clock_mono_ms(),
-				names_add, &n);
-	const enum dialect sides[] = {DIALECT_RAW, DIALECT_NATIVE};
-
-	ch->typing_due = false;
-	for (size_t i = 0; i < ARRAY_LEN(sides) && users >= 0; i++) {
-		size_t begin;
-		struct buf *b = deliver_begin(ch, sides[i], &begin);
-
-		if (!b)
-			continue;
-		add_typing(b, ch, sides[i] == DIALECT_RAW, &n);
-		deliver_end(ch, sides[i], begin);
-	}
-	if (users >= 0 && ch->sides[DIALECT_S4].n)
-		send_typers(ch, &n);
-	names_done(&n);
-}
-
-/* Each set is paid for with a pause; up to TYPING_BURST of them may be owed. */
-static uint64_t run_typing(struct chan *ch, uint64_t now_ms)
-{
-	struct roster *r = roster_of(ch);
-	const uint64_t credit = (TYPING_BURST - 1) * TYPING_PAUSE_MS;
-
-	if (r->typing_at_ms > now_ms + credit)
-		return r->typing_at_ms - credit;
-	r->typing_at_ms = MAX(r->typing_at_ms, now_ms) + TYPING_PAUSE_MS;
-	send_typing(ch);
-	return UINT64_MAX;
-}
 
 static uint64_t run_changes(struct chan *ch, uint64_t now_ms)
 {
@@ -563,7 +463,7 @@ uint64_t roster_run(struct chan *ch, uint64_t now_ms)
 	uint64_t next = UINT64_MAX, other;
 
 	if (ch->typing_due)
-		next = run_typing(ch, now_ms);
+		next = typers_run(ch, &roster_of(ch)->typers, now_ms);
 	if (ch->roster && ch->roster->is_due) {
 		other = run_changes(ch, now_ms);
 		next = MIN(next, other);
@@ -589,43 +489,10 @@ void roster_done(struct chan *ch)
 		return;
 	changes_clear(r);
 	wave_stop(&r->wave);
-	names_done(&r->typers);
+	typers_done(&r->typers);
 	free(r->changes);
 	free(r);
 	ch->roster = NULL;
-}
-
-/* ---- Typing ---- */
-
-void roster_start_typing(struct sub *sub)
-{
-	struct worker *wk = sub->chan->wk;
-	const struct conn *c = sub->conn;
-	int64_t conv = sub->chan->conv;
-	uint64_t until = clock_mono_ms() + (uint64_t)wk->settings->chat_typing_timeout;
-	bool is_changed = false;
-
-	if (typing_set(wk->shm, (unsigned)wk->slot, conv, c->user, str_of(c->name), until,
-		       &is_changed) < 0)
-		return;
-	sub->is_typing = true;
-	wk->typing_until_ms = until;
-	worker_tick_on(wk);
-	if (is_changed)
-		fanout_typing(wk, conv, c->user, true);
-}
-
-void roster_stop_typing(struct sub *sub)
-{
-	struct worker *wk = sub->chan->wk;
-	int64_t conv = sub->chan->conv, user = sub->conn->user;
-	bool is_changed = false;
-
-	if (!sub->is_typing)
-		return;
-	sub->is_typing = false;
-	if (typing_clear(wk->shm, (unsigned)wk->slot, conv, user, &is_changed) == 0 && is_changed)
-		fanout_typing(wk, conv, user, false);
 }
 
 /* ---- Time passes ---- */

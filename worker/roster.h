@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who is here and who types: sets read from shared memory, sent to a channel's receivers when
- * they change. Newest state wins; several changes become one frame. Being online at all is
+ * Who is here: sets read from shared memory, sent to a channel's receivers when they change, with
+ * those of typers.c. Newest state wins; several changes become one frame. Being online at all is
  * presence.c's.
  */
 #ifndef WORKER_ROSTER_H
@@ -33,10 +33,6 @@ bool roster_park(struct sub *sub);
 
 /* The subscription went live: it alone is sent the sets as they are. */
 void roster_greet(struct sub *sub);
-
-/* The user of a subscription types, or has stopped. */
-void roster_start_typing(struct sub *sub);
-void roster_stop_typing(struct sub *sub);
 
 /* Sends the sets that are due. Returns the time of the next one, UINT64_MAX for none. */
 uint64_t roster_run(struct chan *ch, uint64_t now_ms);
