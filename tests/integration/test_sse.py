@@ -545,6 +545,7 @@ async def test_c14_a_slow_reader_misses_nothing_and_costs_a_bound(start_daemon):
 
     def read_all():
         nonlocal data
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)  # now it is in a hurry
         link.settimeout(2)
         try:
             while chunk := link.recv(65536):
