@@ -172,12 +172,21 @@ static bool prepare_conformance(struct settings *s, struct buf *ret_faults)
 	return false;
 }
 
+/* Large messages are among what suites send; the file and the command line may say otherwise. */
+static bool begin_conformance(struct settings *s, struct buf *ret_faults)
+{
+	return settings_assign(s, STR("websocket.frame_max=16M"), ret_faults) == 0 &&
+	       settings_assign(s, STR("websocket.message_max=16M"), ret_faults) == 0 &&
+	       settings_assign(s, STR("websocket.deflate=on"), ret_faults) == 0;
+}
+
 int options_load(const struct options *opt, struct settings **ret, struct buf *ret_faults)
 {
 	struct settings *s = settings_new();
 	size_t before = ret_faults->len;
-	bool is_good = read_file(opt, s, ret_faults) == 0;
+	bool is_good = !opt->is_conformance || begin_conformance(s, ret_faults);
 
+	is_good &= read_file(opt, s, ret_faults) == 0;
 	is_good &= read_secrets(s, settings_new(), ret_faults);
 	is_good &= read_credentials(opt, s, ret_faults);
 	is_good &= settings_read_env(s, ret_faults) == 0;

@@ -33,4 +33,12 @@ bool msgpack_from_json(struct buf *b, struct str json);
 int msgpack_to_json_doc(const void *p, size_t len, uint32_t depth_max, struct json_doc **ret,
 			struct fault *ret_fault) MUST_CHECK;
 
+/*
+ * Appends the value that fills LEN bytes once more: read as above and written as
+ * msgpack_from_json does. Binary data and extension types, for which JSON has nothing, are refused
+ * here wherever they stand. Returns as above; appends nothing then.
+ */
+int msgpack_again(struct buf *b, const void *p, size_t len, uint32_t depth_max,
+		  struct fault *ret_fault) MUST_CHECK;
+
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Echoes over HTTP and Engine.IO. Socket.IO's is conformance_sio.c's.
+ * Echoes over HTTP and Engine.IO. Socket.IO's is conformance_sio.c's, plain sockets are
+ * conformance_ws.c's.
  */
 #include "worker/conformance.h"
 

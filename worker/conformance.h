@@ -13,6 +13,9 @@
 #include "worker/conformance.def"
 #undef X
 
+/* A message of a plain WebSocket comes back; PAYLOAD is borrowed. */
+void conformance_message(struct conn *c, struct str payload, enum ws_opcode op);
+
 /* Socket.IO's echo. */
 extern const struct eio_core conformance_sio_core;
 

@@ -17,6 +17,7 @@
 #include "worker/chan_replay.h"
 #include "worker/conn_out.h"
 #include "worker/conn_timeout.h"
+#include "worker/deflate.h"
 #include "worker/deliver.h"
 #include "worker/eio.h"
 #include "worker/http_conn.h"
@@ -183,9 +184,12 @@ void conn_flush(struct conn *c)
 void conn_flush_with(struct conn *c, const uint8_t *p, size_t len)
 {
 	struct buf *reply = c->reply;
-	size_t n = reply ? reply->len : 0;
+	size_t n;
 	ssize_t sent = 0;
 
+	if (c->deflate_bits && reply)
+		deflate_reply(c);
+	n = reply ? reply->len : 0;
 	list_remove(&c->dirty);
 	if (n + len == 0 || c->state == CONN_DEAD) {
 		conn_reply_done(c);
@@ -521,6 +525,7 @@ void conn_take_socket(struct conn *c, struct conn *from)
 	ws_in_done(&c->ws);
 	c->ws = from->ws;
 	from->ws = (struct ws_in){0};
+	c->deflate_bits = from->deflate_bits;
 	from->took_over = c->id;
 	chan_mark_socket(c);
 	set_events(c, EV_READ | (c->out ? EV_WRITE : 0));

@@ -110,6 +110,8 @@ struct conn {
 	bool is_present; /* counts for its user's presence: presence.c's */
 	bool is_presence_stale; /* was not told all of others' presence: presence.c's */
 	bool is_ops;	 /* came in on the operations listener: other addresses, counted nowhere */
+	bool is_echo;	 /* of roomd --conformance, and not the chat's: conformance.h */
+	uint8_t deflate_bits; /* WebSocket: window that what it is sent is compressed for, or 0 */
 	bool is_watched; /* blocked, but its end is to be noticed */
 	struct ws_in ws;
 	struct http_in *http;	/* owned; NULL outside CONN_HTTP or between requests */

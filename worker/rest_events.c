@@ -185,18 +185,6 @@ static bool take_cursor(struct opening *o, size_t max)
 
 /* ---- The answer ---- */
 
-/* The head alone of the stream that GET would begin. */
-static void answer_head(struct call *call)
-{
-	struct conn *c = call_conn(call);
-
-	if (c) {
-		call_stream(call, SSE_CONTENT_TYPE, SSE_FIELDS);
-		http_conn_answered(c, false);
-	}
-	call_done(call);
-}
-
 static bool is_in(const struct sse_position *positions, size_t n, int64_t conv)
 {
 	for (size_t i = 0; i < n; i++)
@@ -268,7 +256,7 @@ static void answer(struct opening *o)
 	else if (o->call->who.user && authn_again(o->call->wk, &o->call->who, &who))
 		call_error(o->call, E_UNAUTHORIZED, NULL); /* ended since */
 	else if (o->call->head_only)
-		answer_head(o->call);
+		sse_conn_head(o->call);
 	else
 		sse_conn_start(o->call, positions, n);
 	free(positions);

@@ -21,6 +21,8 @@
 struct sse {
 	struct cursor_pos *pos; /* owned; ascending by conversation */
 	size_t n;
+	void *echo; /* owned; what a stream of --conformance has instead, which ON_DONE frees */
+	void (*on_done)(void *echo);
 };
 
 /* ---- Positions ---- */
@@ -197,24 +199,64 @@ static void follow(struct conn *c, const struct sse_position *p)
 		roles_enter(c, p->conv, true, MIN(p->rev, p->head), &none);
 }
 
+void sse_conn_head(struct call *call)
+{
+	struct conn *c = call_conn(call);
+
+	if (c) {
+		call_stream(call, SSE_CONTENT_TYPE, SSE_FIELDS);
+		http_conn_answered(c, false);
+	}
+	call_done(call);
+}
+
+/* The connection of CALL, which is there, is a stream from now on. */
+static struct conn *stream_begin(struct call *call, struct sse *s)
+{
+	struct conn *c = call_conn(call);
+
+	call_stream(call, SSE_CONTENT_TYPE, SSE_FIELDS);
+	http_conn_done(c);
+	c->state = CONN_SSE;
+	c->dialect = DIALECT_SSE;
+	c->sse = s;
+	worker_count(call->wk, M_CONNECTIONS_HTTP, -1);
+	worker_count(call->wk, M_CONNECTIONS_SSE, 1);
+	conn_wait(c, WAIT_PING);
+	return c;
+}
+
+struct conn *sse_conn_echo(struct call *call, void *echo, void (*on_done)(void *echo))
+{
+	struct sse *s;
+	struct conn *c;
+
+	if (!call_conn(call)) {
+		on_done(echo);
+		call_done(call);
+		return NULL;
+	}
+	s = xcalloc(1, sizeof(*s));
+	s->echo = echo;
+	s->on_done = on_done;
+	c = stream_begin(call, s);
+	c->is_echo = true;
+	sse_add_retry(conn_reply(c), worker_retry_ms(call->wk));
+	conn_unblock(c);
+	call_done(call);
+	return c;
+}
+
 void sse_conn_start(struct call *call, const struct sse_position *positions, size_t n)
 {
 	struct conn *c = call_conn(call);
-	struct worker *wk = call->wk;
 
 	if (!c) {
 		call_done(call);
 		return;
 	}
-	call_stream(call, SSE_CONTENT_TYPE, SSE_FIELDS);
-	http_conn_done(c);
-	c->state = CONN_SSE;
-	c->dialect = DIALECT_SSE;
-	c->sse = sse_new(positions, n);
+	stream_begin(call, sse_new(positions, n));
 	authn_adopt(c, &call->who); /* nobody is a watcher without a name */
-	worker_count(wk, M_CONNECTIONS_HTTP, -1);
-	worker_count(wk, M_CONNECTIONS_SSE, 1);
-	conn_wait(c, WAIT_PING);
 	add_opening(c);
 	conn_unblock(c);
 	call_done(call);
@@ -227,7 +269,7 @@ void sse_conn_start(struct call *call, const struct sse_position *positions, siz
 
 void sse_conn_timeout(struct conn *c, enum conn_wait wait)
 {
-	if (wait != WAIT_PING || !c->subs) {
+	if (wait != WAIT_PING || (!c->subs && !c->is_echo)) {
 		conn_finish(c, CONN_END_CLEAN);
 		return;
 	}
@@ -241,7 +283,7 @@ void sse_conn_goaway(struct conn *c, int64_t in_ms)
 
 	native_add_goaway(&json, in_ms, "restart");
 	sse_add_retry(conn_reply(c), in_ms);
-	add_block(c, STR("goaway"), true, buf_str(&json));
+	add_block(c, STR("goaway"), !c->is_echo, buf_str(&json));
 	buf_done(&json);
 }
 
@@ -255,6 +297,8 @@ void sse_conn_done(struct conn *c)
 {
 	if (!c->sse)
 		return;
+	if (c->sse->on_done)
+		c->sse->on_done(c->sse->echo);
 	free(c->sse->pos);
 	free(c->sse);
 	c->sse = NULL;

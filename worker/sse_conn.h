@@ -33,6 +33,16 @@ struct sse_position {
  */
 void sse_conn_start(struct call *call, const struct sse_position *positions, size_t n);
 
+/* Answers HEAD: the head alone of the stream that GET would begin. */
+void sse_conn_head(struct call *call);
+
+/*
+ * Turns the connection of CALL, which is freed, into a stream of roomd --conformance: what is on it
+ * is the caller's. ECHO is the stream's from here on, and ON_DONE frees it. NULL: nobody is there
+ * any more.
+ */
+struct conn *sse_conn_echo(struct call *call, void *echo, void (*on_done)(void *echo));
+
 /*
  * EV happened in the conversation that SUB follows; JSON is its native frame,
  * {"op":"ev"|"eph",…}. A durable event moves the position. Queues bytes only: the connection

@@ -8,11 +8,13 @@
 #include "proto/dialect_native.h"
 #include "proto/http_field.h"
 #include "proto/ws.h"
+#include "proto/ws_deflate.h"
 #include "sql/rooms.h"
 #include "worker/authn.h"
 #include "worker/call.h"
 #include "worker/conn.h"
 #include "worker/dbio.h"
+#include "worker/deflate.h"
 #include "worker/http_conn.h"
 #include "worker/origin.h"
 #include "worker/routes.h"
@@ -21,7 +23,9 @@
 /* What the 101 needs when it waits for the database. */
 struct handshake {
 	enum dialect dialect;
+	bool is_echo;
 	const char *subprotocol; /* static; NULL: none was offered */
+	struct ws_deflate deflate; /* server_bits 0: nothing is compressed */
 	char accept[WS_ACCEPT_LEN + 1];
 };
 
@@ -70,11 +74,24 @@ static int check_subprotocol(const struct http_request *req, struct handshake *h
 	struct buf offered = BUF_INIT;
 	int r = 0;
 
-	if (h->dialect == DIALECT_NATIVE &&
+	if (h->dialect == DIALECT_NATIVE && !h->is_echo &&
 	    http_header_join(req, "Sec-WebSocket-Protocol", &offered))
 		r = pick_subprotocol(buf_str(&offered), h);
 	buf_done(&offered);
 	return r;
+}
+
+/* Of the extensions that are offered, permessage-deflate is known, where it is wanted. */
+static int check_extensions(const struct call *call, struct handshake *h)
+{
+	struct buf offered = BUF_INIT;
+	int r = 0;
+
+	if (call->wk->settings->websocket_deflate &&
+	    http_header_join(call->req, "Sec-WebSocket-Extensions", &offered))
+		r = ws_deflate_negotiate(buf_str(&offered), &h->deflate);
+	buf_done(&offered);
+	return r == -ERR_NOENT ? 0 : r;
 }
 
 /*
@@ -98,30 +115,28 @@ static bool handshake_check(struct call *call, struct handshake *h)
 	else if (check_subprotocol(call->req, h) < 0)
 		call_error(call, E_BAD_REQUEST,
 			   "None of the offered subprotocols is spoken here.");
+	else if (check_extensions(call, h) < 0)
+		call_error(call, E_BAD_REQUEST, "The list of extensions is malformed.");
 	else
 		return true;
 	return false;
 }
 
-/*
- * Queues the 101 and leaves HTTP; NULL when nobody is there any more. The conversation may be 0:
- * the socket then says that there is none.
- */
-static struct conn *handshake_finish(struct call *call, const struct handshake *h,
-				     int64_t room_id)
+/* The head of the 101. */
+static void add_head(struct call *call, struct conn *c, const struct handshake *h)
 {
-	struct conn *c = call_conn(call);
 	struct buf fields = BUF_INIT;
 
-	if (!c) {
-		call_done(call);
-		return NULL;
-	}
 	buf_printf(&fields,
 		   "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n",
 		   h->accept);
 	if (h->subprotocol)
 		buf_printf(&fields, "Sec-WebSocket-Protocol: %s\r\n", h->subprotocol);
+	if (h->deflate.server_bits) {
+		buf_add_cstr(&fields, "Sec-WebSocket-Extensions: ");
+		ws_deflate_add_answer(&fields, &h->deflate);
+		buf_add_cstr(&fields, "\r\n");
+	}
 	call_add_fields(call, &fields);
 	http_add_head(conn_reply(c), &(struct http_head){
 					     .status = 101,
@@ -132,6 +147,33 @@ static struct conn *handshake_finish(struct call *call, const struct handshake *
 					     .fields = buf_str(&fields),
 				     });
 	buf_done(&fields);
+}
+
+/* What follows is compressed, the head is not. False: the connection has ended. */
+static bool begin_deflate(struct conn *c, const struct handshake *h)
+{
+	if (!h->deflate.server_bits)
+		return true;
+	conn_flush(c);
+	deflate_agree(c, h->deflate.server_bits);
+	return c->state != CONN_DEAD;
+}
+
+/*
+ * Queues the 101 and leaves HTTP; NULL when nobody is there any more. The conversation may be 0:
+ * the socket then says that there is none.
+ */
+static struct conn *handshake_finish(struct call *call, const struct handshake *h,
+				     int64_t room_id)
+{
+	struct conn *c = call_conn(call);
+
+	if (c)
+		add_head(call, c, h);
+	if (!c || !begin_deflate(c, h)) {
+		call_done(call);
+		return NULL;
+	}
 	http_conn_done(c);
 	authn_keep(c, &call->who);
 	ws_conn_start(c, h->dialect, room_id);
@@ -143,6 +185,13 @@ static struct conn *handshake_finish(struct call *call, const struct handshake *
 struct conn *upgrade_socketio(struct call *call)
 {
 	struct handshake h = {.dialect = DIALECT_S4};
+
+	return handshake_check(call, &h) ? handshake_finish(call, &h, 0) : NULL;
+}
+
+struct conn *upgrade_echo(struct call *call, enum dialect dialect)
+{
+	struct handshake h = {.dialect = dialect, .is_echo = true};
 
 	return handshake_check(call, &h) ? handshake_finish(call, &h, 0) : NULL;
 }

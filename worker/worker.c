@@ -25,6 +25,7 @@
 #include "worker/control.h"
 #include "worker/ctl.h"
 #include "worker/dbio.h"
+#include "worker/deflate.h"
 #include "worker/deliver.h"
 #include "worker/drain.h"
 #include "worker/eio.h"
@@ -348,6 +349,7 @@ void worker_close(struct worker *wk)
 	keyring_free(&wk->keyring);
 	buf_done(&wk->frame);
 	buf_done(&wk->reply_frame);
+	deflate_close(wk);
 	if (wk->spare)
 		buf_done(wk->spare);
 	free(wk->spare);

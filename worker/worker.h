@@ -79,6 +79,9 @@ struct worker_boot {
 	bool is_conformance; /* echoes instead of the chat: conformance.h */
 };
 
+struct ws_deflater;
+struct ws_inflater;
+
 struct worker {
 	const struct worker_boot *boot;
 	struct settings *settings; /* owned; replaced by a reload */
@@ -108,6 +111,8 @@ struct worker {
 	struct log_rate slow_log; /* lines about readers that were cut off */
 	struct buf frame;	 /* the native payload that is being written for a channel */
 	struct buf reply_frame;	 /* the same for one connection, perhaps meanwhile */
+	struct ws_inflater *inflater; /* owned: deflate.c; NULL: nobody compresses */
+	struct ws_deflater *deflater; /* owned: deflate.c; the same */
 	struct buf *spare;	 /* owned: a reply buffer kept for reuse, or NULL */
 	struct timeouts *timeouts; /* owned: conn_timeout.c */
 	struct admission admission;

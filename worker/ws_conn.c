@@ -12,6 +12,7 @@
 #include "shm/rooms.h"
 #include "sql/rooms.h"
 #include "worker/chan.h"
+#include "worker/conformance.h"
 #include "worker/dbio.h"
 #include "worker/eio.h"
 #include "worker/limits.h"
@@ -314,6 +315,10 @@ static void on_payload(struct conn *c, struct str payload, enum ws_opcode op)
 
 	if (c->state != CONN_WS)
 		return;
+	if (c->is_echo) {
+		conformance_message(c, payload, op);
+		return;
+	}
 	if (dialect_is_sio(c->dialect)) {
 		eio_ws_message(c, payload, op == WS_OP_BINARY);
 		return;
@@ -337,9 +342,12 @@ static void on_payload(struct conn *c, struct str payload, enum ws_opcode op)
 static bool takes_control(struct conn *c)
 {
 	int64_t retry_ms;
-	enum limit_verdict verdict = limits_frame(
-		c, c->dialect == DIALECT_RAW ? LIMIT_FRAMES : LIMIT_OPERATIONS, &retry_ms);
+	enum limit_verdict verdict;
 
+	if (c->is_echo)
+		return true;
+	verdict = limits_frame(c, c->dialect == DIALECT_RAW ? LIMIT_FRAMES : LIMIT_OPERATIONS,
+			       &retry_ms);
 	if (verdict == LIMIT_ABUSE)
 		ws_conn_abused(c);
 	return verdict == LIMIT_PASS;
@@ -382,12 +390,15 @@ static struct ws_limits limits_of(const struct conn *c)
 {
 	const struct settings *s = conn_worker(c)->settings;
 	uint32_t payload = (uint32_t)s->engineio_payload_max;
+	struct ws_inflater *inflater = c->deflate_bits ? conn_worker(c)->inflater : NULL;
 
 	if (dialect_is_sio(c->dialect))
-		return (struct ws_limits){.frame_max = payload, .message_max = payload};
+		return (struct ws_limits){
+			.frame_max = payload, .message_max = payload, .inflater = inflater};
 	return (struct ws_limits){
 		.frame_max = (uint32_t)s->websocket_frame_max,
 		.message_max = (uint32_t)s->websocket_message_max,
+		.inflater = inflater,
 	};
 }
 
@@ -461,7 +472,7 @@ void ws_conn_goaway(struct conn *c, int64_t in_ms)
 	struct fault f;
 	size_t mark;
 
-	if (c->state != CONN_WS || !c->is_helloed || c->eio)
+	if (c->state != CONN_WS || !c->is_helloed || c->eio || c->is_echo)
 		return;
 	if (!resume_cursor(c, &cursor) && c->state != CONN_WS)
 		return;

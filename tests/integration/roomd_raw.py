@@ -7,7 +7,9 @@ import asyncio
 import base64
 import hashlib
 import os
+import re
 import struct
+import zlib
 
 from roomd_harness import PATIENCE
 
@@ -31,6 +33,8 @@ class Link:
 
     def __init__(self, reader, writer):
         self.reader, self.writer = reader, writer
+        self.window = 0  # bits, of what comes compressed; 0: nothing does
+        self.inflated = 0  # messages that came compressed
 
     @classmethod
     async def open(cls, daemon):
@@ -123,7 +127,18 @@ class Link:
         if answer.status == 101:
             expected = base64.b64encode(hashlib.sha1((key + GUID).encode()).digest()).decode()
             assert answer['sec-websocket-accept'] == expected
+            self._agree(answer['sec-websocket-extensions'] or '')
         return answer
+
+    def _agree(self, extensions):
+        if extensions.startswith('permessage-deflate'):
+            bits = re.search(r'server_max_window_bits=(\d+)', extensions)
+            self.window = int(bits[1]) if bits else 15
+
+    def inflate(self, payload):
+        """A compressed message (RFC 7692 section 7.2.2); zlib refuses what reaches beyond the window."""
+        self.inflated += 1
+        return zlib.decompressobj(-self.window).decompress(payload + b'\0\0\xff\xff')
 
     async def frame(self, opcode, payload=b'', fin=True, rsv=0, is_masked=True, length=None):
         """Sends one frame; LENGTH (bits, value) forces a form of the length field."""
@@ -131,9 +146,10 @@ class Link:
         await self.send(make_frame(opcode, payload, fin, rsv, is_masked, length))
 
     async def next_frame(self, timeout=PATIENCE):
-        """Reads one frame: (opcode, payload, fin)."""
+        """Reads one frame: (opcode, payload, fin); what is compressed is inflated."""
         first, second = await self._within(self.reader.readexactly(2), timeout)
-        assert first & 0x70 == 0 and second & 0x80 == 0  # a server neither uses these nor masks
+        # a server masks nothing, and uses the first of these where it was agreed
+        assert first & 0x70 in ((0, 0x40) if self.window else (0,)) and second & 0x80 == 0
         size = second & 0x7f
         if size == 126:
             size, = struct.unpack('!H', await self._within(self.reader.readexactly(2)))
@@ -142,7 +158,9 @@ class Link:
             size, = struct.unpack('!Q', await self._within(self.reader.readexactly(8)))
             assert size > 65535
         payload = await self._within(self.reader.readexactly(size))
-        assert first & 0x0f < 8 or (size < 126 and first & 0x80)
+        assert first & 0x0f < 8 or (size < 126 and first & 0xf0 == 0x80)
+        if first & 0x40:
+            payload = self.inflate(payload)
         return first & 0x0f, payload, bool(first & 0x80)
 
     async def until(self, opcode, timeout=PATIENCE):

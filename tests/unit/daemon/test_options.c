@@ -187,6 +187,26 @@ static void test_rank_of_the_key(void **state)
 	rmdir(dir);
 }
 
+/* What suites need is the default; whoever says otherwise is heard, but for the database. */
+static void test_conformance(void **state)
+{
+	struct settings *s;
+
+	(void)state;
+	assert_int_equal(parse("--conformance", "-c", "/dev/null", "-o", "server.mode=development",
+			       "-o", "websocket.frame_max=1M", "-o", "database.url=host=x", NULL),
+			 0);
+	assert_int_equal(options_load(&opt, &s, &why), 0);
+	assert_int_equal(s->websocket_frame_max, 1 << 20);
+	assert_int_equal(s->websocket_message_max, 16 << 20);
+	assert_true(s->websocket_deflate);
+	assert_string_equal(s->database_url, "host=/nonexistent");
+	settings_free(&s);
+	assert_int_equal(parse("--conformance", "-c", "/dev/null", NULL), 0);
+	assert_int_equal(options_load(&opt, &s, &why), -ERR_INVAL);
+	assert_non_null(memmem(why.p, why.len, "--conformance", 13));
+}
+
 static void test_missing_file(void **state)
 {
 	struct settings *s = NULL;
@@ -231,6 +251,7 @@ int main(void)
 		TEST(test_actions), TEST(test_refuses),	     TEST(test_too_many_assignments),
 		TEST(test_rank),
 		TEST(test_rank_of_the_key),
+		TEST(test_conformance),
 		TEST(test_missing_file),
 		TEST(test_all_faults_at_once),
 	};

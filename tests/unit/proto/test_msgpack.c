@@ -396,6 +396,65 @@ static void test_reasons(void **state)
 	buf_done(&b);
 }
 
+/* What JSON has a value for comes back in its shortest form; members keep their order. */
+static void test_again(void **state)
+{
+	static const struct {
+		const char *hex, *again; /* NULL: as it came; "": refused */
+	} cases[] = {
+		{"c0", NULL},
+		{"93 c2 c3 c0", NULL},
+		{"97 00 7f ff e0 cc80 cdffff ceffffffff", NULL},
+		{"94 d080 d18000 d280000000 d38000000000000000", NULL},
+		{"cf7fffffffffffffff", NULL},
+		{"cb3ff8000000000000", NULL},
+		{"cb8000000000000000", NULL}, /* -0.0 */
+		{"cb3ff0000000000000", NULL}, /* 1.0 stays what it is */
+		{"cb7fefffffffffffff", NULL},
+		{"cb0000000000000001", NULL},
+		{"a0", NULL},
+		{"82 a162 01 a161 90", NULL},
+		{"cd0007", "07"},
+		{"d9 01 61", "a161"},
+		{"dc 0001 c0", "91 c0"},
+		{"de 0001 a161 80", "81 a161 80"},
+		{"ca3fc00000", "cb3ff8000000000000"}, /* a 32-bit float has become a 64-bit one */
+		{"c4 01 61", ""},
+		{"91 c4 01 61", ""},
+		{"81 a161 c70101ff", ""},
+		{"d6ff 00000000", ""}, /* a timestamp */
+		{"cf8000000000000000", ""},
+		{"81 01 02", ""},
+		{"82 a161 01 a161 02", ""},
+		{"c1", ""},
+		{"", ""},
+		{"91", ""},
+	};
+	struct buf b = BUF_INIT, got = BUF_INIT, want = BUF_INIT;
+	struct fault f;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const char *again = cases[i].again ? cases[i].again : cases[i].hex;
+		bool is_kept = cases[i].hex[0] && again[0];
+
+		buf_clear(&b);
+		buf_clear(&got);
+		buf_clear(&want);
+		add_hex(&b, cases[i].hex);
+		add_hex(&want, again);
+		assert_int_equal(msgpack_again(&got, b.p, b.len, DEPTH, &f),
+				 is_kept ? 0 : -ERR_INVAL);
+		if (!is_kept)
+			assert_int_equal(f.error, E_BAD_MSGPACK);
+		if (!str_eq(buf_str(&got), buf_str(&want)))
+			fail_msg("%s came back as something else", cases[i].hex);
+	}
+	buf_done(&b);
+	buf_done(&got);
+	buf_done(&want);
+}
+
 /* A binary frame meets the operations' own rules. */
 static void test_native_frame(void **state)
 {
@@ -434,6 +493,7 @@ int main(void)
 		cmocka_unit_test(test_from_no_json), cmocka_unit_test(test_depth),
 		cmocka_unit_test(test_foreign_types),
 		cmocka_unit_test(test_refused),	     cmocka_unit_test(test_reasons),
+		cmocka_unit_test(test_again),
 		cmocka_unit_test(test_native_frame),
 	};
 

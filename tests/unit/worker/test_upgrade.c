@@ -158,12 +158,43 @@ static void test_drain_begins_meanwhile(void **state)
 	assert_false(ws.started);
 }
 
+#define OFFER(text) SHAKE("/ws") "Sec-WebSocket-Extensions: " text "\r\n\r\n"
+
+/* RFC 7692 section 7.1: where it is wanted, what is offered in any of the fields. */
+static void test_compression(void **state)
+{
+	struct str s;
+
+	(void)state;
+	s = stand_ask(OFFER("permessage-deflate"));
+	assert_int_equal(answer_status(s), 101);
+	assert_lacks(s, "Sec-WebSocket-Extensions");
+	assert_int_equal(conn->deflate_bits, 0);
+	stand_set("websocket.deflate=on");
+	s = stand_ask(SHAKE("/ws") "Sec-WebSocket-Extensions: permessage-deflate; a=b\r\n"
+				   "Sec-WebSocket-Extensions: permessage-deflate; "
+				   "server_max_window_bits=10\r\n\r\n");
+	assert_int_equal(answer_status(s), 101);
+	assert_contains(s, "Sec-WebSocket-Extensions: permessage-deflate; "
+			   "server_no_context_takeover; client_no_context_takeover; "
+			   "server_max_window_bits=10\r\n");
+	assert_int_equal(conn->deflate_bits, 10);
+	conn->deflate_bits = 0;
+	s = stand_ask(OFFER("permessage-deflate; server_max_window_bits=8"));
+	assert_int_equal(answer_status(s), 101);
+	assert_lacks(s, "Sec-WebSocket-Extensions");
+	assert_int_equal(conn->deflate_bits, 0);
+	check_status(SHAKE("/ws/chat/42") "\r\n", 101);
+	check_status(OFFER("permessage-deflate; ="), 400);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		STAND_TEST(test_upgrade_native),
 		STAND_TEST(test_subprotocols),
 		STAND_TEST(test_upgrade_refused),
+		STAND_TEST(test_compression),
 		STAND_TEST(test_upgrade_raw),
 		STAND_TEST(test_upgrade_by_uuid),
 		STAND_TEST(test_drain_begins_meanwhile),
