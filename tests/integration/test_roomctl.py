@@ -325,6 +325,47 @@ def test_log_level_reaches_the_workers(start_daemon):
     assert done.returncode == EX_UNAVAILABLE and 'log level' in done.stderr
 
 
+async def everywhere(http, path, workers=2):
+    """One request to each worker; [(body, headers)]."""
+    found = {}
+    while len(found) < workers:
+        _, body, headers = await http.ask('GET', path, headers={'Connection': 'close'})
+        found[headers['X-Roomd-Worker']] = body, headers
+    return found.values()
+
+
+async def test_s0_61_one_line_per_event_and_the_level_is_settable_at_run_time(start_daemon):
+    """S0-61: by the operator's command and by a reload, in every worker, without a restart. Seen red with the workers
+    keeping the level that they started with."""
+    one = start_daemon(settings={'log.level': 'notice'})
+
+    def logged():
+        return [line for line in one.log_lines() if line.get('request')]
+
+    async def refused(http):
+        return {headers['X-Request-Id'] for _, headers in await everywhere(http, '/api/v1/users/me')}
+
+    async def has_name_max(http, number):
+        return all(body['name'] == number for body, _ in await everywhere(http, '/api/v1/limits'))
+
+    async with Http(one) as http:
+        quiet = await refused(http)
+        await ask_async(one, 'log-level', 'info')
+        await eventually(lambda: sum(line.get('text') == 'settings switched' for line in one.log_lines()) >= 2, 'info')
+        loud = await refused(http)
+        one.reload(**{'log.level': 'warn', 'chat.name_max': 50})
+        await eventually(lambda: has_name_max(http, 50), 'warn')
+        quiet |= await refused(http)
+        await asyncio.to_thread(one.switch, **{'log.level': 'debug'})
+        loud |= await refused(http)
+        await eventually(lambda: loud <= {line['request'] for line in logged()}, 'lines')
+        ids = [line['request'] for line in logged()]
+        assert not quiet & set(ids), 'below the level'
+        assert len(quiet) == len(loud) == 4 and all(ids.count(request) == 1 for request in loud), 'one line for each'
+        line = next(line for line in logged() if line['request'] in loud)
+        assert (line['level'], line['method'], line['route'], line['status']) == ('info', 'GET', '/api/v1/users/me', 401)
+
+
 # ---------------------------------------------------------------- the socket
 
 
