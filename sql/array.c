@@ -67,6 +67,15 @@ void array_i64(struct db_args *a, const int64_t *v, size_t n)
 	db_args_close(a);
 }
 
+void array_uuid(struct db_args *a, const struct uuid *v, size_t n)
+{
+	struct buf *b = array_open(a, OID_UUID, n);
+
+	for (size_t i = 0; i < n; i++)
+		array_add_uuid(b, &v[i]);
+	db_args_close(a);
+}
+
 /* ---- Reading ---- */
 
 #define HEAD_WORDS 5	 /* dimensions, has-null, type, length, lower bound */

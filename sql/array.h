@@ -28,6 +28,7 @@ void array_add_null(struct buf *b);
 
 /* A whole parameter. */
 void array_i64(struct db_args *a, const int64_t *v, size_t n);
+void array_uuid(struct db_args *a, const struct uuid *v, size_t n);
 
 /*
  * Reads a bigint array out of BYTES (a column as db_get_str gives it) into a new array, freed by

@@ -76,13 +76,9 @@ int events_by_key(struct db *db, const int64_t *actors, const struct uuid *keys,
 		  uint64_t deadline_ms, db_rows_fn *done, void *arg, uint64_t *ret_token)
 {
 	struct db_args args = DB_ARGS_INIT;
-	struct buf *b;
 
 	array_i64(&args, actors, n);
-	b = array_open(&args, OID_UUID, n);
-	for (size_t i = 0; i < n; i++)
-		array_add_uuid(b, &keys[i]);
-	db_args_close(&args);
+	array_uuid(&args, keys, n);
 	return db_ask(db, STMT_EVENTS_BY_KEY, &args, deadline_ms, db_answer_rows,
 		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }

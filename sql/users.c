@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guests: their statements and answers.
+ * Guests, and people by UUID: their statements and answers.
  * Which names are acceptable is decided above.
  */
 #include "sql/users.h"
@@ -88,4 +88,30 @@ int user_guests_row(const struct db_result *res, int i, struct user *ret)
 	if (err == 0)
 		*ret = guest_at(res, i);
 	return err;
+}
+
+/* ---- By UUID ---- */
+
+static void on_ids(const struct db_call *call, const struct db_result *res)
+{
+	user_ids_fn *done = (user_ids_fn *)call->then;
+	int err = db_result_err(res), rows = err < 0 ? 0 : db_rows(res);
+	int64_t *ids = xcalloc((size_t)rows + 1, sizeof(*ids));
+
+	for (int i = 0; i < rows; i++)
+		ids[i] = db_get_i64(res, i, 0);
+	done(call->arg, err, ids, (size_t)rows);
+	free(ids);
+}
+
+int user_ids(struct db *db, const struct uuid *uids, size_t n, uint64_t deadline_ms,
+	     user_ids_fn *done, void *arg, uint64_t *ret_token)
+{
+	struct db_args args = DB_ARGS_INIT;
+
+	if (n < 1 || n > USER_GUESTS_MAX)
+		return -ERR_INVAL;
+	array_uuid(&args, uids, n);
+	return db_ask(db, STMT_USER_IDS, &args, deadline_ms, on_ids,
+		      (struct db_call){arg, (db_fn *)done}, ret_token);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guests by name. Accounts are in accounts.h, sessions in logins.h.
+ * Guests by name, and people by UUID. Accounts are in accounts.h, sessions in logins.h.
  * Which names are acceptable (length, characters, form) is decided above.
  */
 #ifndef SQL_USERS_H
@@ -36,6 +36,13 @@ int user_guest_get(struct db *db, struct str name, uint64_t deadline_ms, user_do
  */
 int user_guests_get(struct db *db, const struct str *names, size_t n, uint64_t deadline_ms,
 		    db_rows_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
+
+/* IDS are the numbers of those asked for, 0 where there is nobody; borrowed. ERR as db_rows_fn. */
+typedef void user_ids_fn(void *arg, int err, const int64_t *ids, size_t n);
+
+/* The numbers of N people (1 to USER_GUESTS_MAX), in their order. UIDS are borrowed. */
+int user_ids(struct db *db, const struct uuid *uids, size_t n, uint64_t deadline_ms,
+	     user_ids_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
 
 /* What became of name I: 0 and *RET (borrowed from the result), or the ERR of user_guest_get. */
 int user_guests_row(const struct db_result *res, int i, struct user *ret) MUST_CHECK;

@@ -6,8 +6,10 @@
 #include "proto/dialect_native.h"
 #include "shm/presence.h"
 #include "shm/users.h"
+#include "sql/users.h"
 #include "worker/call.h"
 #include "worker/chan.h"
+#include "worker/dbio.h"
 #include "worker/on_priv.h"
 #include "worker/presence.h"
 #include "worker/rest.h"
@@ -172,30 +174,53 @@ void on_presence(struct conn *c, const struct cmd *cmd)
 
 /* ---- GET /api/v1/presence ---- */
 
+/* Who is asked about over HTTP, in that order. */
+struct question {
+	struct call *call;
+	size_t n, n_uids;
+	int64_t users[USERS_MAX];     /* 0: the next of UIDS */
+	struct uuid uids[USERS_MAX]; /* those who are named by a UUID */
+};
+
+static bool read_user(struct str s, struct question *q)
+{
+	int64_t *user = &q->users[q->n];
+
+	if (q->n == USERS_MAX)
+		return false;
+	if (uuid_parse(s, &q->uids[q->n_uids]) == 0) {
+		q->n_uids++;
+		*user = 0;
+	} else if (str_to_i64(s, user) < 0 || *user <= 0) {
+		return false;
+	}
+	q->n++;
+	return true;
+}
+
 /*
- * "1,2,3" into USERS. Returns their number; -ERR_NOENT without the parameter, -ERR_INVAL and the
+ * Ids, separated by commas, into Q. Returns 0; -ERR_NOENT without the parameter, -ERR_INVAL and the
  * fault.
  */
-static int read_users(const struct call *call, int64_t *users, struct fault *ret_fault)
+static int read_users(const struct call *call, struct question *q, struct fault *ret_fault)
 {
 	struct buf text = BUF_INIT;
-	int r = http_query_get(call->req, "users", &text), n = 0;
+	int r = http_query_get(call->req, "users", &text);
 	struct str left = buf_str(&text);
 
 	while (r == 0 && left.len) {
 		const char *comma = memchr(left.p, ',', left.len);
 		struct str one = {left.p, comma ? (size_t)(comma - left.p) : left.len};
 
-		if (n == USERS_MAX || str_to_i64(one, &users[n]) < 0 || users[n] <= 0)
+		if (!read_user(one, q))
 			r = -ERR_INVAL;
-		n++;
 		left.p += one.len + (comma != NULL);
 		left.len -= one.len + (comma != NULL);
 	}
 	buf_done(&text);
 	if (r == -ERR_INVAL)
 		fault_field(ret_fault, FAULT_TYPE, "users", 0);
-	return r < 0 ? r : n;
+	return r;
 }
 
 static void answer(struct call *call, struct asked *a, int64_t next)
@@ -207,9 +232,9 @@ static void answer(struct call *call, struct asked *a, int64_t next)
 	buf_done(&body);
 }
 
-static void answer_page(struct call *call, int64_t *users)
+static void answer_page(struct call *call)
 {
-	int64_t after = 0, limit = PAGE_DEFAULT;
+	int64_t users[PAGE_MAX + 1], after = 0, limit = PAGE_DEFAULT;
 	struct asked a = {.wk = call->wk, .users = users};
 	struct fault fault;
 	int n;
@@ -229,13 +254,52 @@ static void answer_page(struct call *call, int64_t *users)
 	answer(call, &a, n > limit ? users[limit - 1] : 0);
 }
 
+/* Numbers for UUIDs; nobody's is left out. */
+static void on_ids(void *arg, int err, const int64_t *ids, size_t n)
+{
+	struct question *q = arg;
+	struct asked a = {.wk = q->call->wk, .users = q->users};
+	size_t next = 0;
+
+	for (size_t i = 0; !err && i < q->n; i++) {
+		int64_t user = q->users[i];
+
+		if (!user && next < n)
+			user = ids[next++];
+		if (user)
+			q->users[a.n++] = user;
+	}
+	if (err)
+		call_db_error(q->call, err);
+	else
+		answer(q->call, &a, 0);
+	free(q);
+}
+
+static void answer_asked(struct call *call)
+{
+	struct question *q = xcalloc(1, sizeof(*q));
+	struct fault fault;
+	int r = read_users(call, q, &fault);
+
+	q->call = call;
+	if (r < 0) {
+		if (r == -ERR_NOENT)
+			answer_page(call);
+		else
+			call_fault(call, &fault, NULL);
+		free(q);
+		return;
+	}
+	if (q->n_uids)
+		r = user_ids(dbio_reader(call->wk), q->uids, q->n_uids, dbio_deadline(call->wk),
+			     on_ids, q, NULL);
+	if (r < 0 || !q->n_uids)
+		on_ids(q, r, NULL, 0);
+}
+
 void rest_presence(struct call *call)
 {
-	int64_t users[PAGE_MAX + 1];
-	struct asked a = {.wk = call->wk, .users = users};
-	struct fault fault;
-	int n;
-
 	if (is_scope(call->wk, "off")) {
 		call_error(call, E_FORBIDDEN, "Presence is switched off here.");
 		return;
@@ -245,13 +309,5 @@ void rest_presence(struct call *call)
 			   "Presence is told on sockets here, to people in the same conversation.");
 		return;
 	}
-	n = read_users(call, users, &fault);
-	if (n == -ERR_INVAL) {
-		call_fault(call, &fault, NULL);
-	} else if (n == -ERR_NOENT) {
-		answer_page(call, users);
-	} else {
-		a.n = (size_t)MAX(n, 0);
-		answer(call, &a, 0);
-	}
+	answer_asked(call);
 }

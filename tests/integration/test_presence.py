@@ -340,13 +340,18 @@ async def test_questions_are_answered_from_every_worker(daemon):
         assert (answer['op'], answer['presence']) == ('ok', expected)
         status, page, _ = await http.ask('GET', f'/api/v1/presence?users={user_of(bob)},999999999')
         assert (status, page) == (200, {'presence': expected, 'next': None})
+        _, profile, _ = await http.ask('GET', f'/api/v1/users/{user_of(bob)}')
+        names = f'999999999,{profile["uid"]},00000000-0000-7000-8000-000000000000,{user_of(alice)}'
+        status, page, _ = await http.ask('GET', f'/api/v1/presence?users={names}')
+        assert (status, [one['u'] for one in page['presence']]) == (200, [999999999, user_of(bob), user_of(alice)])
+        assert [one['s'] for one in page['presence']] == ['offline', 'online', 'online']
         everybody = await bob.ask('presence')
         assert {user_of(alice), user_of(bob)} <= {one['u'] for one in everybody['presence']}
         await alice.close()
         await bob.close()
 
 
-@pytest.mark.parametrize('query', ['users=x', 'users=1,,2', 'users=0', 'users=' + ','.join(['1'] * 501),
+@pytest.mark.parametrize('query', ['users=x', 'users=1,,2', 'users=0', 'users=01a201a2-64b4-704c-b97b-c142efbd88a', 'users=' + ','.join(['1'] * 501),
                                    'cursor=x', 'limit=0'])
 async def test_questions_that_make_no_sense(daemon, query):
     async with Http(daemon) as http:

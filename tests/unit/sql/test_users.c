@@ -53,6 +53,30 @@ static void test_one_per_name(void **state UNUSED)
 	assert_int_equal(guest("\xc3\x84nne").id, guest("\xc3\x84nne").id); /* beyond ASCII too */
 }
 
+static void on_ids(void *arg, int err, const int64_t *ids, size_t n)
+{
+	struct got *got = arg;
+
+	assert_int_equal(err, 0);
+	assert_int_equal(n, 3);
+	assert_int_equal(ids[1], 0); /* nobody */
+	assert_int_equal(ids[0], ids[2]);
+	got->id = ids[0];
+	got->n++;
+}
+
+static void test_numbers_of_uuids(void **state UNUSED)
+{
+	struct got one = guest("Somebody"), g = {0};
+	struct uuid uids[3] = {one.uid, one.uid, one.uid};
+
+	uids[1].b[15] ^= 1;
+	assert_int_equal(user_ids(l.db, uids, 3, 0, on_ids, &g, NULL), 0);
+	link_until(&l, &g.n, 1);
+	assert_int_equal(g.id, one.id);
+	assert_int_equal(user_ids(l.db, uids, 0, 0, on_ids, &g, NULL), -ERR_INVAL);
+}
+
 static void test_account_names(void **state UNUSED)
 {
 	pg_account(pg, "Boss");
@@ -229,6 +253,7 @@ int main(void)
 		cmocka_unit_test(test_one_per_name), cmocka_unit_test(test_account_names),
 		cmocka_unit_test(test_refused),	     cmocka_unit_test(test_race),
 		cmocka_unit_test(test_many),	     cmocka_unit_test(test_many_from_two),
+		cmocka_unit_test(test_numbers_of_uuids),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_open, fixture_close);
