@@ -18,7 +18,7 @@ struct resume_point {
 	int64_t user;
 	size_t n;	      /* subscriptions, 0 to RESUME_CONVS_MAX */
 	const int64_t *convs; /* n of them; borrowed during the call */
-	const int64_t *revs;  /* n of them: a position in each */
+	const int64_t *revs;  /* n of them: a position in each; -1: it was left */
 };
 
 /* ERR: 0, -ERR_UNAVAILABLE (may have been written), -ERR_DB. */

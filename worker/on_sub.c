@@ -27,7 +27,7 @@ void on_unsub(struct conn *c, const struct cmd *cmd)
 	if (!sub)
 		return;
 	chan_leave(sub, CONN_END_BYE);
-	resume_mark(c);
+	resume_left(c, cmd->conv);
 	cmd_say_ok(c, cmd);
 }
 

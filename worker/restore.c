@@ -23,6 +23,7 @@ static void on_warm(struct worker *wk, void *arg)
 	rc->done(wk, rc->arg, 0, &rc->known);
 	free((struct cursor_pos *)rc->known.pos);
 	free((struct cursor_pos *)rc->known.kept);
+	free((struct cursor_pos *)rc->known.left);
 	free(rc);
 }
 
@@ -48,6 +49,7 @@ static void on_known(struct worker *wk, void *arg, int err, const struct resume_
 	rc->known = *known;
 	rc->known.pos = positions_copy(known->pos, known->n);
 	rc->known.kept = positions_copy(known->kept, known->n_kept);
+	rc->known.left = positions_copy(known->left, known->n_left);
 	convs = xcalloc(known->n + 1, sizeof(*convs));
 	for (size_t i = 0; i < known->n; i++)
 		convs[i] = known->pos[i].conv;
@@ -78,5 +80,5 @@ void restore_subs(struct conn *c, const struct resume_known *known)
 			ws_conn_error(c, E_TOO_MANY_SUBSCRIPTIONS, &none, NULL, pos->conv);
 	}
 	if (c->state == CONN_WS)
-		resume_restore_end(c, known->kept, known->n_kept);
+		resume_restore_end(c, known);
 }

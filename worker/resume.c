@@ -31,6 +31,9 @@ struct resume {
 	int64_t user;
 	struct cursor_pos *pos; /* owned; NULL while there is a connection */
 	size_t n;
+	/* owned; given up by its user, in the order of leaving: older positions bring none back */
+	struct cursor_pos *left;
+	size_t n_left;
 	uint64_t since_ns;	/* CLOCK_MONOTONIC: here since then */
 	uint64_t written_ms;
 	bool is_dirty;		/* has changed since it was last written, or taken to be written */
@@ -80,7 +83,32 @@ static void resume_free(struct worker *wk, struct resume *r)
 	if (r->conn)
 		r->conn->resume = NULL;
 	free(r->pos);
+	free(r->left);
 	free(r);
+}
+
+/* ---- What it follows no more ---- */
+
+static void forget_left(struct resume *r, int64_t conv)
+{
+	size_t i = 0;
+
+	while (i < r->n_left && r->left[i].conv != conv)
+		i++;
+	if (i == r->n_left)
+		return;
+	r->n_left--;
+	memmove(r->left + i, r->left + i + 1, (r->n_left - i) * sizeof(*r->left));
+}
+
+/* No more of them than what a connection may follow, which is what a position can name. */
+static void add_left(struct resume *r, int64_t conv, size_t max)
+{
+	forget_left(r, conv);
+	if (r->n_left >= max)
+		forget_left(r, r->left[0].conv);
+	r->left = xrealloc(r->left, (r->n_left + 1) * sizeof(*r->left));
+	r->left[r->n_left++] = (struct cursor_pos){conv, RESUME_REV_LEFT};
 }
 
 /* ---- The session of a connection ---- */
@@ -117,6 +145,15 @@ void resume_mark(struct conn *c)
 		set_dirty(conn_worker(c)->resumes, c->resume);
 }
 
+void resume_left(struct conn *c, int64_t conv)
+{
+	if (!c->resume)
+		return;
+	add_left(c->resume, conv,
+		 (size_t)conn_worker(c)->settings->websocket_subscriptions_max);
+	resume_mark(c);
+}
+
 void resume_confirmed(struct sub *sub)
 {
 	struct conn *c = sub->conn;
@@ -126,6 +163,7 @@ void resume_confirmed(struct sub *sub)
 	if (!c->resume || sub->is_kept)
 		return;
 	sub->is_kept = true;
+	forget_left(c->resume, sub->chan->conv);
 	if (!c->resume->is_restoring)
 		resume_mark(c);
 }
@@ -135,36 +173,45 @@ void resume_restore_begin(struct conn *c)
 	c->resume->is_restoring = true;
 }
 
-void resume_restore_end(struct conn *c, const struct cursor_pos *kept, size_t n_kept)
+void resume_restore_end(struct conn *c, const struct resume_known *was)
 {
-	const struct cursor known = {.pos = (struct cursor_pos *)kept, .n = n_kept};
+	const struct cursor known = {.pos = (struct cursor_pos *)was->kept, .n = was->n_kept};
 	size_t n = 0;
 
 	if (!c->resume)
 		return;
 	c->resume->is_restoring = false;
+	for (size_t i = 0; i < was->n_left; i++)
+		add_left(c->resume, was->left[i].conv, was->n_left);
 	for (struct sub *sub = c->subs; sub; sub = sub->next_of_conn) {
 		if (!cursor_find(&known, sub->chan->conv))
 			continue;
 		sub->is_kept = true;
 		n++;
 	}
-	if (n != n_kept || n != c->n_subs) /* others are written as soon as they are confirmed */
+	/* others are written as soon as they are confirmed */
+	if (n != was->n_kept || n != c->n_subs)
 		resume_mark(c);
 }
 
 /*
- * What the connection follows, confirmed subscriptions only. Returns how many; POS has room for
- * all.
+ * What the session follows, confirmed subscriptions only, and what it has left. *RET_N positions,
+ * which the caller frees.
  */
-static size_t positions_of(const struct conn *c, struct cursor_pos *pos)
+static struct cursor_pos *positions_of(const struct resume *r, size_t *ret_n)
 {
-	size_t n = 0;
+	size_t n = 0, room = r->conn ? r->conn->n_subs + r->n_left : r->n;
+	struct cursor_pos *pos = xcalloc(room + 1, sizeof(*pos));
 
-	for (const struct sub *sub = c->subs; sub; sub = sub->next_of_conn)
+	for (const struct sub *sub = r->conn ? r->conn->subs : NULL; sub; sub = sub->next_of_conn)
 		if (sub->is_kept && sub->known_rev >= 0)
 			pos[n++] = (struct cursor_pos){sub->chan->conv, sub->known_rev};
-	return n;
+	if (r->conn && r->n_left)
+		memcpy(pos + n, r->left, r->n_left * sizeof(*pos));
+	else if (r->n)
+		memcpy(pos, r->pos, r->n * sizeof(*pos));
+	*ret_n = r->conn ? n + r->n_left : r->n;
+	return pos;
 }
 
 /* The database may be away for long, and connections come and go all the same. */
@@ -191,8 +238,7 @@ void resume_end(struct conn *c)
 		resume_free(wk, r);
 		return;
 	}
-	r->pos = xcalloc(c->n_subs + 1, sizeof(*r->pos));
-	r->n = positions_of(c, r->pos);
+	r->pos = positions_of(r, &r->n);
 	r->conn = NULL;
 	c->resume = NULL;
 	keep_ended(wk, r);
@@ -235,14 +281,10 @@ bool resume_here(const struct worker *wk, const struct cursor *cur, struct curso
 		 size_t *ret_n)
 {
 	const struct resume *r = find(wk, &cur->session);
-	struct cursor_pos *pos;
 
 	if (!r || r->user != cur->user)
 		return false;
-	*ret_pos = pos = xcalloc((r->conn ? r->conn->n_subs : r->n) + 1, sizeof(*pos));
-	*ret_n = r->conn ? positions_of(r->conn, pos) : r->n;
-	if (!r->conn)
-		memcpy(pos, r->pos, r->n * sizeof(*pos));
+	*ret_pos = positions_of(r, ret_n);
 	return true;
 }
 
@@ -334,7 +376,7 @@ static void on_saved(void *arg, int err)
 
 static size_t size_of(const struct resume *r)
 {
-	return r->conn ? r->conn->n_subs : r->n;
+	return MIN(r->conn ? r->conn->n_subs + r->n_left : r->n, RESUME_CONVS_MAX);
 }
 
 /*
@@ -363,20 +405,16 @@ static size_t take(struct resumes *rs, size_t *ret_convs)
 static void add_point(const struct resume *r, struct resume_point *point, int64_t *convs,
 		      int64_t *revs)
 {
-	struct cursor_pos *pos = r->pos;
-	size_t n = r->n;
+	size_t n;
+	struct cursor_pos *pos = positions_of(r, &n);
 
-	if (r->conn) {
-		pos = xcalloc(r->conn->n_subs + 1, sizeof(*pos));
-		n = positions_of(r->conn, pos);
-	}
+	n = MIN(n, RESUME_CONVS_MAX);
 	for (size_t i = 0; i < n; i++) {
 		convs[i] = pos[i].conv;
 		revs[i] = pos[i].rev;
 	}
 	*point = (struct resume_point){r->session, r->user, n, convs, revs};
-	if (r->conn)
-		free(pos);
+	free(pos);
 }
 
 static void save(struct worker *wk)

@@ -28,8 +28,9 @@ void resume_start(struct conn *c, const struct uuid *session, struct uuid *ret);
  * Between the two calls subscriptions are restored: they are in the database already, and are not
  * written again.
  */
+struct resume_known;
 void resume_restore_begin(struct conn *c);
-void resume_restore_end(struct conn *c, const struct cursor_pos *kept, size_t n_kept);
+void resume_restore_end(struct conn *c, const struct resume_known *was);
 
 /*
  * A subscription is confirmed / the connection has given one up: the session is written with the
@@ -37,6 +38,12 @@ void resume_restore_end(struct conn *c, const struct cursor_pos *kept, size_t n_
  */
 void resume_confirmed(struct sub *sub);
 void resume_mark(struct conn *c);
+
+/*
+ * The connection's client has given up CONV: the session is written so, and does not follow it
+ * again because an older position names it.
+ */
+void resume_left(struct conn *c, int64_t conv);
 
 /*
  * The connection ends and its subscriptions still stand: what is not written yet is taken down.
@@ -59,9 +66,11 @@ struct resume_known {
 	bool is_known;		   /* the session exists and is the cursor's user's */
 	const struct cursor_pos *kept; /* what it follows, as written; ascending */
 	size_t n_kept;
-	/* that and the cursor's positions, the further of each; ascending */
+	/* that and the cursor's positions, the further of each, without LEFT; ascending */
 	const struct cursor_pos *pos;
 	size_t n;
+	const struct cursor_pos *left; /* what its client has given up; ascending */
+	size_t n_left;
 };
 
 /* ERR: 0, or -ERR_UNAVAILABLE; then KNOWN is NULL. */
@@ -82,8 +91,9 @@ void resume_recall_close(struct worker *wk);
 
 /*
  * What the session of CUR follows if this process has it and it is CUR's user's: true, and *RET_N
- * positions in *RET_POS, which the caller frees.
+ * positions in *RET_POS, which the caller frees. RESUME_REV_LEFT: what it follows no more.
  */
+#define RESUME_REV_LEFT (-1)
 bool resume_here(const struct worker *wk, const struct cursor *cur, struct cursor_pos **ret_pos,
 		 size_t *ret_n);
 

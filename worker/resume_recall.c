@@ -58,18 +58,47 @@ static int by_conv(const void *a, const void *b)
 	return (x->conv > y->conv) - (x->conv < y->conv);
 }
 
+/* KEPT without those that were left, which come to LEFT. Returns how many remain. */
+static size_t part_left(struct cursor_pos *kept, size_t n, struct cursor_pos *left, size_t *ret_n)
+{
+	size_t n_kept = 0, n_left = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (kept[i].rev == RESUME_REV_LEFT)
+			left[n_left++] = kept[i];
+		else
+			kept[n_kept++] = kept[i];
+	*ret_n = n_left;
+	return n_kept;
+}
+
+static size_t without(struct cursor_pos *pos, size_t n, const struct cursor *left)
+{
+	size_t n_kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (!cursor_find(left, pos[i].conv))
+			pos[n_kept++] = pos[i];
+	return n_kept;
+}
+
 /* KEPT in any order; sorted here. */
 static void answer_known(const struct recall *rc, bool is_known, struct cursor_pos *kept,
 			 size_t n_kept)
 {
 	struct cursor_pos *pos = xcalloc(n_kept + rc->cur.n + 1, sizeof(*pos));
+	struct cursor left = {.pos = xcalloc(n_kept + 1, sizeof(*left.pos))};
 	struct resume_known known = {
-		.is_known = is_known, .kept = kept, .n_kept = n_kept, .pos = pos};
+		.is_known = is_known, .kept = kept, .pos = pos, .left = left.pos};
 
 	if (n_kept)
 		qsort(kept, n_kept, sizeof(*kept), by_conv);
-	known.n = merge(kept, n_kept, rc->cur.pos, rc->cur.n, pos);
+	known.n_kept = part_left(kept, n_kept, left.pos, &left.n);
+	known.n = merge(kept, known.n_kept, rc->cur.pos, rc->cur.n, pos);
+	known.n = without(pos, known.n, &left);
+	known.n_left = left.n;
 	rc->done(rc->wk, rc->arg, 0, &known);
+	free(left.pos);
 	free(pos);
 }
 

@@ -37,9 +37,9 @@ async def lives(socket, *rooms):
 
 
 def kept(rows, session):
-    """What the table says that a session follows: {conversation: rev}."""
+    """What the table says that a session follows: {conversation: rev}; what it has left is there with -1."""
     found = rows('select convs, revs from resume_points where session = %s', session)
-    return dict(zip(*found[0])) if found else {}
+    return {conv: rev for conv, rev in zip(*found[0]) if rev >= 0} if found else {}
 
 
 async def until_kept(rows, socket, *rooms):

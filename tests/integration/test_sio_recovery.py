@@ -7,6 +7,7 @@ follow() (nothing is followed again), and with the position in add_own_offset on
 """
 import asyncio
 import json
+import uuid
 
 import pytest
 import websockets
@@ -22,10 +23,10 @@ PATH = '/socket.io/?EIO=4&transport=websocket'
 class Recoverer:
     """A Socket.IO client on a WebSocket that can come back."""
 
-    def __init__(self, daemon, token):
-        self.daemon, self.token = daemon, token
+    def __init__(self, daemon, account):
+        self.daemon, self.token, self.user = daemon, account['token'], account['user']['id']
         self.pid = self.offset = self.sid = None
-        self.heard, self.answers, self.acks = [], {}, 0
+        self.heard, self.raw, self.answers, self.acks = [], [], {}, 0
 
     async def connect(self, pid=None, offset=None):
         """CONNECT as after a lost link; whether it recovered."""
@@ -54,23 +55,24 @@ class Recoverer:
             if self.pid and arguments and isinstance(arguments[-1], str):
                 self.offset = arguments[-1]
             self.heard.append((name, *arguments))
+            self.raw.append(text[2:])
         elif text.startswith('43'):
             begin = text.index('[')
             self.answers[int(text[2:begin])] = json.loads(text[begin:])[0]
         elif text == '2':
             asyncio.ensure_future(self.link.send('3'))
 
-    async def ask(self, event, *arguments):
+    async def ask(self, event, *arguments, ok=True):
         self.acks += 1
         number = self.acks
         await self.link.send(f'42{number}' + json.dumps([event, *arguments]))
         await eventually(lambda: number in self.answers, f'{event} is acknowledged')
         answer = self.answers.pop(number)
-        assert answer['ok'], answer
+        assert answer['ok'] is ok, answer
         return answer
 
-    async def say(self, room, text):
-        return await self.ask('send_message', {'conversationId': room, 'content': text})
+    async def say(self, room, text, ok=True, **more):
+        return await self.ask('send_message', {'conversationId': room, 'content': text, **more}, ok=ok)
 
     async def lose_link(self):
         self.link.transport.abort()
@@ -79,6 +81,10 @@ class Recoverer:
     async def close(self):
         await self.link.close()
         await self.reading
+
+    def messages(self):
+        """As they came, without the offset."""
+        return [text[:text.rindex(',"')] for text in self.raw if text.startswith('["new_message"')]
 
     def texts(self, room):
         return [heard[1]['content'] for heard in self.heard
@@ -91,7 +97,7 @@ class Recoverer:
 
 async def two_people(daemon):
     async with People(daemon) as people:
-        return [Recoverer(daemon, (await people.new_person(name))['token']) for name in ('ann', 'bob')]
+        return [Recoverer(daemon, await people.new_person(name)) for name in ('ann', 'bob')]
 
 
 async def some_rooms(daemon, count):
@@ -99,15 +105,20 @@ async def some_rooms(daemon, count):
         return [(await http.new_room())['id'] for _ in range(count)]
 
 
+async def two_in_rooms(daemon, count):
+    """Two people who follow the same rooms."""
+    people, rooms = await two_people(daemon), await some_rooms(daemon, count)
+    for one in people:
+        assert not await one.connect()
+        for room in rooms:
+            await one.ask('join_conversation', room)
+    return *people, rooms
+
+
 @pytest.mark.parametrize('count', [1, 3])
 async def test_c2_a_client_comes_back_to_what_it_missed(daemon, count):
     """Once with its own offset; then, at once and to any worker, again: every text once and in order."""
-    ann, bob = await two_people(daemon)
-    rooms = await some_rooms(daemon, count)
-    assert not await ann.connect() and not await bob.connect()
-    for room in rooms:
-        await ann.ask('join_conversation', room)
-        await bob.ask('join_conversation', room)
+    ann, bob, rooms = await two_in_rooms(daemon, count)
     said = {room: [] for room in rooms}
 
     async def talk(number):
@@ -159,13 +170,7 @@ async def test_c2_who_missed_everything_comes_back_too(daemon):
 
 async def test_c2_many_missed_messages_come_in_order(daemon):
     """More than one share of the ring and one page of the log; lost again in the middle of it."""
-    ann, bob = await two_people(daemon)
-    rooms = await some_rooms(daemon, 2)
-    await ann.connect()
-    await bob.connect()
-    for room in rooms:
-        await ann.ask('join_conversation', room)
-        await bob.ask('join_conversation', room)
+    ann, bob, rooms = await two_in_rooms(daemon, 2)
     await ann.lose_link()
     expected = [f'text {number}' for number in range(60)]
     for text in expected:
@@ -177,6 +182,35 @@ async def test_c2_many_missed_messages_come_in_order(daemon):
     assert await ann.connect()
     for room in rooms:
         await ann.wait_texts(room, expected)
+    await ann.close()
+    await bob.close()
+
+
+async def test_a_conversation_that_was_left_does_not_come_back(daemon):
+    """Although the client's offset names it: once, again with the same offset, and after it was joined again.
+
+    Red with resume_mark in the place of resume_left in on_unsub: the message is stored."""
+    ann, bob, rooms = await two_in_rooms(daemon, 2)
+    for room in rooms:
+        await bob.say(room, 'before')
+        await ann.wait_texts(room, ['before'])
+    offset, said = ann.offset, ['before']  # of both
+    await ann.ask('leave_conversation', rooms[0])
+    for _ in range(3):
+        await ann.lose_link()
+        said.append(f'text {len(said)}')
+        for room in rooms:
+            await bob.say(room, said[-1])
+        ann.heard.clear()
+        assert await ann.connect(offset=offset)
+        await ann.wait_texts(rooms[1], said[1:])
+        assert (await ann.say(rooms[0], 'not there', ok=False))['code'] == 'not_subscribed'
+        assert not ann.texts(rooms[0])
+    await ann.ask('join_conversation', rooms[0])
+    await ann.lose_link()
+    await bob.say(rooms[0], 'last')
+    assert await ann.connect(offset=offset)
+    await ann.wait_texts(rooms[0], ['last'])  # and nothing from before it joined again
     await ann.close()
     await bob.close()
 
@@ -199,13 +233,8 @@ async def test_other_pids_mean_a_normal_connection(daemon):
 
 
 async def test_a_newer_connection_takes_the_session_over(daemon):
-    ann, bob = await two_people(daemon)
-    room, = await some_rooms(daemon, 1)
-    await ann.connect()
-    await ann.ask('join_conversation', room)
+    ann, bob, (room,) = await two_in_rooms(daemon, 1)
     old_link, old_reading = ann.link, ann.reading
-    await bob.connect()
-    await bob.ask('join_conversation', room)
     assert await ann.connect()
     await asyncio.wait_for(old_reading, PATIENCE)
     assert old_link.closed
@@ -218,13 +247,7 @@ async def test_a_newer_connection_takes_the_session_over(daemon):
 async def test_c2_sessions_outlive_workers_and_the_daemon(start_daemon, rows):
     """Every worker killed, then all of the daemon, with messages in between: none is lost, none comes twice."""
     one = await asyncio.to_thread(start_daemon, **DAEMON)
-    ann, bob = await two_people(one)
-    rooms = await some_rooms(one, 2)
-    await ann.connect()
-    await bob.connect()
-    for room in rooms:
-        await ann.ask('join_conversation', room)
-        await bob.ask('join_conversation', room)
+    ann, bob, rooms = await two_in_rooms(one, 2)
     said = []
 
     async def talk():

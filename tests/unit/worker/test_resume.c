@@ -127,7 +127,13 @@ static void test_unsub_is_written(void **state)
 	pass_ms(RESUME_SAVE_MS);
 	say(&n, "{\"op\":\"unsub\",\"id\":3,\"c\":42}");
 	assert_int_equal(stand_saved.statements, 2);
-	assert_int_equal(stand_saved.last.n, 0);
+	assert_int_equal(stand_saved.last.n, 1); /* that it was left */
+	assert_int_equal(stand_saved.convs[0], ROOM);
+	assert_int_equal(stand_saved.revs[0], RESUME_REV_LEFT);
+	follow(&n, ROOM, 10);
+	pass_ms(RESUME_SAVE_MS);
+	assert_int_equal(stand_saved.last.n, 1);
+	assert_int_equal(stand_saved.revs[0], 10);
 }
 
 static void test_without_the_database_it_is_kept(void **state)
