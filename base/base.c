@@ -15,6 +15,16 @@ bool str_eq(struct str a, struct str b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);
 }
 
+struct str str_put(char **at, struct str s)
+{
+	char *start = *at;
+
+	if (s.len)
+		memcpy(start, s.p, s.len);
+	*at += s.len;
+	return (struct str){s.p ? start : NULL, s.len};
+}
+
 static char ascii_lower(char c)
 {
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;

@@ -41,6 +41,9 @@ struct str str_of(const char *s);
 /* Equal bytes. */
 bool str_eq(struct str a, struct str b);
 
+/* Copies S to *AT, where there is room, and moves *AT behind it; the copy, p NULL where S's is. */
+struct str str_put(char **at, struct str s);
+
 /* Equal bytes when ASCII letters are compared without case. */
 bool str_ieq(struct str a, struct str b);
 

@@ -5,6 +5,7 @@
  */
 #include "proto/cmd_priv.h"
 
+#include "proto/event.h"
 #include "proto/names.h"
 #include "proto/utf8.h"
 
@@ -54,6 +55,46 @@ int cmd_get_content(const struct json_value *v, const char *key, const struct cm
 	if (r == 0)
 		*ret = text;
 	return r;
+}
+
+/* Of the web or of this server: what a page may show as a link. */
+static bool is_address(struct str s)
+{
+	static const char *const begins[] = {"https://", "http://", "/"};
+	uint32_t cp;
+
+	if (s.len > 1 && s.p[0] == '/' && (s.p[1] == '/' || s.p[1] == '\\'))
+		return false;
+	if (!names_is_line(s, false))
+		return false;
+	for (size_t pos = 0; utf8_next(s, &pos, &cp);)
+		if (utf8_is_space(cp))
+			return false;
+	for (size_t i = 0; i < ARRAY_LEN(begins); i++)
+		if (s.len >= strlen(begins[i]) && !memcmp(s.p, begins[i], strlen(begins[i])))
+			return true;
+	return false;
+}
+
+int cmd_get_said(const struct json_value *v, const char *key, const struct cmd_limits *lim,
+		 struct cmd *c, struct fault *ret_fault)
+{
+	const struct json_str_rule rule = {0, lim->address_max, false};
+	const struct json_value *content = json_get(v, "content");
+	struct str text;
+	int r = cmd_get(json_get_str(v, key, &rule, &c->attachment, ret_fault));
+
+	if (r < 0)
+		return r;
+	if (c->attachment.len && !is_address(c->attachment)) {
+		fault_field(ret_fault, FAULT_VALUE, key, 0);
+		return -ERR_INVAL;
+	}
+	if (c->attachment.len && (!content || (json_to_str(content, &text) && !text.len))) {
+		c->content = STR("");
+		return 0;
+	}
+	return cmd_get_content(v, "content", lim, &c->content, ret_fault);
 }
 
 int cmd_get_text(const struct json_value *v, const char *key, const struct json_str_rule *rule,
@@ -188,6 +229,22 @@ int64_t cmd_user_at(const struct cmd *c, size_t i)
 	if (json_to_i64(v, &user) || (json_to_str(v, &text) && str_to_i64(text, &user) == 0))
 		return user;
 	return 0;
+}
+
+void cmd_add_text(struct buf *b, const char *key, const struct event *e)
+{
+	struct buf text = BUF_INIT;
+
+	if (!e->key.len) {
+		json_add_key_str(b, key, e->content);
+		return;
+	}
+	buf_add_str(&text, e->content);
+	if (text.len)
+		buf_add_char(&text, '\n');
+	buf_add_str(&text, e->key);
+	json_add_key_str(b, key, buf_str(&text));
+	buf_done(&text);
 }
 
 void cmd_add_msgid(struct buf *b, const char *key, int64_t conv, int64_t rev)

@@ -61,7 +61,7 @@ struct cmd {
 	struct uuid conv_uid;
 	int64_t peer;		/* S4: instead of CONV, the direct conversation with this user */
 	struct uuid peer_uid;
-	struct str attachment;	/* S4's send: an address, may stand without CONTENT */
+	struct str attachment;	/* send: its address, checked; may stand without CONTENT */
 	size_t nseen;			/* hello: how many pairs cmd_seen_next gives */
 	const struct json_value *seen;	/* hello: for cmd_seen_next; borrowed */
 	size_t nusers;			/* presence: how many ids cmd_user_at gives */
@@ -90,6 +90,7 @@ struct cmd_limits {
 	uint32_t name_max;    /* characters, chat.name_max */
 	uint32_t desc_max;    /* characters, chat.description_max */
 	uint32_t message_max; /* characters, chat.message_max */
+	uint32_t address_max; /* characters, chat.attachment_max; 0: nothing is attached */
 	uint32_t batch_max;   /* requests in one native frame */
 	uint32_t subs_max;    /* websocket.subscriptions_max: bounds seen, users, cursors; 0: 500 */
 	/* how often (section limits): told to clients, kept by the worker; NULL: not told */

@@ -23,6 +23,13 @@ int cmd_get_name(const struct json_value *v, const char *key, const struct cmd_l
 int cmd_check_content(struct str text, const char *key, const struct cmd_limits *lim,
 		      struct fault *ret_fault) MUST_CHECK;
 
+/*
+ * What a message says: the text under "content", and the address of an attachment under KEY, which
+ * may stand alone. Sets content and attachment of C.
+ */
+int cmd_get_said(const struct json_value *v, const char *key, const struct cmd_limits *lim,
+		 struct cmd *c, struct fault *ret_fault) MUST_CHECK;
+
 /* The text of a message, required. */
 int cmd_get_content(const struct json_value *v, const char *key, const struct cmd_limits *lim,
 		    struct str *ret, struct fault *ret_fault) MUST_CHECK;
@@ -60,6 +67,12 @@ int cmd_get_target(const struct json_value *v, const struct cmd_limits *lim, str
 
 /* How many subscriptions the limits allow. */
 uint32_t cmd_subs_max(const struct cmd_limits *lim);
+
+/*
+ * "key":"the text of a message", for who knows no attachments: the address of one is its last line.
+ */
+struct event;
+void cmd_add_text(struct buf *b, const char *key, const struct event *e);
 
 /* "key":"decimal message id". */
 void cmd_add_msgid(struct buf *b, const char *key, int64_t conv, int64_t rev);

@@ -169,7 +169,7 @@ static int decode_send(const struct json_value *v, const struct cmd_limits *lim,
 	int r = decode_key(v, c, fault);
 
 	if (r == 0)
-		r = cmd_get_content(v, "content", lim, &c->content, fault);
+		r = cmd_get_said(v, "attachment_url", lim, c, fault);
 	return r < 0 ? r : decode_reply(v, c, fault);
 }
 

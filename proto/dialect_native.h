@@ -134,7 +134,7 @@ void native_add_err(struct buf *b, const struct cmd_id *re, const struct fault *
  *	message.new		see native_add_message
  *	message.edit		id, uid, target, content, by: USER, edited_at
  *	message.delete		id, uid, target, by: USER, deleted_at
- *	message.recover		id, uid, target, content, by: USER, at
+ *	message.recover		id, uid, target, content, attachment_url?, by: USER, at
  *	reaction.set/unset	id, uid, target, emoji, user: USER, at
  *	member.join/role	user: USER, role, by: USER, at
  *	member.leave		user: USER, reason?, by: USER, at
@@ -151,7 +151,8 @@ bool native_add_event(struct buf *b, const struct event *e);
 
 /*
  * The object "d" of message.new:
- * {"id","uid","seq","rev","sender","content","client_msg_id","reply_to","created_at"}.
+ * {"id","uid","seq","rev","sender","content","attachment_url"?,"client_msg_id","reply_to",
+ * "created_at"}.
  * One that is deleted by now has "content":null and "deleted":true.
  */
 void native_add_message(struct buf *b, const struct event *e);
@@ -209,10 +210,10 @@ void native_add_goaway_cursor(struct buf *b, int64_t in_ms, const char *reason, 
 /* REST ------------------------------------------------------------------------ */
 
 /*
- * The body of POST /api/v1/conversations/{id}/messages: {"content","client_msg_id"?,"reply_to"?} as
- * OP_SEND for conversation CONV. IDEMPOTENCY_KEY is that header's value (p NULL: none); the body's
- * key wins. Strings borrow from *RET_DOC and from IDEMPOTENCY_KEY. Returns 0 or -ERR_INVAL with
- * *RET_FAULT.
+ * The body of POST /api/v1/conversations/{id}/messages: {"content","attachment_url"?,
+ * "client_msg_id"?,"reply_to"?} as OP_SEND for conversation CONV. IDEMPOTENCY_KEY is that header's
+ * value (p NULL: none); the body's key wins. Strings borrow from *RET_DOC and from
+ * IDEMPOTENCY_KEY. Returns 0 or -ERR_INVAL with *RET_FAULT.
  */
 int native_decode_message(struct str body, int64_t conv, struct str idempotency_key,
 			  const struct cmd_limits *lim, struct json_doc **ret_doc, struct cmd *ret,

@@ -41,6 +41,12 @@ static void add_client_msg_id(struct buf *b, const struct event *e)
 	}
 }
 
+static void add_attachment(struct buf *b, const struct event *e)
+{
+	if (e->key.len)
+		json_add_key_str(b, "attachment_url", e->key);
+}
+
 /* What a deleted message said is not told, even if somebody still has it in hand. */
 static void add_content(struct buf *b, const struct event *e)
 {
@@ -49,6 +55,7 @@ static void add_content(struct buf *b, const struct event *e)
 		json_add_key_bool(b, "deleted", true);
 	} else {
 		json_add_key_str(b, "content", e->content);
+		add_attachment(b, e);
 	}
 }
 
@@ -100,6 +107,7 @@ static void add_recover(struct buf *b, const struct event *e)
 {
 	add_target(b, e);
 	json_add_key_str(b, "content", e->content);
+	add_attachment(b, e);
 	add_by(b, e, "at");
 }
 

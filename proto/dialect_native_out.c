@@ -42,6 +42,7 @@ void native_add_limits(struct buf *b, const struct native_limits *limits)
 	buf_add_char(b, '{');
 	json_add_key_i64(b, "message", cmd->message_max);
 	json_add_key_i64(b, "code_message", limits->code_message_max);
+	json_add_key_i64(b, "attachment", cmd->address_max);
 	json_add_key_i64(b, "name", cmd->name_max);
 	json_add_key_i64(b, "frame", limits->frame_max);
 	json_add_key_i64(b, "depth", cmd->depth_max);

@@ -179,7 +179,7 @@ void raw_add_message(struct buf *b, const struct event *e)
 	cmd_add_msgid(b, "id", e->conv, e->rev);
 	json_add_key_i64(b, "room_id", e->conv);
 	json_add_key_str(b, "username", e->actor_name);
-	json_add_key_str(b, "content", e->content);
+	cmd_add_text(b, "content", e);
 	json_add_key_time(b, "created_at", e->at_ms);
 	json_add_key_i64(b, "seq", e->seq);
 	json_add_key_i64(b, "rev", e->rev);

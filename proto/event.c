@@ -65,7 +65,7 @@ static bool is_sound(const struct event *e)
 	    e->at_ms > AT_MS_MAX)
 		return false;
 	return e->actor_name.len <= EVENT_NAME_MAX && e->subject_name.len <= EVENT_NAME_MAX &&
-	       e->client_id.len <= EVENT_CLIENT_ID_MAX && e->key.len <= EVENT_NAME_MAX &&
+	       e->client_id.len <= EVENT_CLIENT_ID_MAX && e->key.len <= EVENT_KEY_MAX &&
 	       e->content.len <= EVENT_CONTENT_MAX && (unsigned)e->reason <= PRESENCE_REMOVED;
 }
 
@@ -165,7 +165,7 @@ static void take_fields(struct msgpack_reader *r, struct event *e)
 	e->client_msg_id = take_uuid(r);
 	e->client_id = take_text(r, EVENT_CLIENT_ID_MAX);
 	e->content = take_text(r, EVENT_CONTENT_MAX);
-	e->key = take_text(r, EVENT_NAME_MAX);
+	e->key = take_text(r, EVENT_KEY_MAX);
 	e->reply_to_rev = take_int(r);
 	e->target_rev = take_int(r);
 	e->on = take_bool(r);

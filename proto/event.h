@@ -20,7 +20,8 @@ enum presence_reason {
 };
 
 /* Limits of the strings, in bytes: generous against the settings, small against a ring record. */
-#define EVENT_NAME_MAX 1024 /* names, roles, emoji and other keys */
+#define EVENT_NAME_MAX 1024
+#define EVENT_KEY_MAX 8192 /* addresses, roles, emoji and other keys */
 #define EVENT_CLIENT_ID_MAX 256
 #define EVENT_CONTENT_MAX (1024 * 1024)
 
@@ -28,11 +29,12 @@ enum presence_reason {
  * All strings are borrowed and UTF-8. Fields that a type does not use are zero or empty.
  *
  *	message.new		actor, seq, content, client_msg_id, client_id, reply_to_rev,
- *				subject (who gets it, in a direct conversation; 0: not known);
+ *				subject (who gets it, in a direct conversation; 0: not known),
+ *				key (the address of what is attached; may be empty);
  *				on: deleted since (no dialect shows the content)
  *	message.edit		actor, target_rev, content (the new one)
  *	message.delete		actor, target_rev
- *	message.recover		actor, target_rev, content (shown again)
+ *	message.recover		actor, target_rev, content and key (shown again)
  *	reaction.*		actor, target_rev, key (the emoji)
  *	member.join/role	actor, subject (0: the actor), key (the role)
  *	member.leave		actor, subject (0: the actor), key (why, may be empty)

@@ -37,7 +37,7 @@ int s0_cmd(const struct sio_packet *p, const struct cmd_limits *lim, struct cmd 
 static void add_message(struct buf *b, const struct event *e)
 {
 	json_add_key_str(b, "name", e->actor_name);
-	json_add_key_str(b, "message", e->content);
+	cmd_add_text(b, "message", e);
 	json_add_key_time(b, "timestamp", e->at_ms);
 	cmd_add_msgid(b, "id", e->conv, e->rev);
 	json_add_key_i64(b, "seq", e->seq);

@@ -6,9 +6,6 @@
 #include "proto/s4.h"
 
 #include "proto/cmd_priv.h"
-#include "proto/utf8.h"
-
-#define ADDRESS_MAX 2048 /* characters of an attachment's address */
 
 static int refuse(struct fault *fault, enum fault_kind kind, const char *field)
 {
@@ -185,46 +182,13 @@ static int read_goal(const struct json_value *v, const struct cmd_limits *lim, s
 	return read_peer(to, key, c, fault);
 }
 
-/* Of the web or of this server: what a page may show as a link. */
-static bool is_address(struct str s)
+static int read_said(const struct json_value *v, const struct cmd_limits *lim, struct cmd *c,
+		     struct fault *fault)
 {
-	static const char *const begins[] = {"https://", "http://", "/"};
-	uint32_t cp;
-
-	if (s.len > 1 && s.p[0] == '/' && (s.p[1] == '/' || s.p[1] == '\\'))
-		return false;
-	for (size_t pos = 0; utf8_next(s, &pos, &cp);)
-		if (cp <= ' ' || cp == 0x7f || utf8_is_space(cp))
-			return false;
-	for (size_t i = 0; i < ARRAY_LEN(begins); i++)
-		if (s.len >= strlen(begins[i]) && !memcmp(s.p, begins[i], strlen(begins[i])))
-			return true;
-	return false;
-}
-
-static int read_attachment(const struct json_value *v, struct cmd *c, struct fault *fault)
-{
-	static const struct json_str_rule rule = {0, ADDRESS_MAX, false};
 	const char *key;
-	int r;
 
 	(void)get2(v, "attachmentUrl", "attachment_url", &key);
-	r = cmd_get(json_get_str(v, key, &rule, &c->attachment, fault));
-	if (r == 0 && c->attachment.len && !is_address(c->attachment))
-		r = refuse(fault, FAULT_VALUE, key);
-	return r;
-}
-
-/* Nothing but an attachment is a message too. */
-static int read_content(const struct json_value *v, const struct cmd_limits *lim, struct cmd *c,
-			struct fault *fault)
-{
-	struct str text;
-
-	if (c->attachment.len && (!json_get(v, "content") ||
-				  (json_to_str(json_get(v, "content"), &text) && !text.len)))
-		return 0;
-	return cmd_get_content(v, "content", lim, &c->content, fault);
+	return cmd_get_said(v, key, lim, c, fault);
 }
 
 static int read_reply(const struct json_value *v, struct cmd *c, struct fault *fault)
@@ -253,9 +217,7 @@ static int read_send(const struct json_value *v, const struct cmd_limits *lim, s
 	if (r == 0)
 		r = read_goal(v, lim, c, fault);
 	if (r == 0)
-		r = read_attachment(v, c, fault);
-	if (r == 0)
-		r = read_content(v, lim, c, fault);
+		r = read_said(v, lim, c, fault);
 	return r < 0 ? r : read_reply(v, c, fault);
 }
 

@@ -61,7 +61,7 @@ struct s4_view {
  *	message.new	new_message: see s4_add_message. None when it is deleted by now
  *	message.edit	message_edited {conversationId,conversation_id,id,uid,content,userId,
  *			username,editedAt,rev}
- *	message.recover	the same with "recovered":true
+ *	message.recover	the same with "recovered":true and "attachment_url"
  *	message.delete	message_deleted {…,id,uid,userId,username,deletedAt,rev}
  *	read		messages_read {…,userId,lastReadMessageId,seq,readAt}
  *	delivered	message_delivered {…,userId,messageId,seq,deliveredAt}

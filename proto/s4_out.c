@@ -95,6 +95,14 @@ static void add_times(struct buf *b, const struct event *e, const struct s4_view
 	json_add_key_time(b, "updatedAt", view->updated_at_ms ? view->updated_at_ms : e->at_ms);
 }
 
+static void add_attachment(struct buf *b, const struct event *e)
+{
+	if (e->key.len && !e->on)
+		json_add_key_str(b, "attachment_url", e->key);
+	else
+		json_add_key_null(b, "attachment_url");
+}
+
 static void add_message_members(struct buf *b, const struct event *e, const struct s4_view *view)
 {
 	cmd_add_msgid(b, "id", e->conv, e->rev);
@@ -105,7 +113,7 @@ static void add_message_members(struct buf *b, const struct event *e, const stru
 		json_add_key_i64(b, "receiver_id", view->receiver);
 	add_sender(b, e);
 	json_add_key_str(b, "content", e->content);
-	json_add_key_null(b, "attachment_url");
+	add_attachment(b, e);
 	add_times(b, e, view);
 	json_add_key_i64(b, "seq", e->seq);
 	json_add_key_i64(b, "rev", e->rev);
@@ -160,8 +168,10 @@ static void add_change(struct buf *b, const struct event *e, const char *time_ke
 	add_target(b, e);
 	if (e->type != EVT_MESSAGE_DELETE)
 		json_add_key_str(b, "content", e->content);
-	if (e->type == EVT_MESSAGE_RECOVER)
+	if (e->type == EVT_MESSAGE_RECOVER) {
 		json_add_key_bool(b, "recovered", true);
+		add_attachment(b, e);
+	}
 	add_user(b, e->actor, e->actor_name);
 	json_add_key_time(b, time_key, e->at_ms);
 	json_add_key_i64(b, "rev", e->rev);

@@ -185,8 +185,10 @@ static void batch_free(struct batch *b)
 		free(p);
 	}
 	for (uint32_t i = 0; i < b->n; i++)
-		if (b->first[i] == i)
+		if (b->first[i] == i) {
 			free((char *)(uintptr_t)b->answers[i].content.p);
+			free((char *)(uintptr_t)b->answers[i].attachment.p);
+		}
 	buf_done(&b->text);
 	free(b->rows);
 	free(b->answers);
@@ -200,7 +202,7 @@ static void copy_rows(struct batch *b, const struct batch_row *rows)
 	char *p;
 
 	for (uint32_t i = 0; i < b->n; i++)
-		bytes += rows[i].content.len + rows[i].meta_json.len;
+		bytes += rows[i].content.len + rows[i].meta_json.len + rows[i].attachment.len;
 	p = (char *)buf_reserve(&b->text, bytes + 1);
 	for (uint32_t i = 0; i < b->n; i++) {
 		struct batch_row *row = &b->rows[i];
@@ -208,14 +210,9 @@ static void copy_rows(struct batch *b, const struct batch_row *rows)
 		*row = rows[i];
 		if (uuid_is_zero(&row->client_msg_id))
 			row->client_msg_id = uuid_v7();
-		row->content.p = p;
-		if (row->content.len)
-			memcpy(p, rows[i].content.p, row->content.len);
-		p += row->content.len;
-		row->meta_json.p = p;
-		if (row->meta_json.len)
-			memcpy(p, rows[i].meta_json.p, row->meta_json.len);
-		p += row->meta_json.len;
+		row->content = str_put(&p, rows[i].content);
+		row->meta_json = str_put(&p, rows[i].meta_json);
+		row->attachment = str_put(&p, rows[i].attachment);
 		b->answers[i].conv = row->conv;
 		b->answers[i].client_msg_id = row->client_msg_id;
 		b->answers[i].arg = row->arg;
@@ -257,10 +254,14 @@ static void batch_finish(struct batch *b)
 		a->seq = first->seq;
 		a->at_ms = first->at_ms;
 		a->content = first->content;
+		a->attachment = first->attachment;
 		a->reply_to_rev = first->reply_to_rev;
 		if (first->status == BATCH_STORED) {
-			a->content = b->rows[b->first[i]].content;
-			a->reply_to_rev = b->rows[b->first[i]].reply_to_rev;
+			const struct batch_row *row = &b->rows[b->first[i]];
+
+			a->content = row->content;
+			a->attachment = row->attachment;
+			a->reply_to_rev = row->reply_to_rev;
 		}
 	}
 	b->done(b->arg, b->answers, b->n);
@@ -307,13 +308,18 @@ static void take_base(struct batch *b, int64_t conv, int64_t rev, int64_t seq, i
 	}
 }
 
+static struct str take_str(const struct db_result *res, int row, int col)
+{
+	struct str s = db_get_str(res, row, col);
+
+	return (struct str){s.p ? xstrndup(s.p, s.len) : NULL, s.len};
+}
+
 /* What the log has under the key of a row: it stays when the result goes. */
 static void take_stored(struct batch_answer *a, const struct db_result *res, int i)
 {
-	struct str content = db_get_str(res, i, 6);
-
-	if (content.p)
-		a->content = (struct str){xstrndup(content.p, content.len), content.len};
+	a->content = take_str(res, i, 6);
+	a->attachment = take_str(res, i, 8);
 	a->reply_to_rev = db_get_i64(res, i, 7);
 }
 

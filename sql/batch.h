@@ -19,6 +19,8 @@ struct batch_row {
 	struct str content;	   /* UTF-8 without NUL; borrowed during the call */
 	int64_t reply_to_rev;	   /* 0 = none */
 	struct str meta_json;	   /* JSON object text, empty = none; borrowed during the call */
+	/* what META_JSON says under "attachment_url", for a repetition in the same batch; same */
+	struct str attachment;
 	void *arg;		   /* the caller's, given back in the answer */
 };
 
@@ -37,8 +39,11 @@ struct batch_answer {
 	int64_t rev, seq;	   /* 0 unless STORED or DUPLICATE */
 	int64_t at_ms;		   /* commit's stamp, ms since 1970; 0 unless STORED or DUPLICATE */
 	struct uuid client_msg_id; /* as stored */
-	/* DUPLICATE: the text as it is now, p NULL when it is deleted; what it replies to */
-	struct str content;
+	/*
+	 * DUPLICATE: the text as it is now, p NULL when it is deleted; the address of what is
+	 * attached, while it is not deleted; what it replies to
+	 */
+	struct str content, attachment;
 	int64_t reply_to_rev;
 	void *arg;		   /* the row's */
 };

@@ -31,8 +31,8 @@ enum page_from {
 /*
  * The native page: {"messages":[…],"has_before":bool,"has_after":bool,"rev":n,"seq":n}, oldest
  * first; rev and seq are the newest of the conversation at the time of reading. Each message:
- * id, uid, conversation_id, sender {id,name}, content (null when deleted), reply_to (id or
- * null), created_at, edited_at, deleted_at, seq, rev, client_msg_id, and meta when there is
+ * id, uid, conversation_id, sender {id,name}, content (null when deleted), attachment_url, reply_to
+ * (id or null), created_at, edited_at, deleted_at, seq, rev, client_msg_id, and meta when there is
  * some. LIMIT 1 to 200, else cut.
  */
 int messages_page_native(struct db *db, int64_t conv, enum page_from from, int64_t rev, int limit,

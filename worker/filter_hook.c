@@ -363,6 +363,8 @@ static void add_line(struct buf *b, uint64_t id, const struct filter_question *q
 	json_add_key_cstr(b, "user", number);
 	json_add_key_str(b, "name", q->name);
 	json_add_key_str(b, "text", q->text);
+	if (q->attachment.len)
+		json_add_key_str(b, "attachment_url", q->attachment);
 	buf_add_cstr(b, "}\n");
 }
 

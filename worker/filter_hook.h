@@ -12,7 +12,7 @@
 struct filter_question {
 	int64_t conv, user;
 	bool is_edit;
-	struct str name, text; /* borrowed during the call */
+	struct str name, text, attachment; /* borrowed during the call */
 };
 
 enum filter_hook_result {

@@ -69,6 +69,7 @@ void on_send(struct conn *c, const struct cmd *cmd)
 		.client_msg_id = cmd->key_uuid,
 		.client_id = cmd->key,
 		.content = cmd->content,
+		.key = cmd->attachment,
 		.reply_to_rev = cmd->reply_to_rev,
 	};
 

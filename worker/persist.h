@@ -38,10 +38,10 @@ void persist_close(struct worker *wk);
 /*
  * Queues a message: it is stored unless a content filter blocks it, and as the filters leave it.
  * EVENT has conv, actor, actor_name, content, client_msg_id (zero: given here),
- * client_id, reply_to_rev; all copied, as SESSION (NULL: none) is, in which it was said. DONE is
- * called exactly once, after the commit or when it is certain that it will not be answered in
- * time; never from inside this call. Returns 0; -ERR_FULL when persist.queue_max is reached;
- * -ERR_UNAVAILABLE when the database has been away for persist.wait_max.
+ * client_id, key (an attachment), reply_to_rev; all copied, as SESSION (NULL: none) is, in which it
+ * was said. DONE is called exactly once, after the commit or when it is certain that it will not be
+ * answered in time; never from inside this call. Returns 0; -ERR_FULL when persist.queue_max is
+ * reached; -ERR_UNAVAILABLE when the database has been away for persist.wait_max.
  */
 int persist_send(struct worker *wk, const struct event *event, const struct uuid *session,
 		 persist_done_fn *done, void *arg) MUST_CHECK;

@@ -7,16 +7,6 @@
 #include "proto/json.h"
 #include "worker/persist_priv.h"
 
-static struct str keep(char **at, struct str s)
-{
-	char *start = *at;
-
-	if (s.len)
-		memcpy(start, s.p, s.len);
-	*at += s.len;
-	return (struct str){s.p ? start : NULL, s.len};
-}
-
 static struct item *item_new(size_t len)
 {
 	struct item *it = xcalloc(1, sizeof(*it) + len);
@@ -27,15 +17,17 @@ static struct item *item_new(size_t len)
 
 struct item *item_new_message(const struct event *ev)
 {
-	struct item *it = item_new(ev->actor_name.len + ev->content.len + ev->client_id.len);
+	struct item *it = item_new(ev->actor_name.len + ev->content.len + ev->client_id.len +
+				   ev->key.len);
 	char *at = it->bytes;
 
 	it->change.kind = KIND_MESSAGE_NEW;
 	it->event = *ev;
 	it->event.type = EVT_MESSAGE_NEW;
-	it->event.actor_name = keep(&at, ev->actor_name);
-	it->event.content = keep(&at, ev->content);
-	it->event.client_id = keep(&at, ev->client_id);
+	it->event.actor_name = str_put(&at, ev->actor_name);
+	it->event.content = str_put(&at, ev->content);
+	it->event.client_id = str_put(&at, ev->client_id);
+	it->event.key = str_put(&at, ev->key);
 	it->has_key = !uuid_is_zero(&ev->client_msg_id);
 	if (!it->has_key)
 		it->event.client_msg_id = uuid_v7();
@@ -50,11 +42,11 @@ struct item *item_new_change(const struct log_change *change, struct str actor_n
 
 	assert(change->kind != KIND_MESSAGE_NEW);
 	it->change = *change;
-	it->change.content = keep(&at, change->content);
-	it->change.key = keep(&at, change->key);
-	it->change.reason = keep(&at, change->reason);
-	it->change.address = keep(&at, change->address);
-	it->change.seen = keep(&at, change->seen);
+	it->change.content = str_put(&at, change->content);
+	it->change.key = str_put(&at, change->key);
+	it->change.reason = str_put(&at, change->reason);
+	it->change.address = str_put(&at, change->address);
+	it->change.seen = str_put(&at, change->seen);
 	/* chosen here, so that it is the same one in every attempt */
 	it->has_key = !uuid_is_zero(&change->client_msg_id);
 	if (!it->has_key)
@@ -63,7 +55,7 @@ struct item *item_new_change(const struct log_change *change, struct str actor_n
 		.type = (enum event_type)change->kind,
 		.conv = change->conv,
 		.actor = change->actor,
-		.actor_name = keep(&at, actor_name),
+		.actor_name = str_put(&at, actor_name),
 		.client_msg_id = it->change.client_msg_id,
 		.target_rev = change->target_rev,
 	};
@@ -83,6 +75,11 @@ bool item_is_moderation(const struct item *it)
 
 	return (change->kind == KIND_MEMBER_LEAVE || change->kind == KIND_MEMBER_ROLE) &&
 	       change->subject && change->subject != change->actor;
+}
+
+struct str item_attachment(const struct item *it)
+{
+	return item_is_change(it) ? STR("") : it->event.key;
 }
 
 struct str item_text(const struct item *it)
@@ -134,15 +131,22 @@ uint64_t item_key(const struct item *it)
 
 /* ---- Rows ---- */
 
-/* What a row keeps of its client beside the key's hash: the key as it was written. */
+/*
+ * What a row keeps beside its text: the client's key as it was written, where the row has its hash,
+ * and the address of what is attached.
+ */
 static struct str meta_of(const struct event *ev, struct buf *metas)
 {
+	bool has_key_text = ev->client_id.len && uuid_is_hash(&ev->client_msg_id);
 	size_t start = metas->len;
 
-	if (!ev->client_id.len || !uuid_is_hash(&ev->client_msg_id))
+	if (!has_key_text && !ev->key.len)
 		return STR("");
 	buf_add_char(metas, '{');
-	json_add_key_str(metas, "client_id", ev->client_id);
+	if (has_key_text)
+		json_add_key_str(metas, "client_id", ev->client_id);
+	if (ev->key.len)
+		json_add_key_str(metas, "attachment_url", ev->key);
 	buf_add_char(metas, '}');
 	return (struct str){NULL, metas->len - start};
 }
@@ -158,6 +162,7 @@ void item_row(const struct item *it, struct batch_row *ret, struct buf *metas)
 		.content = ev->content,
 		.reply_to_rev = ev->reply_to_rev,
 		.meta_json = meta_of(ev, metas),
+		.attachment = ev->key,
 	};
 }
 
@@ -193,6 +198,7 @@ static void take_numbers(struct item *it, int64_t rev, int64_t seq, int64_t at_m
 static void take_stored(struct item *it, const struct batch_answer *a)
 {
 	it->event.content = a->content;
+	it->event.key = a->attachment;
 	it->event.reply_to_rev = a->reply_to_rev;
 	it->event.on = !a->content.p;
 }

@@ -117,10 +117,31 @@ static void ask(struct worker *wk, struct item *it)
 					  .user = it->event.actor,
 					  .is_edit = item_is_change(it),
 					  .name = it->event.actor_name,
-					  .text = item_text(it)};
+					  .text = item_text(it),
+					  .attachment = item_attachment(it)};
 
 	set_judgement(wk->persist, it, JUDGE_ASKED);
 	it->ticket = filter_hook_ask(wk, &q, on_hook, it);
+}
+
+/*
+ * An address cannot be masked: what would be is blocked. False: it was, and the item has gone.
+ */
+static bool judge_attachment(struct worker *wk, struct item *it)
+{
+	struct filter_verdict v = {0};
+	bool is_let;
+
+	if (!item_attachment(it).len)
+		return true;
+	filter_apply(wk, it->event.conv, item_attachment(it), &v);
+	is_let = !v.is_blocked && !v.is_masked;
+	if (!is_let)
+		block(wk, it, v.reason);
+	else if (v.is_flagged)
+		flag(wk, it, v.rule, str_of(v.reason));
+	filter_verdict_done(&v);
+	return is_let;
 }
 
 static void judge(struct worker *wk, struct item *it)
@@ -131,6 +152,8 @@ static void judge(struct worker *wk, struct item *it)
 		refuse_length(wk, it);
 		return;
 	}
+	if (!judge_attachment(wk, it))
+		return;
 	filter_apply(wk, it->event.conv, item_text(it), &v);
 	if (v.is_blocked) {
 		block(wk, it, v.reason);

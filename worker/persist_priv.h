@@ -96,6 +96,9 @@ bool item_is_moderation(const struct item *it);
 /* The text that the content filters judge; p NULL for what has none. */
 struct str item_text(const struct item *it);
 
+/* The address that a message brings with it; empty for all else. */
+struct str item_attachment(const struct item *it);
+
 /* TEXT, copied, is stored in its place. */
 void item_set_text(struct item *it, struct str text);
 void item_set_note(struct item *it, int64_t rule, struct str reason);

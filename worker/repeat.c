@@ -71,10 +71,16 @@ static void put_off(struct worker *wk, const struct repeat *what, persist_done_f
 	refuse(wk, what, is_passing(what->error) ? what->error : E_UNAVAILABLE, done, arg);
 }
 
+static bool is_reaction(enum event_type type)
+{
+	return type == EVT_REACTION_SET || type == EVT_REACTION_UNSET;
+}
+
 static bool is_it(const struct repeat *what, const struct event *ev)
 {
 	return ev->conv == what->conv && ev->type == what->type &&
-	       ev->target_rev == what->target_rev && str_eq(ev->key, what->emoji);
+	       ev->target_rev == what->target_rev &&
+	       (!is_reaction(ev->type) || str_eq(ev->key, what->emoji));
 }
 
 /* ROW is what the key stands for, NULL: nothing. */

@@ -192,6 +192,7 @@ static int store(struct worker *wk, const struct posting *p, const struct rights
 		.actor_name = str_of(p->name),
 		.subject = r->peer,
 		.content = p->cmd.content,
+		.key = p->cmd.attachment,
 		.client_msg_id = p->cmd.key_uuid,
 		.client_id = p->cmd.key,
 		.reply_to_rev = p->cmd.reply_to_rev,

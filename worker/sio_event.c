@@ -64,16 +64,6 @@ struct waiting {
 
 static void go_on(struct waiting *w);
 
-static struct str keep(char **at, struct str s)
-{
-	char *start = *at;
-
-	if (s.len)
-		memcpy(start, s.p, s.len);
-	*at += s.len;
-	return (struct str){start, s.len};
-}
-
 static struct waiting *waiting_new(struct conn *c, const struct cmd *cmd)
 {
 	struct waiting *w = xcalloc(1, sizeof(*w) + cmd->content.len + cmd->key.len +
@@ -83,9 +73,9 @@ static struct waiting *waiting_new(struct conn *c, const struct cmd *cmd)
 	w->wk = conn_worker(c);
 	w->conn_id = c->id;
 	w->cmd = *cmd;
-	w->cmd.content = keep(&at, cmd->content);
-	w->cmd.key = keep(&at, cmd->key);
-	w->cmd.attachment = keep(&at, cmd->attachment);
+	w->cmd.content = str_put(&at, cmd->content);
+	w->cmd.key = str_put(&at, cmd->key);
+	w->cmd.attachment = str_put(&at, cmd->attachment);
 	return w;
 }
 
@@ -248,16 +238,6 @@ static void wait_for(struct conn *c, const struct cmd *cmd)
 
 /* ---- Events ---- */
 
-/* What these clients may ask for here; refused otherwise. */
-static bool is_served(struct conn *c, const struct cmd *cmd)
-{
-	if (cmd->attachment.len) {
-		refuse_field(c, cmd, E_INVALID, "attachmentUrl", "Attachments are not stored.");
-		return false;
-	}
-	return true;
-}
-
 /* The room of somebody's notifications: everybody is in his own, and in no other. */
 static void enter_own(struct conn *c, const struct cmd *cmd)
 {
@@ -269,8 +249,6 @@ static void enter_own(struct conn *c, const struct cmd *cmd)
 
 static void dispatch(struct conn *c, const struct cmd *cmd)
 {
-	if (!is_served(c, cmd))
-		return;
 	if (cmd->op == OP_SUB && cmd->peer)
 		enter_own(c, cmd);
 	else if (cmd->has_conv_uid || needs_peer(cmd) || needs_rights(cmd))

@@ -33,6 +33,7 @@ struct cmd_limits worker_cmd_limits(const struct worker *wk)
 		.name_max = (uint32_t)s->chat_name_max,
 		.desc_max = (uint32_t)s->chat_description_max,
 		.message_max = (uint32_t)s->chat_message_max,
+		.address_max = (uint32_t)s->chat_attachment_max,
 		.batch_max = NATIVE_BATCH_MAX,
 		.subs_max = (uint32_t)s->websocket_subscriptions_max,
 		.operations = &s->limits_operations,

@@ -9,8 +9,8 @@
 #include "proto/utf8.h"
 
 static const struct cmd_limits limits = {
-    .depth_max = 16, .name_max = 100, .desc_max = 1000, .message_max = 2000, .batch_max = 16,
-    .conv_uids = true};
+    .depth_max = 16, .name_max = 100, .desc_max = 1000, .message_max = 2000, .address_max = 100,
+    .batch_max = 16, .conv_uids = true};
 
 static void must_be_json(struct buf *b)
 {
@@ -60,10 +60,12 @@ static void check_cmd(const struct cmd *c)
 	check_lists(c);
 	MUST(utf8_length(c->name) <= limits.name_max);
 	MUST(utf8_length(c->content) <= limits.message_max);
+	MUST(utf8_length(c->attachment) <= limits.address_max);
 	MUST(c->key.len <= CMD_KEY_MAX && c->has_key == !uuid_is_zero(&c->key_uuid));
 	e.actor_name = c->name;
 	e.content = c->content;
 	e.client_id = c->key;
+	e.key = c->attachment;
 	raw_add_event(&b, &e);
 	must_be_json(&b);
 	native_add_event(&b, &e);

@@ -13,7 +13,8 @@
 
 static const struct sio_limits packets = {DEPTH, 4, 64};
 static const struct cmd_limits limits = {
-	.depth_max = DEPTH, .name_max = 100, .message_max = 50, .conv_uids = true};
+	.depth_max = DEPTH, .name_max = 100, .message_max = 50, .address_max = 2048,
+	.conv_uids = true};
 
 /* A packet that was just written must be one. */
 static void must_be_packet(struct buf *b, enum sio_type type)
@@ -53,9 +54,11 @@ static void check_sent(const struct cmd *c)
 	struct buf b = BUF_INIT;
 
 	MUST(utf8_length(c->content) <= limits.message_max);
+	MUST(utf8_length(c->attachment) <= limits.address_max);
 	MUST(c->content.len || c->attachment.len);
 	e.content = c->content;
 	e.client_id = c->key;
+	e.key = c->attachment;
 	s0_add_event(&b, &e, STR("o"));
 	must_be_packet(&b, SIO_EVENT);
 	s4_add_event(&b, &e, &view, STR("o"));

@@ -551,6 +551,10 @@ ROOM_BODIES = [
 ]
 MESSAGE_BODIES = [
     SAY, dict(SAY, content=''), dict(SAY, content='x' * 16000), dict(SAY, content='x' * 16001),
+    dict(SAY, attachment_url='/1'), dict(SAY, content='', attachment_url='https://example.org/1'),
+    dict(SAY, content=None, attachment_url='/1'), dict(SAY, attachment_url=''), dict(SAY, attachment_url=7),
+    dict(SAY, attachment_url='//1'), dict(SAY, attachment_url='files/1'), dict(SAY, attachment_url='/1 2'),
+    dict(SAY, attachment_url='/' + 'x' * 2047), dict(SAY, attachment_url='/' + 'x' * 2048),
     dict(SAY, content=None), dict(SAY, content=7), dict(SAY, name=''), dict(SAY, name='n' * 100),
     dict(SAY, name='n' * 101), dict(SAY, name=5), dict(SAY, client_msg_id='k'),
     dict(SAY, client_msg_id='k' * 128), dict(SAY, client_msg_id='k' * 129), dict(SAY, client_msg_id=''),

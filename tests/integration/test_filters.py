@@ -115,6 +115,24 @@ async def test_s1_46_blocked_on_every_surface_and_nothing_is_stored(daemon, rows
                 [('spam',), ('spammers are no word of the list',)])  # what in_force tried too early
 
 
+async def test_an_attachment_meets_the_filters_too(daemon, rows):
+    """Red with the text alone judged. What would be masked is blocked: an address has no other form."""
+    async with Http(daemon) as http:
+        room = (await http.new_room())['id']
+        await make_by_hand(rows, room, 'link', 'mask', 'evil.test')
+        await make_by_hand(rows, room, 'word', 'block', 'armed', 'Not that.')
+        await in_force(daemon, room, 'armed')
+        async with await NativeSocket.hello(daemon, unique('native')) as native:
+            await native.ask('sub', c=room)
+            for address in ('https://www.evil.test/x', '/armed'):
+                for content in ('look', ''):
+                    answer = await native.ask('send', c=room, content=content, attachment_url=address)
+                    assert (answer['op'], answer.get('code')) == ('err', 'blocked'), answer
+            assert answer['message'] == 'Not that.'
+            assert (await native.ask('send', c=room, content='', attachment_url='/fine'))['op'] == 'ok'
+            assert await contents(http, room) == ['']
+
+
 async def test_s1_46_masked_text_is_the_same_for_everybody(daemon, rows):
     async with Http(daemon) as http:
         room = (await http.new_room())['id']

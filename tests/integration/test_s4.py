@@ -6,7 +6,7 @@ The client is Debian's python3-socketio, unchanged.
 import asyncio
 import contextlib
 
-from roomd_clients import Http, NativeSocket, PATIENCE, eventually
+from roomd_clients import Http, NativeSocket, PATIENCE, RoomSocket, eventually
 from roomd_harness import unique
 from roomd_people import People, bearer
 from test_socketio import Client
@@ -158,12 +158,99 @@ async def test_s4_33_who_is_written_to_must_be_there(daemon):
         assert error['clientMsgId'] == 'k' and error['code'] == 'not_found'
 
 
-async def test_attachments_are_refused_by_their_field(daemon):
-    """Red when they are taken and dropped."""
+# ---- Attachments -------------------------------------------------------------------------------------
+
+async def test_s4_04_a_message_brings_the_address_of_an_attachment(daemon):
+    """In every view. Red with the address left out of meta_of (history), and of take_stored (the repetition)."""
+    async with people_of(daemon, 'ann', 'bob') as (ann, bob), Http(daemon) as http:
+        first = (await ann.write(bob.id, 'with a file', attachmentUrl='/files/1', clientMsgId='k'))['message']
+        room, second = first['conversation_id'], 'https://example.org/a.png?x=%C3%A9&y="'
+        assert first['attachment_url'] == '/files/1'
+        for client in (ann, bob):
+            await client.join(room)
+        native = await NativeSocket.hello(daemon, None, token=ann.account['token'])
+        await native.sub(room)
+        alone = (await bob.ask('send_message', {'conversationId': room, 'attachment_url': second}))['message']
+        await native.ask('send', c=room, k='n', content='', attachment_url='/files/3')
+        status, posted = await rest(bob, 'POST', f'/api/v1/conversations/{room}/messages',
+                                    {'content': 'four', 'attachment_url': '/files/4'})
+        assert status == 201 and posted['attachment_url'] == '/files/4'
+        expected = [('', second), ('', '/files/3'), ('four', '/files/4')]
+        for client in (ann, bob):
+            assert [(one['content'], one['attachment_url']) for one in await client.wait('new_message', 3)] == expected
+        notes = await bob.wait('message_notification', 2)
+        assert [(note['preview'], note['message']['attachment_url']) for note in notes] == [
+            ('with a file', '/files/1'), ('', '/files/3')]
+        await eventually(lambda: len(native.events(room)) == 3, 'three came')
+        again = await NativeSocket.hello(daemon, None, token=bob.account['token'])
+        await again.sub(room, rev=1)
+        for events in (native.events(room), again.events(room)):
+            assert [(one['d']['content'], one['d']['attachment_url']) for one in events] == expected
+        page = (await rest(ann, 'GET', f'/api/v1/conversations/{room}/messages'))[1]['messages']
+        assert [(one['content'], one['attachment_url'], one['meta']) for one in page] == [
+            (content, address, None) for content, address in [('with a file', '/files/1'), *expected]]
+        repeated = await ann.say(room, 'other', attachmentUrl='/other', clientMsgId='k')
+        assert repeated['duplicate'] and repeated['message'] == first
+        shown = (await rest(ann, 'GET', '/api/v1/conversations'))[1]['conversations']
+        assert [one['last_message']['preview'] for one in shown if one['id'] == room] == ['four\n/files/4']
+        for socket in (native, again):
+            await socket.close()
+        assert alone['attachment_url'] == second
+
+
+async def test_an_edit_keeps_the_attachment_and_a_deletion_hides_it(daemon):
+    """Red with the address shown whatever deleted_at says."""
     async with people_of(daemon, 'ann', 'bob') as (ann, bob):
-        for more in ({'attachmentUrl': '/files/1'}, {'attachment_url': 'https://example.org/a.png'}):
-            answer = await ann.write(bob.id, 'with a file', **more)
-            assert answer['ok'] is False and answer['field'] == 'attachmentUrl', answer
+        message = (await ann.write(bob.id, 'one', attachmentUrl='/files/1', clientMsgId='k'))['message']
+        room = message['conversation_id']
+        await bob.join(room)
+        native = await NativeSocket.hello(daemon, None, token=ann.account['token'])
+        await native.sub(room)
+        for op, more, expected in (('edit', {'content': 'two'}, ('two', '/files/1')), ('delete', {}, (None, None)),
+                                   ('recover', {}, ('two', '/files/1'))):
+            assert (await native.ask(op, c=room, rev=message['rev'], **more))['op'] == 'ok'
+            one, = (await rest(ann, 'GET', f'/api/v1/conversations/{room}/messages'))[1]['messages']
+            assert (one['content'], one['attachment_url']) == expected
+            again = await ann.write(bob.id, 'one', clientMsgId='k')
+            assert again['duplicate'] and again['message']['attachment_url'] == expected[1]
+        edited = await bob.wait('message_edited', 2)
+        assert [one.get('attachment_url') for one in edited] == [None, '/files/1'] and edited[1]['recovered']
+        recovered, = native.all(op='ev', t='message.recover')
+        assert recovered['d']['attachment_url'] == '/files/1'
+        await native.close()
+
+
+async def test_who_knows_no_attachments_reads_their_address(daemon):
+    """Red with the text alone in MESSAGES_PAGE_RAW."""
+    async with people_of(daemon, 'ann') as (ann,), Http(daemon) as http:
+        room = (await http.new_room())['id']
+        socket = await RoomSocket.enter(daemon, room, unique('Guest'))
+        await ann.join(room)
+        await ann.say(room, 'look', attachmentUrl='/files/1')
+        await ann.say(room, '', attachmentUrl='/files/2')
+        await ann.say(room, 'plain')
+        expected = ['look\n/files/1', '/files/2', 'plain']
+        await eventually(lambda: len(socket.all(type='message')) == 3, 'three came')
+        assert [one['content'] for one in socket.all(type='message')] == expected
+        assert [one['content'] for one in await http.messages(room)] == expected
+        await socket.close()
+
+
+async def test_bad_addresses_are_refused_by_their_field(daemon):
+    """Red when any text is taken."""
+    async with people_of(daemon, 'ann', 'bob') as (ann, bob):
+        room = (await ann.write(bob.id, 'one'))['message']['conversation_id']
+        for wrong in ('javascript:alert(1)', 'data:text/html,x', '//example.org/a', 'files/1', '/a b', '/a\nb', '/\x7f',
+                      '/\u202e', 'https://' + 'x' * 2048, 7):
+            for field in ('attachmentUrl', 'attachment_url'):
+                answer = await ann.write(bob.id, 'text', **{field: wrong})
+                assert answer['ok'] is False and answer['field'] == field, answer
+            status, problem = await rest(ann, 'POST', f'/api/v1/conversations/{room}/messages',
+                                         {'content': 'text', 'attachment_url': wrong})
+            assert status == 422 and problem['field'] == 'attachment_url'
+        for nothing in ({'content': ''}, {'content': ' ', 'attachmentUrl': '/files/1'}, {'attachmentUrl': ''}, {}):
+            answer = await ann.ask('send_message', {'conversationId': room, **nothing})
+            assert answer['ok'] is False and answer['field'] == 'content', answer
 
 
 async def test_s4_33_a_blocked_sender_is_refused(daemon):

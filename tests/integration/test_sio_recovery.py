@@ -279,6 +279,42 @@ async def test_c2_sessions_outlive_workers_and_the_daemon(start_daemon, rows):
     await bob.close()
 
 
+async def test_what_is_replayed_is_what_was_sent(start_daemon):
+    """Byte for byte but for the offset, from the ring and from the log: the receiver, the attachment, the key.
+
+    Red with the receiver, and with the attachment, left out of EVENT_COLUMNS."""
+    one = await asyncio.to_thread(start_daemon, **DAEMON)
+    ann, bob = await two_people(one)
+    await ann.connect()
+    await bob.connect()
+    first = (await bob.ask('send_message', {'receiverId': ann.user, 'content': 'first'}))['message']
+    room = first['conversation_id']
+    for who in (ann, bob):
+        await who.ask('join_conversation', room)
+    for end in ('link', 'daemon'):
+        ann.raw.clear()
+        bob.raw.clear()
+        await ann.lose_link()
+        await bob.say(room, 'plain')
+        await bob.say(room, 'with all', attachmentUrl='/files/1', clientMsgId=end, replyTo=first['id'])
+        await bob.ask('send_message', {'receiverId': ann.user, 'attachmentUrl': '/files/2',
+                                       'clientMsgId': str(uuid.uuid4())})
+        await eventually(lambda: len(bob.messages()) == 3, 'the sender has its own')
+        live = bob.messages()
+        assert all(f'"receiver_id":{ann.user},' in message for message in live)
+        if end == 'daemon':
+            await asyncio.to_thread(one.kill)
+            await asyncio.to_thread(one.start)
+            await asyncio.to_thread(one.wait_ready)
+            await bob.reading
+            assert await bob.connect()
+        assert await ann.connect()
+        await eventually(lambda: len(ann.messages()) >= 3, 'three are replayed')
+        assert ann.messages() == live
+    await ann.close()
+    await bob.close()
+
+
 async def test_without_recovery_there_is_no_pid_and_no_offset(start_daemon):
     settings = {**DAEMON['settings'], 'engineio.recovery': 'off'}
     one = await asyncio.to_thread(start_daemon, workers=1, settings=settings)

@@ -134,6 +134,36 @@ static void test_conv_uid(void **state)
 	limits.conv_uids = false;
 }
 
+#define SEND "{\"op\":\"send\",\"c\":42,"
+
+/* What may be an address is test_s4.c's: the rule is one. */
+static void test_attachment(void **state)
+{
+	struct json_doc *doc;
+	struct cmd c;
+
+	(void)state;
+	limits.address_max = 10;
+	take(SEND "\"content\":\"x\",\"attachment_url\":\"/123456789\"}", &doc, &c);
+	assert_str(c.content, "x");
+	assert_str(c.attachment, "/123456789");
+	json_doc_free(&doc);
+	take(SEND "\"content\":\"\",\"attachment_url\":\"/1\"}", &doc, &c);
+	assert_true(c.content.p && !c.content.len);
+	json_doc_free(&doc);
+	take(SEND "\"attachment_url\":\"/1\"}", &doc, &c);
+	assert_true(c.content.p && !c.content.len);
+	json_doc_free(&doc);
+	check_refused(SEND "\"content\":\"x\",\"attachment_url\":\"/1234567890\"}",
+		      "attachment_url");
+	check_refused(SEND "\"content\":\"x\",\"attachment_url\":\"//h\"}", "attachment_url");
+	check_refused(SEND "\"content\":\"x\",\"attachment_url\":7}", "attachment_url");
+	check_refused(SEND "\"content\":\"\",\"attachment_url\":\"\"}", "content");
+	check_refused(SEND "\"content\":\" \",\"attachment_url\":\"/1\"}", "content");
+	limits.address_max = 0;
+	check_refused(SEND "\"content\":\"x\",\"attachment_url\":\"/\"}", "attachment_url");
+}
+
 static void test_emoji(void **state)
 {
 	static const char *const good[] = {
@@ -315,7 +345,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_targets),	 cmocka_unit_test(test_bad_targets),
-		cmocka_unit_test(test_conv_uid), cmocka_unit_test(test_emoji),
+		cmocka_unit_test(test_conv_uid), cmocka_unit_test(test_attachment),
+		cmocka_unit_test(test_emoji),
 		cmocka_unit_test(test_react),	 cmocka_unit_test(test_marks),
 		cmocka_unit_test(test_seen),	 cmocka_unit_test(test_bad_seen),
 		cmocka_unit_test(test_sync),	 cmocka_unit_test(test_presence),

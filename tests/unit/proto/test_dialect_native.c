@@ -263,7 +263,7 @@ static void test_answers(void **state)
 	    &b,
 	    "{\"op\":\"welcome\",\"re\":3,\"session\":\"s1\",\"user\":{\"id\":7,\"name\":\"Alice\","
 	    "\"kind\":\"guest\"},\"ping\":25,\"limits\":{\"message\":12,\"code_message\":9,"
-	    "\"name\":10,"
+	    "\"attachment\":0,\"name\":10,"
 	    "\"frame\":65536,\"depth\":16,\"batch\":3,\"subscriptions\":500,"
 	    "\"history\":200,\"hello\":10},\"resumed\":false}");
 	native_add_live(&b, &re3, &l);
@@ -319,7 +319,7 @@ static void test_answers_of_sessions(void **state)
 	    &b,
 	    "{\"op\":\"welcome\",\"re\":3,\"session\":\"s1\",\"user\":{\"id\":7,\"name\":\"Alice\","
 	    "\"kind\":\"account\"},\"ping\":25,\"limits\":{\"message\":12,\"code_message\":9,"
-	    "\"name\":10,"
+	    "\"attachment\":0,\"name\":10,"
 	    "\"frame\":65536,\"depth\":16,\"batch\":3,\"subscriptions\":500,"
 	    "\"history\":200,\"hello\":10},\"cursor\":\"AQAA\","
 	    "\"scope\":\"shared\",\"resumed\":true}");

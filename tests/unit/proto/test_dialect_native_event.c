@@ -53,6 +53,16 @@ static void test_message_event(void **state)
 	buf_add_char(&b, '\0');
 	assert_non_null(strstr((char *)b.p, "\"content\":null,\"deleted\":true,"));
 	assert_null(strstr((char *)b.p, "hi"));
+	buf_clear(&b);
+	e.key = STR("/hi");
+	native_add_message(&b, &e);
+	buf_add_char(&b, '\0');
+	assert_null(strstr((char *)b.p, "hi"));
+	buf_clear(&b);
+	e.on = false;
+	native_add_message(&b, &e);
+	buf_add_char(&b, '\0');
+	assert_non_null(strstr((char *)b.p, "\"content\":\"hi\",\"attachment_url\":\"/hi\","));
 	buf_done(&b);
 }
 
@@ -185,6 +195,10 @@ static void test_message_changes(void **state)
 	check_change(e, EVT_MESSAGE_DELETE, TARGET BY_ALICE ",\"deleted_at\":" TIME);
 	check_change(e, EVT_MESSAGE_RECOVER,
 		     TARGET "\"content\":\"new \\\"text\\\"\"," BY_ALICE ",\"at\":" TIME);
+	e.key = STR("/files/1");
+	check_change(e, EVT_MESSAGE_RECOVER,
+		     TARGET "\"content\":\"new \\\"text\\\"\","
+			    "\"attachment_url\":\"/files/1\"," BY_ALICE ",\"at\":" TIME);
 	e.key = STR("\xf0\x9f\x91\x8d");
 	check_change(e, EVT_REACTION_SET,
 		     TARGET "\"emoji\":\"\xf0\x9f\x91\x8d\",\"user\":{\"id\":7,"

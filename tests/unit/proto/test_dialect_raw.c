@@ -208,6 +208,11 @@ static void test_events(void **state)
 	    &b, "{\"type\":\"message\",\"id\":\"4294967298\",\"room_id\":1,\"username\":\"Alice\","
 		"\"content\":\"<b>hi</b>\",\"created_at\":\"1994-11-06T08:49:37.123Z\",\"seq\":1,"
 		"\"rev\":2,\"client_id\":\"n1\"}");
+	e.key = STR("/files/1"); /* pages without attachments show their address */
+	assert_true(raw_add_event(&b, &e));
+	buf_add_char(&b, '\0');
+	assert_non_null(strstr((char *)b.p, "\"content\":\"<b>hi</b>\\n/files/1\","));
+	buf_clear(&b);
 	e = (struct event){.type = EVT_PRESENCE,
 			   .conv = 1,
 			   .at_ms = 784111777123,

@@ -300,11 +300,13 @@ static void test_soundness(void **state)
 	struct event e, d;
 
 	(void)state;
+	memset(text, 'x', EVENT_CONTENT_MAX + 1);
 	pack_unchecked(&b, &good, 16);
 	assert_int_equal(event_decode(b.p, b.len, &d), 0);
 	assert_same(&good, &d);
 	e = good;
 	e.actor = e.subject = 0; /* the system, to nobody in particular */
+	e.key = (struct str){text, EVENT_KEY_MAX};
 	buf_clear(&b);
 	event_encode(&e, &b);
 	assert_int_equal(event_decode(b.p, b.len, &d), 0);
@@ -314,7 +316,6 @@ static void test_soundness(void **state)
 		change;                                                                            \
 		check_unsound(&e);                                                                 \
 	} while (0)
-	memset(text, 'x', EVENT_CONTENT_MAX + 1);
 	BAD(e.conv = 0);
 	BAD(e.conv = -1);
 	BAD(e.conv = INT64_C(1) << 31);
@@ -335,7 +336,7 @@ static void test_soundness(void **state)
 	BAD(e.content = STR("\xed\xa0\x80"));
 	BAD(e.actor_name = ((struct str){text, EVENT_NAME_MAX + 1}));
 	BAD(e.subject_name = ((struct str){text, EVENT_NAME_MAX + 1}));
-	BAD(e.key = ((struct str){text, EVENT_NAME_MAX + 1}));
+	BAD(e.key = ((struct str){text, EVENT_KEY_MAX + 1}));
 	BAD(e.client_id = ((struct str){text, EVENT_CLIENT_ID_MAX + 1}));
 	BAD(e.content = ((struct str){text, EVENT_CONTENT_MAX + 1}));
 #undef BAD

@@ -105,6 +105,12 @@ static void test_writing(void **state)
 	assert_buf(&b, "42[\"message\",{\"name\":\"Ann\",\"message\":\"a \\\"b\\\"\","
 		       "\"timestamp\":\"1994-11-06T08:49:37.123Z\",\"id\":\"4294967299\",\"seq\":2}"
 		       ",\"o\"]");
+	e.content = STR("");
+	e.key = STR("/files/1");
+	assert_true(s0_add_event(&b, &e, STR("")));
+	assert_buf(&b, "42[\"message\",{\"name\":\"Ann\",\"message\":\"/files/1\","
+		       "\"timestamp\":\"1994-11-06T08:49:37.123Z\",\"id\":\"4294967299\",\"seq\":2}"
+		       "]");
 	s0_ack_sent(&b, &(struct cmd_id){1, "4"}, &e, false);
 	assert_buf(&b, "434[{\"ok\":true,\"id\":\"4294967299\",\"seq\":2}]");
 	s0_ack_sent(&b, &(struct cmd_id){1, "4"}, &e, true);

@@ -8,7 +8,8 @@
 #include "proto_test.h"
 
 static const struct cmd_limits limits = {
-	.depth_max = 16, .name_max = 100, .message_max = 12, .conv_uids = true};
+	.depth_max = 16, .name_max = 100, .message_max = 12, .address_max = 2048,
+	.conv_uids = true};
 static struct sio_packet packet;
 static struct fault fault;
 

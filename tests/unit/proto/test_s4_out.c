@@ -68,7 +68,17 @@ static void test_new_message(void **state)
 	      "\"createdAt\":\"" AT
 	      "\",\"updatedAt\":\"1994-11-06T08:49:38.000Z\",\"seq\":4,\"rev\":5,"
 	      "\"clientMsgId\":\"k\\\"1\"}");
+	e.client_id = STR("");
+	e.key = STR("/files/\"1");
+	assert_true(s4_add_event(&b, &e, &none, STR("o")));
+	buf_add(&b, "", 1);
+	assert_non_null(strstr((char *)b.p, "\"attachment_url\":\"/files/\\\"1\",\"is_read\""));
+	buf_clear(&b);
 	e.on = true; /* deleted by now */
+	s4_add_message(&b, &e, &none);
+	buf_add(&b, "", 1);
+	assert_non_null(strstr((char *)b.p, "\"attachment_url\":null,"));
+	buf_clear(&b);
 	assert_false(s4_add_event(&b, &e, &none, STR("")));
 	assert_int_equal(b.len, 0);
 	buf_done(&b);
@@ -118,7 +128,8 @@ static void test_changes(void **state)
 	e.type = EVT_MESSAGE_RECOVER;
 	assert_true(s4_add_event(&b, &e, &none, STR("")));
 	check(&b, "42[\"message_edited\",{" IDS ",\"id\":\"180388626437\",\"uid\":\"",
-	      "\",\"content\":\"hi\",\"recovered\":true,\"userId\":7,\"username\":\"Ann\","
+	      "\",\"content\":\"hi\",\"recovered\":true,\"attachment_url\":null,"
+	      "\"userId\":7,\"username\":\"Ann\","
 	      "\"editedAt\":\"" AT "\",\"rev\":9}]");
 	e.type = EVT_MESSAGE_DELETE;
 	assert_true(s4_add_event(&b, &e, &none, STR("")));

@@ -20,8 +20,13 @@ struct outcome {
 	int n; /* callbacks */
 	size_t n_rows;
 	struct batch_answer rows[ROWS_MAX];
-	char text[8][16]; /* of the first answers */
+	char text[8][16], attachment[8][16]; /* of the first answers */
 };
+
+static void copy_text(char text[static 16], struct str s)
+{
+	snprintf(text, 16, "%.*s", (int)s.len, s.p ? s.p : "");
+}
 
 static void on_batch(void *arg, const struct batch_answer *answers, size_t n)
 {
@@ -31,9 +36,10 @@ static void on_batch(void *arg, const struct batch_answer *answers, size_t n)
 	o->n++;
 	o->n_rows = n;
 	memcpy(o->rows, answers, n * sizeof(*answers));
-	for (size_t i = 0; i < n && i < ARRAY_LEN(o->text); i++)
-		snprintf(o->text[i], sizeof(o->text[i]), "%.*s", (int)answers[i].content.len,
-			 answers[i].content.p ? answers[i].content.p : "");
+	for (size_t i = 0; i < n && i < ARRAY_LEN(o->text); i++) {
+		copy_text(o->text[i], answers[i].content);
+		copy_text(o->attachment[i], answers[i].attachment);
+	}
 }
 
 static void on_change(void *arg, const struct log_change_answer *a)
@@ -248,8 +254,8 @@ static void test_duplicates(void **state UNUSED)
 }
 
 /*
- * The log's text and reply, as they are now, whatever the repetition says. Seen red with nothing
- * taken of what is stored, and with the row's own text given to a doubled one.
+ * The log's text, attachment and reply, as they are now, whatever the repetition says. Seen red
+ * with nothing taken of what is stored, and with the row's own text given to a doubled one.
  */
 static void test_duplicates_are_told_what_is_stored(void **state UNUSED)
 {
@@ -264,9 +270,12 @@ static void test_duplicates_are_told_what_is_stored(void **state UNUSED)
 
 	link_open(&l, url, NULL);
 	rows[1].reply_to_rev = 1;
+	rows[1].meta_json = rows[3].meta_json = STR("{\"attachment_url\":\"/two\"}");
+	rows[1].attachment = rows[3].attachment = STR("/two");
 	run_batch(&l, rows, ARRAY_LEN(rows), &o);
 	expect(&o.rows[2], BATCH_DUPLICATE, 2, 2);
 	assert_string_equal(o.text[2], "two");
+	assert_string_equal(o.attachment[2], "/two");
 	assert_int_equal(o.rows[2].reply_to_rev, 1);
 	pg_valuef(pg,
 		  "UPDATE events SET content = 'edited' WHERE conversation_id = %" PRId64
@@ -280,14 +289,18 @@ static void test_duplicates_are_told_what_is_stored(void **state UNUSED)
 	run_batch(&l, again, ARRAY_LEN(again), &o);
 	expect(&o.rows[0], BATCH_DUPLICATE, 1, 1);
 	assert_string_equal(o.text[0], "edited");
+	assert_string_equal(o.attachment[0], "");
 	assert_int_equal(o.rows[0].reply_to_rev, 0);
 	expect(&o.rows[1], BATCH_DUPLICATE, 2, 2);
 	assert_string_equal(o.text[1], "two");
 	assert_int_equal(o.rows[1].reply_to_rev, 1);
 	expect(&o.rows[2], BATCH_DUPLICATE, 3, 3);
 	assert_null(o.rows[2].content.p);
+	assert_string_equal(o.attachment[1], "/two");
+	assert_string_equal(o.attachment[2], "");
 	expect(&o.rows[3], BATCH_STORED, 4, 4);
 	assert_string_equal(o.text[4], "two");
+	assert_string_equal(o.attachment[4], "/two");
 	link_close(&l);
 }
 

@@ -171,8 +171,8 @@ static void test_native_page(void **state UNUSED)
 	assert_string_equal(
 		judge("(SELECT string_agg(k, ' ' ORDER BY k)"
 		      " FROM json_object_keys(j->'messages'->7) k)"),
-		"client_msg_id content conversation_id created_at deleted_at edited_at id"
-		" meta reply_to rev sender seq uid");
+		"attachment_url client_msg_id content conversation_id created_at deleted_at"
+		" edited_at id meta reply_to rev sender seq uid");
 	uuid_format(&u, text);
 	assert_string_equal(judge("j->'messages'->7->>'uid'"), text);
 	snprintf(id, sizeof(id), "%" PRId64, msgid_of(room, 150));
