@@ -12,6 +12,7 @@
 #include "sql/rooms.h"
 #include "worker/authn.h"
 #include "worker/call.h"
+#include "worker/codes.h"
 #include "worker/conn.h"
 #include "worker/dbio.h"
 #include "worker/deflate.h"
@@ -204,9 +205,9 @@ void upgrade_native(struct call *call)
 		handshake_finish(call, &h, 0);
 }
 
-static void on_room(void *arg, int err, const struct room *room)
+/* The socket of room CONV, which may be none (-ERR_NOENT). */
+static void raw_finish(struct call *call, int err, int64_t conv)
 {
-	struct call *call = arg;
 	struct handshake *h = call->state;
 
 	if (err < 0 && err != -ERR_NOENT)
@@ -214,8 +215,18 @@ static void on_room(void *arg, int err, const struct room *room)
 	else if (call->wk->draining) /* since the handshake came */
 		call_error(call, E_RESTARTING, NULL);
 	else
-		handshake_finish(call, h, room ? room->id : 0);
+		handshake_finish(call, h, err ? 0 : conv);
 	free(h);
+}
+
+static void on_room(void *arg, int err, const struct room *room)
+{
+	raw_finish(arg, err, room ? room->id : 0);
+}
+
+static void on_code(void *arg, int err, int64_t conv)
+{
+	raw_finish(arg, err, conv);
 }
 
 void upgrade_raw(struct call *call)
@@ -225,16 +236,21 @@ void upgrade_raw(struct call *call)
 
 	if (!handshake_check(call, &h))
 		return;
-	if (uuid_is_zero(&call->path_uuid[0])) {
+	if (uuid_is_zero(&call->path_uuid[0]) && !call->path_code[0]) {
 		handshake_finish(call, &h, call->path_id[0]);
 		return;
 	}
 	call->state = xmalloc(sizeof(h));
 	memcpy(call->state, &h, sizeof(h));
-	r = room_info(dbio_reader(call->wk), 0, &call->path_uuid[0], dbio_deadline(call->wk),
-		      on_room, call, NULL);
-	if (r < 0) {
+	if (call->path_code[0])
+		r = codes_find(call, call->path_code, on_code, call);
+	else
+		r = room_info(dbio_reader(call->wk), 0, &call->path_uuid[0],
+			      dbio_deadline(call->wk), on_room, call, NULL);
+	if (r == -ERR_DENIED) {
 		free(call->state);
-		call_db_error(call, r);
+		call_error(call, E_RATE_LIMITED, NULL);
+	} else if (r < 0) {
+		raw_finish(call, r, 0);
 	}
 }

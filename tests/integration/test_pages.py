@@ -13,8 +13,9 @@ from urllib.parse import urlencode
 import aiohttp
 import psycopg
 import pytest
+import websockets
 
-from roomd_clients import NativeSocket, eventually
+from roomd_clients import NativeSocket, RoomSocket, eventually
 from roomd_harness import Daemon, PATIENCE, unique
 from roomd_outage import metric, server_for, stopped
 from roomd_people import People, cookie_of
@@ -481,6 +482,24 @@ async def test_codes_stand_for_their_rooms(daemon):
             assert (await http.ask('GET', f'/api/v1/codes/{text}'))[0] == 404
 
 
+async def test_the_socket_of_a_room_takes_its_code_from_who_is_in_it(daemon):
+    """Seen red: there was no such room."""
+    async with Browser(daemon) as ann:
+        name = unique('Ann')
+        code = await ann.create(name)
+        own = {'Cookie': f'session={ann.cookie}', 'Origin': daemon.http}
+        for text in (code, code.lower()):
+            async with await RoomSocket.open(daemon, f'/ws/chat/{text}', extra_headers=own) as inside:
+                await inside.send({'username': name})
+                assert (await inside.expect(type='connected'))['username'] == name
+            outside = await RoomSocket.open(daemon, f'/ws/chat/{text}')
+            await outside.send({'username': unique('Bob')})
+            assert (await outside.closed())[0] == 4404
+        unknown = await RoomSocket.open(daemon, '/ws/chat/QQQQ', extra_headers=own)
+        await unknown.send({'username': name})
+        assert (await unknown.closed())[0] == 4404
+
+
 async def test_codes_are_not_guessed_over_rest(start_daemon):
     """As on the page; seen red without the limit: 404 for ever."""
     one = start_daemon(settings={'limits.code_misses': '3/m', 'auth.hash_memory': '64k', 'auth.hash_passes': 1})
@@ -492,6 +511,8 @@ async def test_codes_are_not_guessed_over_rest(start_daemon):
             assert (await http.ask('GET', '/api/v1/codes/QQQQ'))[0] == status
         status, problem, headers = await http.ask('GET', f'/api/v1/conversations/{code}')
         assert status == 429 and problem['code'] == 'rate_limited' and int(headers['Retry-After']) > 0
+        with pytest.raises(websockets.InvalidStatusCode, match='429'):
+            await RoomSocket.open(one, '/ws/chat/QQQQ')
 
 
 async def test_a_form_that_is_sent_twice_is_one_message(daemon):
