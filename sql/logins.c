@@ -181,6 +181,7 @@ int login_refresh(struct db *db, const struct login_token *shown, const struct l
 		  login_done_fn *done, void *arg, uint64_t *ret_token)
 {
 	struct account_query q = {STMT_LOGIN_REFRESH, on_login, (db_fn *)done, arg, deadline_ms};
+	struct uuid request = uuid_v7();
 	struct db_args args = DB_ARGS_INIT;
 
 	if (uuid_is_zero(&shown->session))
@@ -192,6 +193,7 @@ int login_refresh(struct db *db, const struct login_token *shown, const struct l
 	db_args_i64(&args, ttl_ms);
 	db_args_i64(&args, grace_ms);
 	db_args_text(&args, address);
+	db_args_uuid(&args, &request);
 	return account_submit(db, &q, &args, ret_token);
 }
 

@@ -93,8 +93,8 @@ int login_create(struct db *db, const struct login_new *login, uint64_t deadline
 /*
  * Takes SHOWN, puts NEXT in force and prolongs the session, in one statement. -ERR_DENIED: no such
  * session, too old, ended, or its user disabled. -ERR_CLOSED: SHOWN was used before, the session
- * is ended now (tell the workers). The deadline should be below GRACE_MS, because a statement whose
- * answer was lost is sent again until then.
+ * is ended now (tell the workers). For GRACE_MS it is no fault to show SHOWN again; to send the
+ * statement again, because its answer was lost, never is.
  */
 int login_refresh(struct db *db, const struct login_token *shown, const struct login_token *next,
 		  int64_t ttl_ms, int64_t grace_ms, struct str address, uint64_t deadline_ms,

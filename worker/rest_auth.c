@@ -4,7 +4,6 @@
  * Passwords are changed in rest_password.c, second factors in rest_totp.c, guests named in
  * rest_guests.c.
  */
-#include "base/clock.h"
 #include "proto/json.h"
 #include "proto/utf8.h"
 #include "sql/accounts.h"
@@ -326,15 +325,6 @@ static int read_token(const struct json_value *body, bool required, struct login
 	return r;
 }
 
-/* A statement whose answer was lost must not be sent again after the grace. */
-static uint64_t refresh_deadline(const struct worker *wk)
-{
-	uint64_t grace_ms = (uint64_t)wk->settings->auth_refresh_grace;
-	uint64_t usual = dbio_deadline(wk), by = clock_mono_ms() + grace_ms;
-
-	return grace_ms ? MIN(usual, by) : usual;
-}
-
 void rest_auth_refresh(struct call *call)
 {
 	struct worker *wk = call->wk;
@@ -360,7 +350,7 @@ void rest_auth_refresh(struct call *call)
 	login_token_next(&r->shown, key->bytes, sizeof(key->bytes), &r->next);
 	err = login_refresh(dbio_writer(wk), &r->shown, &r->next, wk->settings->auth_session_ttl,
 			    wk->settings->auth_refresh_grace, call_address(call),
-			    refresh_deadline(wk), on_refreshed, r, NULL);
+			    dbio_deadline(wk), on_refreshed, r, NULL);
 	if (err < 0)
 		on_refreshed(r, err, NULL);
 }

@@ -204,7 +204,7 @@ async def test_pages_that_come_back_together_are_one_question(server, database, 
             async def is_waiting():
                 with server.connect('postgres') as look:
                     return look.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-                                        ).fetchone()[0] > 0
+                                        " AND query LIKE '%UPDATE public.sessions%'").fetchone()[0] > 0
             await eventually(is_waiting, 'the first question waits')
             for link, cookie in zip(links[1:], cookies[1:]):
                 await ask(link, cookie)

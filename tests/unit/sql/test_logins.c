@@ -6,6 +6,9 @@
  */
 #include "fixture.h"
 
+#include <sys/socket.h>
+
+#include "base/clock.h"
 #include "sql/logins.h"
 
 #define WEEK_MS (7ll * 24 * 3600 * 1000)
@@ -265,6 +268,42 @@ static void test_lost_answer(void **state UNUSED)
 	assert_int_equal(g.err, 0);
 	assert_false(g.is_repeat);
 	assert_int_equal(refresh(first).err, -ERR_CLOSED);
+}
+
+/*
+ * The server stored it, its answer is lost with the connection, and the statement is sent again: no
+ * second use. Seen red when the number of the request is not compared.
+ */
+static void test_sent_again(void **state UNUSED)
+{
+	struct db_config cfg = {.application_name = "deaf", .retry_min_ms = 10};
+	struct login_token t = begun(ann), next = next_of(t);
+	uint64_t until = clock_mono_ms() + PG_PATIENCE_MS;
+	struct link deaf;
+	struct got g = {0};
+	char answer[4096];
+
+	link_open(&deaf, url, &cfg);
+	link_until(&deaf, &deaf.n_connected, 1);
+	pg_valuef(pg, "BEGIN; SELECT 1 FROM sessions WHERE id = '%s' FOR UPDATE",
+		  text_of(&t.session));
+	assert_int_equal(login_refresh(deaf.db, &t, &next, WEEK_MS, 0, (struct str){0}, 0, on_login,
+				       &g, NULL),
+			 0);
+	while (!pg_number(pg, "SELECT count(*) FROM pg_locks WHERE NOT granted"))
+		links_turn(&(struct link *){&deaf}, 1, 1);
+	pg_value(pg, "ROLLBACK");
+	while (!pg_numberf(pg, "SELECT count(*) FROM sessions WHERE id = '%s' AND previous_hash"
+			       " IS NOT NULL", text_of(&t.session)))
+		assert_true(clock_mono_ms() < until);
+	assert_true(recv(deaf.fd, answer, sizeof(answer), 0) > 0);
+	pg_value(pg, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+		     " WHERE application_name = 'deaf'");
+	link_until(&deaf, &g.n, 1);
+	assert_int_equal(deaf.n_repeated, 1);
+	assert_int_equal(g.err, 0);
+	link_close(&deaf);
+	assert_int_equal(refresh(next).err, 0);
 }
 
 /* Who does not know the family cannot end the session by guessing. */
@@ -719,6 +758,7 @@ int main(void)
 		cmocka_unit_test(test_lost_answer),
 		cmocka_unit_test(test_foreign_token),
 		cmocka_unit_test(test_two_at_once),
+		cmocka_unit_test(test_sent_again),
 		cmocka_unit_test(test_seven_days),
 		cmocka_unit_test(test_cookies),
 		cmocka_unit_test(test_cookies_together),
