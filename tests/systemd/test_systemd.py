@@ -249,7 +249,8 @@ def test_the_memory_limit_of_the_service_does_not_end_it(service):
 
 def test_the_pages_and_the_sample_are_installed(service):
     assert Path('/usr/local/share/man/man8/roomd.8').exists()
-    assert Path('/usr/local/share/doc/roomd/roomd.conf.sample').exists()
+    for sample in ('roomd.conf.sample', 'nginx.conf.sample', 'haproxy.cfg.sample'):
+        assert (Path('/usr/local/share/doc/roomd') / sample).exists()
 
 
 def test_uninstall_leaves_nothing(service):
