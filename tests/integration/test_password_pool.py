@@ -31,19 +31,18 @@ async def peak_of(pids, is_over):
     return peak
 
 
-async def login_statuses(daemon, username, count, passwords=(PASSWORD,)):
-    """COUNT logins at once, each on a connection of its own, which the workers share."""
-    async def once(number):
+async def login_statuses(daemon, logins):
+    """The answers to LOGINS, (username, password), at once, each on a connection of its own, which the workers share."""
+    async def once(username, password):
         async with People(daemon) as http:
-            return await http.ask('POST', '/api/v1/auth/login', {
-                'username': username, 'password': passwords[number % len(passwords)]},
-                timeout=aiohttp.ClientTimeout(total=120))
-    return await asyncio.gather(*(once(number) for number in range(count)))
+            return await http.ask('POST', '/api/v1/auth/login', {'username': username, 'password': password},
+                                  timeout=aiohttp.ClientTimeout(total=120))
+    return await asyncio.gather(*(once(*login) for login in logins))
 
 
-def login_apart(http, username, count, passwords):
+def login_apart(http, logins):
     """The statuses of such logins; for a process of its own, which does not hold up the one that measures."""
-    answers = asyncio.run(login_statuses(SimpleNamespace(http=http), username, count, passwords))
+    answers = asyncio.run(login_statuses(SimpleNamespace(http=http), logins))
     return [status for status, _, _ in answers]
 
 
@@ -55,15 +54,17 @@ async def say_until(socket, room, is_over):
 
 
 async def test_a_hundred_logins_at_once_disturb_nobody(start_daemon):
-    """Every send is answered meanwhile, and the memory is that of auth.hash_parallel hashes.
+    """Every send is answered meanwhile, and the memory is that of auth.hash_parallel hashes. Logins to one account may
+    wait for each other: these are to several.
 
     The memory is red when permits_take always grants. How long the sends take is measured by bench/logins.
     """
     memory, parallel = 19 * MIB, 2
     one = start_daemon(workers=2, settings={'auth.hash_memory': '19M', 'auth.hash_parallel': parallel})
-    name = unique_login()
+    names = [unique_login() for _ in range(10)]
     async with People(one) as http:
-        assert (await http.register(name))[0] == 201
+        for name in names:
+            assert (await http.register(name))[0] == 201
         room = (await http.new_room())['id']
     socket = await NativeSocket.hello(one, 'sender')
     await socket.sub(room)
@@ -72,7 +73,8 @@ async def test_a_hundred_logins_at_once_disturb_nobody(start_daemon):
 
     with ProcessPoolExecutor(1) as pool:
         logins = asyncio.get_running_loop().run_in_executor(
-            pool, login_apart, one.http, name, 100, (PASSWORD, 'wrong password'))
+            pool, login_apart, one.http, [(name, password) for password in (PASSWORD, 'wrong password') * 5
+                                          for name in names])
         _, peak = await asyncio.gather(say_until(socket, room, logins.done), peak_of(pids, logins.done))
         statuses = await logins
     assert statuses.count(200) == statuses.count(401) == 50
@@ -90,7 +92,7 @@ async def test_a_full_queue_is_told_and_empties(start_daemon):
     name = unique_login()
     async with People(one) as http:
         assert (await http.register(name))[0] == 201
-        answers = await login_statuses(one, name, 40)
+        answers = await login_statuses(one, [(name, PASSWORD)] * 40)
         statuses = [status for status, _, _ in answers]
         assert set(statuses) == {200, 503}
         for status, body, headers in answers:
@@ -113,7 +115,7 @@ async def test_a_killed_worker_takes_no_permit_along(start_daemon):
     for slot in (0, 1):
         async def log_in():
             try:
-                return (await login_statuses(one, name, 1))[0][0]
+                return (await login_statuses(one, [(name, PASSWORD)]))[0][0]
             except OSError:
                 return None
         busy = [asyncio.create_task(log_in()) for _ in range(6)]
