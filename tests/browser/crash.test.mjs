@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Two pages in two workers talk through the violent end of both: nothing acknowledged is lost,
+// Pages talk through the violent end of the workers that serve them: nothing acknowledged is lost,
 // doubled or out of order, and the pages come back by themselves.
 
 import assert from 'node:assert/strict';
@@ -8,6 +8,7 @@ import { get } from 'node:http';
 import { test } from 'node:test';
 import WebSocket from 'ws';
 import { api, base, joinRoom, makeRoom, online, unique, until, withPage } from './harness.mjs';
+import { inRoom, isLive, lines, say, sendMany, until as untilLines } from './room.mjs';
 
 const master = process.env.ROOMD_MASTER_PID;
 const EACH = 40; // messages of one person
@@ -48,8 +49,8 @@ async function replaced(slot, pid) {
 
 // ---- Pages ----
 
-/** Joins, and notes in page.slots the worker behind each socket that the page opens. */
-async function enter(page, room, name) {
+/** Notes in page.slots the worker behind each socket that the page opens from now on. */
+async function watchSlots(page) {
   const devtools = await page.context().newCDPSession(page);
   page.slots = [];
   devtools.on('Network.webSocketHandshakeResponseReceived', ({ response }) => {
@@ -57,9 +58,18 @@ async function enter(page, room, name) {
     page.slots.push(Number(header?.[1] ?? -1));
   });
   await devtools.send('Network.enable');
-  await joinRoom(page, room, name);
+}
+
+async function firstSlot(page) {
   await until(() => page.slots.length === 1, 'the handshake is seen');
   assert.ok(page.slots[0] >= 0, 'the server names its workers, as it does in development mode');
+  return page.slots[0];
+}
+
+async function enter(page, room, name) {
+  await watchSlots(page);
+  await joinRoom(page, room, name);
+  await firstSlot(page);
 }
 
 /** Joins again until the page's socket is in another worker than SLOT. */
@@ -301,4 +311,38 @@ test('two pages in two workers, either killed during 1,000 messages: each messag
       for (const sender of senders) sender.close();
     }
   }));
+});
+
+/** Keeps what the page's status line says from now on. */
+const keepStatus = (page) => page.evaluate(() => {
+  const status = document.getElementById('status');
+  globalThis.statuses = [];
+  new MutationObserver(() => globalThis.statuses.push(status.textContent)).observe(status, { childList: true });
+});
+
+// Red without catchUp on a server with engineio.recovery = off: what was said meanwhile is missing.
+test('S0-05 the worker of a room\'s page is killed: the page says so, comes back and has each line once', {
+  skip: !master && 'ROOMD_MASTER_PID does not name the daemon',
+}, async () => {
+  await inRoom(unique('Ann'), null, async (ann, code) => {
+    const slot = await firstSlot(ann);
+    await inRoom(unique('Bob'), code, async (bob) => {
+      await say(bob, 'm1');
+      await untilLines(ann, 1);
+      await keepStatus(ann);
+      const pid = workers().get(slot);
+      process.kill(pid, 'SIGKILL');
+      await ann.waitForFunction(() => globalThis.statuses.some((text) => /Reconnecting/.test(text)));
+      await sendMany(bob, 2, 20);
+      await untilLines(ann, 20);
+      await isLive(ann);
+      await ann.waitForSelector('#status', { state: 'hidden' });
+      assert.ok(ann.slots.length > 1, 'by a new socket');
+      await isLive(bob); // who may have had the same worker
+      await say(bob, 'm21');
+      await untilLines(ann, 21);
+      assert.deepEqual(await lines(ann), Array.from({ length: 21 }, (_, i) => `m${i + 1}`));
+      await replaced(slot, pid);
+    });
+  }, { setup: watchSlots });
 });

@@ -3,36 +3,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { texts, unique, withPage } from './harness.mjs';
-
-const lines = (page) => texts(page, '#messages .text');
-
-/** Opens the start page and goes into a room: a new one, or the one with this code. */
-const inRoom = (name, code, fn, options = {}) => withPage(options, async (page) => {
-  await page.fill('#code-name', name);
-  await page.fill('#code-code', code ?? '');
-  await page.click(code ? 'button[name=join]' : 'button[name=create]');
-  await page.waitForURL('**/room');
-  await isLive(page);
-  await fn(page, await page.textContent('h1 .code'));
-});
-
-const isLive = (page) => page.waitForSelector('body[data-state=live]');
-
-const until = (page, expected) =>
-  page.waitForFunction((n) => document.querySelectorAll('#messages .text').length >= n, expected);
-
-async function say(page, text) {
-  await page.fill('#message', text);
-  await page.press('#message', 'Enter');
-  await page.waitForFunction(() => document.getElementById('message').value === '');
-}
-
-/** Messages as other programs send them, one after the other. */
-const sendMany = (page, from, to) => page.evaluate(async ([first, last]) => {
-  for (let i = first; i <= last; i++)
-    await fetch('/room', { method: 'POST', body: new URLSearchParams({ message: `m${i}` }), redirect: 'manual' });
-}, [from, to]);
+import { unique } from './harness.mjs';
+import { inRoom, isLive, lines, say, sendMany, until } from './room.mjs';
 
 test('S0-06, S0-07 what is said, who comes and who goes shows without a reload', async () => {
   await inRoom(unique('Ann'), null, async (ann, code) => {
