@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Every text that a client can give, filled with what has broken other servers: SQL, HTML, templates, shells.
 
-Fields are not listed here. Those of REST are read from the document that the daemon serves, those of the sockets from
-the decoders' sources, so a new field is tried by being there. What is taken comes back byte for byte, as JSON that no
+Fields are not listed here. Those of REST and of forms are read from the document that the daemon serves, those of the
+sockets from the decoders' sources, so a new field is tried by being there. What is taken comes back byte for byte, as JSON that no
 browser takes for a page; nothing is answered 5xx, and the database is as it was.
 
-Seen red: with the field X-Content-Type-Options under another name, and with a filter left in force that blocks "x".
+Seen red: with the field X-Content-Type-Options under another name, with a filter left in force that blocks "x", and
+with a page that shows the name of a form as it came.
 """
+import html
 import json
 import re
 import urllib.parse
@@ -15,7 +17,8 @@ import pytest
 
 from roomd_clients import Http, NativeSocket, RoomSocket
 from roomd_harness import TOP, unique
-from roomd_people import PASSWORD, People, bearer, unique_login
+from roomd_people import PASSWORD, People, bearer, cookie_of, unique_login
+from test_socketio import Client
 
 DAEMON = {'workers': 1, 'settings': {'http.origins': ''}}
 PAYLOADS = [
@@ -27,6 +30,7 @@ PAYLOADS = [
 SOURCES = ('proto/dialect_native.c', 'proto/dialect_raw.c', 'proto/cmd.c')
 # where every answer without the right secret is a refusal
 SECRET = re.compile(r'/auth/(?!register|guest)')
+FORM = 'application/x-www-form-urlencoded'
 SLOW_S = 5  # below pg_sleep's nine
 
 
@@ -57,8 +61,13 @@ def takes_text(document, schema):
     schema = resolve(document, schema)
     kinds = schema.get('type', [])
     kinds = [kinds] if isinstance(kinds, str) else kinds
-    return 'string' in kinds or any(takes_text(document, part) for key in ('oneOf', 'anyOf', 'allOf')
-                                    for part in schema.get(key, []))
+    return 'string' in kinds or is_list_of_text(document, schema) or any(
+        takes_text(document, part) for key in ('oneOf', 'anyOf', 'allOf') for part in schema.get(key, []))
+
+
+def is_list_of_text(document, schema):
+    schema = resolve(document, schema)
+    return schema.get('type') == 'array' and takes_text(document, schema.get('items', {}))
 
 
 def example(document, name, schema):
@@ -91,9 +100,9 @@ def operations(document):
                 yield method.upper(), path, operation
 
 
-def body_fields(document, operation):
+def body_fields(document, operation, kind='application/json'):
     """(schema's members, required ones, names of texts)"""
-    content = operation.get('requestBody', {}).get('content', {}).get('application/json')
+    content = operation.get('requestBody', {}).get('content', {}).get(kind)
     if not content:
         return {}, set(), []
     members, required = properties(document, content['schema'])
@@ -190,7 +199,8 @@ async def test_s0_45_every_text_of_every_body(daemon, rows, counts):
             before = counts()
             for field in texts:
                 for payload in PAYLOADS[:6] if SECRET.search(path) else PAYLOADS:
-                    body = {name: example(document, name, members[name]) for name in required} | {field: payload}
+                    body = {name: example(document, name, members[name]) for name in required}
+                    body[field] = [payload] if is_list_of_text(document, members[field]) else payload
                     what = (method, path, field, payload)
                     answer = await place.ask(method, place.path(path), body, timeout=SLOW_S)
                     status, said = check_inert(answer, what)
@@ -210,14 +220,49 @@ async def test_s0_45_every_text_of_every_body(daemon, rows, counts):
         assert {field for _, field in taken} >= {'name', 'description', 'content', 'pattern', 'reason'}
 
 
+async def test_s0_45_every_text_of_every_form(daemon, counts):
+    """What a page shows again of what was typed is no markup."""
+    async with People(daemon) as people:
+        _, document, _ = await people.ask('GET', '/openapi.json')
+        status, _, headers = await people.ask('POST', '/', data=f'name={unique_login("form")}&create=',
+                                              headers={'Content-Type': FORM}, allow_redirects=False)
+        assert status == 302
+        inside = {'Cookie': f'session={cookie_of(headers).value}'}
+        before, tried, others = counts(), set(), set()
+        for method, path, operation in operations(document):
+            others |= set(operation.get('requestBody', {}).get('content', {})) - {'application/json'}
+            members, required, texts = body_fields(document, operation, FORM)
+            for field in texts:
+                for payload in PAYLOADS:
+                    form = {name: example(document, name, members[name]) for name in required | {'create'} & set(members)}
+                    status, body, headers = await people.ask(
+                        method, path, data=urllib.parse.urlencode({**form, field: payload}), allow_redirects=False,
+                        headers={'Content-Type': FORM, 'Sec-Fetch-Site': 'same-origin', **(inside if path != '/' else {})})
+                    what = (method, path, field, payload)
+                    assert status < 500 and headers.get('X-Content-Type-Options') == 'nosniff', what
+                    assert headers.get('Location', '/').startswith('/'), what
+                    assert not body or "script-src 'self';" in headers['Content-Security-Policy'], what
+                    assert b'<' not in payload.encode() or payload.encode() not in body, what
+                    tried.add((path, field))
+        assert {('/', 'name'), ('/', 'code'), ('/room', 'message')} <= tried
+        _, page, _ = await people.ask('GET', '/room', headers=inside)
+        assert not any(payload.encode() in page for payload in PAYLOADS if '<' in payload)
+        assert all(payload in html.unescape(page.decode()) for payload in PAYLOADS), 'shown as they were typed'
+        # bodies of any other kind have a test of their own: packets of Engine.IO
+        assert others == {FORM, 'text/plain'}
+        assert all(counts()[table] >= n for table, n in before.items())
+
+
 async def test_s0_45_every_text_of_queries_and_paths(daemon, rows, counts):
     async with People(daemon) as people:
         _, document, _ = await people.ask('GET', '/openapi.json')
         place = await Place(people, rows).prepare()
         before, tried = counts(), 0
         for method, path, operation in operations(document):
-            if method != 'GET' or not path.startswith('/api') or path.endswith('/events'):
+            if not path.startswith('/api') or path.endswith('/events'):
                 continue
+            members, required, _ = body_fields(document, operation)
+            body = {name: example(document, name, members[name]) for name in required} if members else None
             given = [resolve(document, one) for one in operation.get('parameters', [])]
             for one in given:
                 for payload in PAYLOADS:
@@ -228,11 +273,11 @@ async def test_s0_45_every_text_of_queries_and_paths(daemon, rows, counts):
                         where = place.path(path.replace('{' + one['name'] + '}', quoted, 1))
                     else:
                         continue
-                    answer = await place.ask(method, where, allow_redirects=False, timeout=SLOW_S)
-                    status, _ = check_inert(answer, (where, one['name']))
-                    assert status != 401, where
+                    answer = await place.ask(method, where, body, allow_redirects=False, timeout=SLOW_S)
+                    status, _ = check_inert(answer, (method, where, one['name']))
+                    assert status != 401, (method, where)
                     tried += 1
-        assert tried > 200
+        assert tried > 700
         assert all(counts()[table] >= n for table, n in before.items())
 
 
@@ -343,6 +388,55 @@ async def test_s0_45_every_text_of_a_rooms_socket(daemon, field):
                     continue
                 assert (frame['content'], frame['username']) == (text, name)
                 assert frame['client_id'] == (payload if field == 'client_id' else 'k')
+
+
+def socketio_fields():
+    """The members that the decoder of S3 and S4 asks events for."""
+    found = re.findall(r'(?:get2\(v, "(\w+)", "(\w+)"|(?:cmd_get|json_get)\w*\([^";]*"(\w+)")', (TOP / 'proto/s4.c').read_text())
+    return sorted({name for names in found for name in names if name} | {'content'})
+
+
+def socketio_events():
+    text = re.sub(r'/\*.*?\*/', '', (TOP / 'proto/s4_ops.def').read_text(), flags=re.S)
+    return sorted(re.findall(r'X\("(\w+)"', text))
+
+
+def test_the_fields_of_socket_io_are_found():
+    assert {'conversationId', 'conversation_id', 'receiverId', 'content', 'attachmentUrl', 'replyTo', 'clientMsgId',
+            'messageId'} <= set(socketio_fields())
+    assert {'join_conversation', 'send_message', 'typing', 'mark_as_read', 'delivered'} <= set(socketio_events())
+
+
+@pytest.mark.parametrize('event', socketio_events())
+async def test_s0_45_every_text_of_socket_io(daemon, event, counts):
+    async with People(daemon) as people:
+        made = await people.new_person('payload')
+        room = (await people.new_room())['id']
+    before = counts()
+    one = await Client().connect(daemon, made['token'])
+    await one.join(room)
+    base = {'conversationId': room, 'content': 'x'} if event == 'send_message' else {'conversationId': room}
+    for field in socketio_fields():
+        for payload in PAYLOADS if event == 'send_message' else PAYLOADS[::4]:
+            what = (event, field, payload)
+            answer = await one.ask(event, {**base, field: payload})
+            assert answer['ok'] or answer['error'] not in ('internal', 'unavailable'), (what, answer)
+            if event != 'send_message' or not answer['ok'] or answer.get('duplicate'):
+                continue
+            assert answer['message']['content'] == (payload if field == 'content' else 'x'), what
+            heard = await one.wait('new_message')
+            assert heard[-1]['content'] == answer['message']['content'], what
+            for name, shown in (('clientMsgId', 'clientMsgId'), ('attachmentUrl', 'attachment_url')):
+                if field == name:
+                    assert answer['message'].get(shown) == payload, (what, answer)
+            one.heard.clear()
+    await one.ask('leave_conversation', room)
+    for payload in PAYLOADS:  # in the place of an object
+        answer = await one.ask(event, payload)
+        assert not answer['ok'] and answer['error'] not in ('internal', 'unavailable'), (event, payload, answer)
+    assert one.sio.connected
+    await one.sio.disconnect()
+    assert all(counts()[table] >= n for table, n in before.items())
 
 
 async def test_s0_45_no_error_repeats_what_was_sent(daemon):
