@@ -32,11 +32,24 @@ static size_t string_end(struct str s, size_t i)
 	return i + 1;
 }
 
+/* Whether S has at most MAX brackets of this kind; fewer than a level each cannot be too deep. */
+static bool has_few(struct str s, char bracket, uint32_t max)
+{
+	const char *p = s.p, *end = s.p + s.len;
+
+	for (uint32_t n = 0; p < end && (p = memchr(p, bracket, (size_t)(end - p))); p++)
+		if (++n > max)
+			return false;
+	return true;
+}
+
 /* The parser recurses, so depth is counted first; broken text may pass here and fails there. */
 static bool is_flat_enough(struct str s, uint32_t depth_max)
 {
 	uint32_t depth = 0;
 
+	if (has_few(s, '{', depth_max / 2) && has_few(s, '[', depth_max / 2))
+		return true;
 	for (size_t i = 0; i < s.len; i++) {
 		char c = s.p[i];
 

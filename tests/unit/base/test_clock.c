@@ -30,6 +30,8 @@ static void test_format(void **state)
 	assert_format(-1, "1969-12-31T23:59:59.999Z");
 	assert_format(-1000, "1969-12-31T23:59:59.000Z");
 	assert_format(INT64_C(1234567890123), "2009-02-13T23:31:30.123Z");
+	assert_format(INT64_C(1234567890004), "2009-02-13T23:31:30.004Z"); /* the same second */
+	assert_format(INT64_C(1234567889999), "2009-02-13T23:31:29.999Z");
 	assert_format(INT64_C(951782400000), "2000-02-29T00:00:00.000Z");
 	assert_format(INT64_C(-62135596800000), "0001-01-01T00:00:00.000Z");
 	assert_format(INT64_C(253402300799999), "9999-12-31T23:59:59.999Z");
