@@ -231,6 +231,16 @@ static enum authn by_cookie(struct call *call)
 	return is_stale(wk, &call->who, now_ms) ? AUTHN_STALE : AUTHN_DONE;
 }
 
+/* Whoever has a token may be in a room with a page as well: the cookie tells, if it is theirs. */
+static void add_room(struct call *call)
+{
+	struct cookie cookie;
+
+	if (call->route->rate == ROUTE_RATE_SESSION && call->who.user &&
+	    find_cookie(call, clock_wall_ms(), &cookie) == 0 && cookie.user == call->who.user)
+		call->who.room = cookie.room;
+}
+
 enum authn authn_call(struct call *call)
 {
 	enum authn result;
@@ -239,8 +249,11 @@ enum authn authn_call(struct call *call)
 	if (call->is_ops || call->route->rate == ROUTE_RATE_STATIC)
 		return AUTHN_DONE;
 	if (has_bearer(call->req))
-		return by_header(call);
-	return by_query(call, &result) ? result : by_cookie(call);
+		result = by_header(call);
+	else if (!by_query(call, &result))
+		return by_cookie(call);
+	add_room(call);
+	return result;
 }
 
 struct renewal {

@@ -103,10 +103,15 @@ static struct str key_text(const struct cmd_id *key)
 void sio_say_fault(struct conn *c, const struct fault *f, const struct cmd_id *re,
 		   const struct cmd_id *key, int64_t retry_ms)
 {
+	/* nobody asked for the room of another page, which may have closed */
+	bool is_silent = c->eio->is_entering && c->dialect == DIALECT_S4;
 	size_t mark;
-	struct buf *b = sio_frame_begin(c, &mark);
+	struct buf *b;
 
 	sio_entered(c);
+	if (is_silent)
+		return;
+	b = sio_frame_begin(c, &mark);
 	if (re && re->len)
 		s4_ack_refused(b, re, f, retry_ms);
 	else

@@ -5,6 +5,7 @@
  *
  * Whom a session belongs to decides what it speaks: with the cookie of a page that is in a room it
  * is that page's (DIALECT_S0), with anything else an account's or a guest's client (DIALECT_S4).
+ * With a token and such a cookie of the same account it is the latter, and follows the room.
  */
 #ifndef WORKER_SIO_H
 #define WORKER_SIO_H

@@ -83,13 +83,17 @@ void sio_entered(struct conn *c)
 	roles_unblock(c);
 }
 
+/*
+ * A page is in its room whatever else happened. A client that is in one besides follows it when it
+ * comes first, and may leave it.
+ */
 static void follow(struct conn *c, const struct resume_known *known)
 {
 	const struct cmd_id none = {0};
 	struct resume_known mine;
 	struct cursor_pos room;
 
-	if (!c->room) {
+	if (!c->room || (known && c->dialect == DIALECT_S4)) {
 		if (known)
 			restore_subs(c, known);
 		return;
@@ -225,14 +229,21 @@ static void come_in(struct conn *c, const struct sio_auth *auth)
 
 /* ---- Packets ---- */
 
-/* Who the packet and the handshake say that it is. */
+/*
+ * Who the packet and the handshake say that it is. A token in the packet counts; of the handshake's
+ * cookie the room then, if it is the same person's.
+ */
 static enum proto_error tell_who(struct conn *c, const struct sio_auth *auth, struct identity *ret)
 {
 	struct worker *wk = conn_worker(c);
+	enum proto_error error;
 
-	if (auth->token.len)
-		return authn_token(wk, auth->token, ret);
-	return c->who ? authn_again(wk, c->who, ret) : E_UNAUTHORIZED;
+	if (!auth->token.len)
+		return c->who ? authn_again(wk, c->who, ret) : E_UNAUTHORIZED;
+	error = authn_token(wk, auth->token, ret);
+	if (!error && c->who && c->who->user == ret->user)
+		ret->room = c->who->room;
+	return error;
 }
 
 /* Who is nobody counts as a request without valid credentials does. */
@@ -270,8 +281,8 @@ void sio_connect(struct conn *c, const struct sio_packet *p)
 	authn_adopt(c, &who);
 	authn_forget(c);
 	c->is_helloed = true;
-	c->room = who.by == BY_COOKIE ? who.room : 0;
-	c->dialect = c->room ? DIALECT_S0 : DIALECT_S4;
+	c->room = who.room;
+	c->dialect = c->room && who.by == BY_COOKIE ? DIALECT_S0 : DIALECT_S4;
 	come_in(c, &auth);
 }
 

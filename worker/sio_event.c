@@ -257,6 +257,15 @@ static void dispatch(struct conn *c, const struct cmd *cmd)
 		run(c, cmd);
 }
 
+/* The room of a page is written to as pages do, by whomever. */
+static bool is_for_page(const struct conn *c, const struct sio_packet *p)
+{
+	struct str name;
+
+	return c->dialect == DIALECT_S0 ||
+	       (c->room && sio_event_name(p, &name) && str_eq(name, STR(S0_EVENT)));
+}
+
 void sio_event(struct conn *c, const struct sio_packet *p)
 {
 	struct cmd_limits limits = worker_cmd_limits(conn_worker(c));
@@ -268,8 +277,12 @@ void sio_event(struct conn *c, const struct sio_packet *p)
 	int r;
 
 	limits.conv_uids = true;
-	r = c->dialect == DIALECT_S0 ? s0_cmd(p, &limits, &cmd, &fault)
-				     : s4_cmd(p, &limits, &cmd, &fault);
+	if (is_for_page(c, p)) {
+		r = s0_cmd(p, &limits, &cmd, &fault);
+		cmd.conv = c->room;
+	} else {
+		r = s4_cmd(p, &limits, &cmd, &fault);
+	}
 	if (cmd.has_key)
 		raw_key_of(&cmd, &key);
 	if (verdict == LIMIT_ABUSE)

@@ -224,11 +224,14 @@ async def test_a_message_outlives_its_worker(start_daemon):
 
 # ---- Rooms with codes --------------------------------------------------------------------------------
 
-async def page_of(daemon, name, code=None):
-    """The cookie of a page that has made a room, or joined the one with CODE, and the room's code."""
+async def page_of(daemon, name, code=None, cookie=None):
+    """The cookie of a page that has made a room, or joined the one with CODE, and the room's code.
+
+    COOKIE: of an account that is signed in."""
     fields = {'name': name, 'code': code or '', 'join' if code else 'create': '1'}
     async with aiohttp.ClientSession() as session:
-        async with session.post(daemon.http + '/', data=fields, allow_redirects=False) as answer:
+        headers = {'Cookie': f'session={cookie}'} if cookie else {}
+        async with session.post(daemon.http + '/', data=fields, headers=headers, allow_redirects=False) as answer:
             assert answer.status == 302, await answer.text()
             cookie = answer.cookies['session'].value
         async with session.get(daemon.http + '/room', headers={'Cookie': f'session={cookie}'}) as answer:
@@ -253,3 +256,67 @@ async def test_s0_a_page_is_in_its_room(daemon, transports):
     assert (await ann.ask('message', ''))['ok'] is False
     await ann.sio.disconnect()
     await bob.sio.disconnect()
+
+
+@pytest.mark.parametrize('way', ['auth', 'header', 'query'])
+async def test_a_token_and_the_cookie_of_the_same_account(daemon, way):
+    """The token says who it is; the cookie's room is followed too, in the form of the token's clients.
+
+    Red with the cookie not looked at (add_room for the header and the query, tell_who for "auth")."""
+    async with People(daemon) as people:
+        account = await people.new_person('ann')
+        cookie, code = await page_of(daemon, '', cookie=(await people.page_login(account['user']['username'])).value)
+    bob_cookie, _ = await page_of(daemon, unique('Bob'), code)
+    bob = await Client().connect(daemon, headers={'Cookie': f'session={bob_cookie}'})
+    headers, token, query = {'Cookie': f'session={cookie}'}, None, ''
+    if way == 'header':
+        headers |= bearer(account['token'])
+    elif way == 'query':
+        query = f'/?token={account["token"]}'
+    else:
+        token = account['token']
+    ann = await Client().connect(daemon, token, query=query, headers=headers)
+    assert (await ann.ask('join_conversation', f'user_{account["user"]["id"]}'))['ok']  # answered when she is in
+    assert (await bob.ask('message', 'to the page'))['ok']
+    told, = await ann.wait('new_message')
+    assert told['content'] == 'to the page' and not ann.of('message')
+    answer = await ann.ask('message', {'data': 'from the client'})
+    assert answer['ok'] and answer['message']['conversation_id'] == told['conversation_id']
+    await eventually(lambda: [(one['name'], one['message']) for one in bob.of('message') if not one.get('system')][1:]
+                     == [(account['user']['name'], 'from the client')], 'the page has it from her')
+    assert (await ann.ask('leave_conversation', told['conversation_id']))['ok']
+    assert (await ann.ask('message', 'gone'))['code'] == 'not_subscribed'
+    for client in (ann, bob):
+        await client.sio.disconnect()
+
+
+async def test_a_token_wins_over_the_cookie_of_somebody_else(daemon):
+    """Red with the users not compared."""
+    async with People(daemon) as people:
+        account = await people.new_person('ann')
+    cookie, _ = await page_of(daemon, unique('Bob'))
+    bob = await Client().connect(daemon, headers={'Cookie': f'session={cookie}'})
+    await bob.ask('message', 'one')
+    room = int((await bob.wait('message'))[0]['id']) >> 32
+    for more in ({'token': account['token']}, {'headers': bearer(account['token'])}):
+        headers = {'Cookie': f'session={cookie}', **more.pop('headers', {})}
+        ann = await Client().connect(daemon, headers=headers, **more)
+        await ann.wait('online_users')
+        answer = await ann.ask('message', 'as bob?')
+        assert answer['ok'] is False and answer['code'] == 'unknown_op', answer
+        assert (await ann.ask('send_message', {'conversationId': room, 'content': 'x'}))['code'] == 'not_subscribed'
+        await ann.sio.disconnect()
+    await bob.sio.disconnect()
+
+
+async def test_the_closed_room_of_a_cookie_is_no_error_to_who_has_a_token(daemon, rows):
+    """Red with is_silent of sio_say_fault always false: message_error comes first."""
+    async with People(daemon) as people:
+        account = await people.new_person('ann')
+        signed_in = (await people.page_login(account['user']['username'])).value
+        cookie, code = await page_of(daemon, '', cookie=signed_in)
+    rows("select conversation_close(id, 0) from conversations where code = %s", code)
+    ann = await Client().connect(daemon, account['token'], headers={'Cookie': f'session={cookie}'})
+    assert (await ann.ask('join_conversation', f'user_{account["user"]["id"]}'))['ok']
+    assert not ann.of('message_error')
+    await ann.sio.disconnect()
