@@ -11,6 +11,7 @@ import contextlib
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -22,7 +23,7 @@ import pytest
 import websockets
 
 from roomd_clients import Http, NativeSocket, RoomSocket, eventually
-from roomd_harness import PATIENCE, TOP, Daemon, free_port, ports_open
+from roomd_harness import PATIENCE, TOP, Daemon, clean_environment, free_port, ports_open
 from roomd_people import People, bearer, unique_login
 from roomd_postgres import wait_until
 from roomd_raw import Link
@@ -31,6 +32,8 @@ from test_engineio import Polling
 from test_proxy import roomctl
 from test_socketio import TRANSPORTS, Client
 
+STOCK = TOP / 'tests/browser/stock.test.mjs'
+STOCK_IS_THERE = STOCK.parent / 'node_modules/.package-lock.json'
 LISTED, SPOOFED = '127.0.0.2', '192.0.2.66'
 SETTINGS = {'http.trusted_proxies': LISTED, 'log.requests': 'all', 'auth.hash_memory': '64k', 'auth.hash_passes': 1}
 
@@ -199,6 +202,16 @@ async def test_s0_33_socketio_needs_no_sticky_sessions(proxy, transports):
     for client in await talk(proxy, transports):
         assert client.sio.transport() == transports[-1]
         await client.sio.disconnect()
+
+
+def test_s0_33_the_stock_javascript_clients_pass(proxy):
+    """All that they do directly, but for the deaths of workers. Red without proxy_set_header Upgrade."""
+    if not STOCK_IS_THERE.exists() or not shutil.which('node'):
+        pytest.skip('the stock clients are not installed in tests/browser')
+    ran = subprocess.run(['node', '--test-reporter=tap', STOCK], stdin=subprocess.DEVNULL, capture_output=True,
+                         text=True, env=clean_environment(ROOMD_URL=proxy.http), timeout=PATIENCE * 4, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert re.search(r'^# pass [1-9]', ran.stdout, re.M), ran.stdout
 
 
 async def test_s0_50_polling_works_where_websockets_are_refused(proxies):
