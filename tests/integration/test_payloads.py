@@ -2,8 +2,8 @@
 """Every text that a client can give, filled with what has broken other servers: SQL, HTML, templates, shells.
 
 Fields are not listed here. Those of REST and of forms are read from the document that the daemon serves, those of the
-sockets from the decoders' sources, so a new field is tried by being there. What is taken comes back byte for byte, as JSON that no
-browser takes for a page; nothing is answered 5xx, and the database is as it was.
+sockets from the decoders' sources, so a new field is tried by being there. What is taken comes back byte for byte, as
+JSON that no browser takes for a page; nothing is answered 5xx, and the database is as it was.
 
 Seen red: with the field X-Content-Type-Options under another name, with a filter left in force that blocks "x", and
 with a page that shows the name of a form as it came.
@@ -232,12 +232,13 @@ async def test_s0_45_every_text_of_every_form(daemon, counts):
         for method, path, operation in operations(document):
             others |= set(operation.get('requestBody', {}).get('content', {})) - {'application/json'}
             members, required, texts = body_fields(document, operation, FORM)
+            required |= {'create'} & set(members)  # one of the buttons
+            fields = {'Content-Type': FORM, 'Sec-Fetch-Site': 'same-origin', **(inside if path != '/' else {})}
             for field in texts:
                 for payload in PAYLOADS:
-                    form = {name: example(document, name, members[name]) for name in required | {'create'} & set(members)}
-                    status, body, headers = await people.ask(
-                        method, path, data=urllib.parse.urlencode({**form, field: payload}), allow_redirects=False,
-                        headers={'Content-Type': FORM, 'Sec-Fetch-Site': 'same-origin', **(inside if path != '/' else {})})
+                    form = {name: example(document, name, members[name]) for name in required} | {field: payload}
+                    status, body, headers = await people.ask(method, path, data=urllib.parse.urlencode(form),
+                                                             allow_redirects=False, headers=fields)
                     what = (method, path, field, payload)
                     assert status < 500 and headers.get('X-Content-Type-Options') == 'nosniff', what
                     assert headers.get('Location', '/').startswith('/'), what
@@ -392,7 +393,8 @@ async def test_s0_45_every_text_of_a_rooms_socket(daemon, field):
 
 def socketio_fields():
     """The members that the decoder of S3 and S4 asks events for."""
-    found = re.findall(r'(?:get2\(v, "(\w+)", "(\w+)"|(?:cmd_get|json_get)\w*\([^";]*"(\w+)")', (TOP / 'proto/s4.c').read_text())
+    asks = r'get2\(v, "(\w+)", "(\w+)"|(?:cmd_get|json_get)\w*\([^";]*"(\w+)"'
+    found = re.findall(asks, (TOP / 'proto/s4.c').read_text())
     return sorted({name for names in found for name in names if name} | {'content'})
 
 
