@@ -133,7 +133,7 @@ static bool by_query(struct call *call, enum authn *ret)
 	struct buf text = BUF_INIT;
 	int r;
 
-	if (call->route->rate != ROUTE_RATE_UPGRADE && call->route->rate != ROUTE_RATE_SESSION)
+	if (!route_lasts(call->route))
 		return false;
 	r = http_query_get(call->req, "token", &text);
 	if (r != -ERR_NOENT) {

@@ -26,30 +26,12 @@ static void finish(struct binding *b, enum proto_error error, const struct login
 	copy.done(copy.call, copy.arg, error, login);
 }
 
-static enum proto_error error_of(int err)
-{
-	switch (err) {
-	case -ERR_EXISTS:
-		return E_NAME_TAKEN;
-	case -ERR_DENIED:
-		return E_FORBIDDEN;
-	case -ERR_INVAL:
-		return E_BAD_NAME;
-	case -ERR_UNAVAILABLE:
-	case -ERR_FULL:
-	case -ERR_TIMEOUT:
-		return E_UNAVAILABLE;
-	default:
-		return E_INTERNAL;
-	}
-}
-
 static void on_claimed(void *arg, int err, const struct login *login)
 {
 	struct binding *b = arg;
 
 	if (err) {
-		finish(b, error_of(err), NULL);
+		finish(b, session_error(err), NULL);
 		return;
 	}
 	session_name_changed(b->call->wk, login->name);

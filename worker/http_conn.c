@@ -163,8 +163,7 @@ static enum proto_error check_who(const struct call *call)
 static bool is_forged(const struct call *call)
 {
 	return call->who.by == BY_COOKIE &&
-	       (is_unsafe(call->req->method) || call->route->rate == ROUTE_RATE_UPGRADE ||
-		call->route->rate == ROUTE_RATE_SESSION) &&
+	       (is_unsafe(call->req->method) || route_lasts(call->route)) &&
 	       !origin_allows_cookie(call->wk->settings, call->req);
 }
 

@@ -52,6 +52,16 @@ struct route {
 	const char *summary;
 };
 
+/*
+ * Whether its requests open something that lasts or belong to it: a socket, an event stream, a
+ * session of Socket.IO. Pages of other sites can ask for these with a cookie, and browsers can set
+ * no field on them.
+ */
+static inline bool route_lasts(const struct route *r)
+{
+	return r->rate == ROUTE_RATE_UPGRADE || r->rate == ROUTE_RATE_SESSION;
+}
+
 #define ROUTE_PARAMS_MAX 2
 
 struct route_match {

@@ -187,7 +187,7 @@ void session_control(struct worker *wk, struct str bytes)
 
 /* ---- The database ---- */
 
-static enum proto_error error_of(int err)
+enum proto_error session_error(int err)
 {
 	switch (err) {
 	case 0:
@@ -219,7 +219,7 @@ static void answer(const struct asking *a, struct lookup *l, int err, const stru
 		news_add(wk, news, &l->taking, key, user);
 	if (!err)
 		cache_put(wk, &l->taking, key, user);
-	l->done(wk, l->arg, error_of(err), err ? 0 : user->id, err ? STR("") : user->name);
+	l->done(wk, l->arg, session_error(err), err ? 0 : user->id, err ? STR("") : user->name);
 	free(l);
 }
 

@@ -22,6 +22,9 @@ typedef void session_guest_fn(struct worker *wk, void *arg, enum proto_error err
  */
 void session_guest(struct worker *wk, struct str name, session_guest_fn *done, void *arg);
 
+/* What the database said of a guest's name (sql/users.h, sql/guests.h), as clients are told it. */
+enum proto_error session_error(int err);
+
 /*
  * Asks the database for everybody who came since the last call, in one statement. Called once a
  * turn.
