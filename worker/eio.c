@@ -186,22 +186,32 @@ static void open_websocket(struct call *call, struct conn *session, const struct
 
 /* ---- Requests ---- */
 
+/* It polls; one that ends is still told what is queued for it, the reason perhaps. */
+static bool may_poll(const struct conn *session, bool is_get)
+{
+	if (session->io.fd >= 0)
+		return false;
+	return session->state == CONN_WS ||
+	       (session->state == CONN_LINGER && is_get && conn_queued(session));
+}
+
 /* What the request of a known session is for. */
 static void serve(struct call *call, const struct eio_query *q, const uint8_t *sid)
 {
 	struct conn *session = session_find(call->wk, sid);
+	bool is_get = call->req->method == HTTP_GET;
 
-	if (session && call->req->method == HTTP_GET)
+	if (session && is_get)
 		conn_check_wait(session); /* it may be late by less than the timer is */
 	if (!session || session->state == CONN_DEAD)
 		eio_refuse(call, EIO_E_SID);
 	else if (q->transport == EIO_WEBSOCKET)
 		open_websocket(call, session, NULL);
-	else if (session->eio->is_closed && session->io.fd < 0 && call->req->method == HTTP_GET)
+	else if (session->eio->is_closed && session->io.fd < 0 && is_get)
 		eio_poll_last(session, call);
-	else if (session->io.fd >= 0 || session->state != CONN_WS)
+	else if (!may_poll(session, is_get))
 		eio_refuse(call, EIO_E_REQUEST);
-	else if (call->req->method == HTTP_GET)
+	else if (is_get)
 		eio_poll_get(session, call);
 	else
 		eio_poll_post(session, call);

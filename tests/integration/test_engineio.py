@@ -6,6 +6,7 @@ get some; values are those of the protocol's description (version 4).
 """
 import asyncio
 import base64
+import contextlib
 import json
 import signal
 
@@ -14,11 +15,12 @@ import pytest
 import websockets
 
 from roomd_clients import Http, PATIENCE, eventually
-from roomd_people import People
+from roomd_people import People, bearer
 
 INTERVAL_MS, TIMEOUT_MS = 3_600_000, 20_000
 SETTINGS = {'auth.hash_memory': '64k', 'auth.hash_passes': 1, 'server.mode': 'development',
-            'engineio.ping_interval': f'{INTERVAL_MS}ms', 'engineio.ping_timeout': f'{TIMEOUT_MS}ms'}
+            'engineio.ping_interval': f'{INTERVAL_MS}ms', 'engineio.ping_timeout': f'{TIMEOUT_MS}ms',
+            'websocket.close_timeout': '60s'}
 DAEMON = {'workers': 4, 'settings': SETTINGS}
 PATH = '/socket.io/?EIO=4&transport='
 SEPARATOR = '\x1e'
@@ -205,6 +207,26 @@ async def test_the_client_closes(daemon):
     await asyncio.sleep(0)
     assert await session.post('1') == (200, 'ok')
     assert await waiting == (200, '6')
+    assert await is_over(session)
+
+
+async def test_who_is_signed_out_between_two_polls_is_told(daemon):
+    """Red when a session that ends refuses polls: a client that is not told comes back again and again."""
+    async with People(daemon) as people:
+        ann = await people.new_person('ann')
+        session = await Polling.open(daemon)
+        await session.connect(ann['token'])
+        link, _ = await open_socket(daemon)  # it sees when the worker acts, or one of its colleagues
+        await link.send('40' + json.dumps({'token': ann['token']}))
+        assert (await people.ask('POST', '/api/v1/auth/logout', headers=bearer(ann['token'])))[0] in (200, 204)
+        packets = []
+        with contextlib.suppress(websockets.ConnectionClosed):
+            while True:
+                packets.append(await link.recv())
+        assert packets[-1] == '41'
+        packets = []
+        while '41' not in packets:
+            packets += await session.poll()
     assert await is_over(session)
 
 
