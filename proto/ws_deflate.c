@@ -89,8 +89,20 @@ int ws_inflate(struct ws_inflater *f, const struct str *pieces, size_t n, size_t
 
 /* ---- Out ---- */
 
+/* What goes to many, one after the other, is among the last few frames. */
+#define RESULTS 4
+#define RESULT_MAX (32 * 1024) /* bytes of a frame that is kept */
+
+struct compressor {
+	z_stream z;
+	struct {
+		struct buf plain, deflated; /* owned; a frame and what is sent instead */
+	} results[RESULTS];
+	unsigned next; /* the oldest of them */
+};
+
 struct ws_deflater {
-	z_stream *of[WS_DEFLATE_BITS_MAX + 1]; /* owned; by bits; NULL: not asked for yet */
+	struct compressor *of[WS_DEFLATE_BITS_MAX + 1]; /* owned; by bits; NULL: not asked for */
 };
 
 struct ws_deflater *ws_deflater_new(void)
@@ -98,34 +110,65 @@ struct ws_deflater *ws_deflater_new(void)
 	return xcalloc(1, sizeof(struct ws_deflater));
 }
 
+static void compressor_free(struct compressor *c)
+{
+	if (!c)
+		return;
+	deflateEnd(&c->z);
+	for (unsigned i = 0; i < RESULTS; i++) {
+		buf_done(&c->results[i].plain);
+		buf_done(&c->results[i].deflated);
+	}
+	free(c);
+}
+
 void ws_deflater_free(struct ws_deflater **d)
 {
 	if (!*d)
 		return;
-	for (size_t i = 0; i < ARRAY_LEN((*d)->of); i++) {
-		if ((*d)->of[i])
-			deflateEnd((*d)->of[i]);
-		free((*d)->of[i]);
-	}
+	for (size_t i = 0; i < ARRAY_LEN((*d)->of); i++)
+		compressor_free((*d)->of[i]);
 	free(*d);
 	*d = NULL;
 }
 
-/* The compressor for a window, as if it were new. */
-static z_stream *stream_of(struct ws_deflater *d, unsigned bits)
+static struct compressor *compressor_of(struct ws_deflater *d, unsigned bits)
 {
-	z_stream **z = &d->of[bits];
+	struct compressor **c = &d->of[bits];
 
 	assert(bits >= WS_DEFLATE_BITS_MIN && bits <= WS_DEFLATE_BITS_MAX);
-	if (*z) {
-		deflateReset(*z);
-		return *z;
-	}
-	*z = xcalloc(1, sizeof(**z));
-	if (deflateInit2(*z, Z_BEST_SPEED, Z_DEFLATED, -(int)bits, MEM_LEVEL,
+	if (*c)
+		return *c;
+	*c = xcalloc(1, sizeof(**c));
+	if (deflateInit2(&(*c)->z, Z_BEST_SPEED, Z_DEFLATED, -(int)bits, MEM_LEVEL,
 			 Z_DEFAULT_STRATEGY) != Z_OK)
 		abort(); /* no memory */
-	return *z;
+	return *c;
+}
+
+/* Appends the result for FRAME, if it is still there. */
+static bool add_result(const struct compressor *c, struct str frame, struct buf *b)
+{
+	for (unsigned i = 0; i < RESULTS; i++) {
+		if (!str_eq(buf_str(&c->results[i].plain), frame))
+			continue;
+		buf_add_str(b, buf_str(&c->results[i].deflated));
+		return true;
+	}
+	return false;
+}
+
+static void keep_result(struct compressor *c, struct str frame, struct str deflated)
+{
+	unsigned i = c->next;
+
+	if (frame.len > RESULT_MAX)
+		return;
+	c->next = (i + 1) % RESULTS;
+	buf_clear(&c->results[i].plain);
+	buf_clear(&c->results[i].deflated);
+	buf_add_str(&c->results[i].plain, frame);
+	buf_add_str(&c->results[i].deflated, deflated);
 }
 
 /* Appends PAYLOAD compressed (section 7.2.1). */
@@ -148,12 +191,13 @@ static void add_deflated(z_stream *z, struct str payload, struct buf *b)
 }
 
 /* The frame of HEAD_LEN bytes before its payload, compressed if it is shorter then. */
-static void add_data(z_stream *z, struct str frame, size_t head_len, struct buf *b)
+static void add_data(struct compressor *c, struct str frame, size_t head_len, struct buf *b)
 {
 	struct str payload = {frame.p + head_len, frame.len - head_len};
 	size_t begin = ws_frame_begin(b), payload_at = b->len;
 
-	add_deflated(z, payload, b);
+	deflateReset(&c->z);
+	add_deflated(&c->z, payload, b);
 	if (b->len - payload_at < payload.len) {
 		ws_frame_end(b, begin, (uint8_t)frame.p[0] & 0x0f);
 		b->p[begin] |= RSV1;
@@ -161,6 +205,7 @@ static void add_data(z_stream *z, struct str frame, size_t head_len, struct buf 
 		b->len = begin;
 		buf_add_str(b, frame);
 	}
+	keep_result(c, frame, (struct str){(const char *)b->p + begin, b->len - begin});
 }
 
 /* The length of the frame at the front of S, and of its header; 0: it is not whole. */
@@ -178,19 +223,23 @@ static size_t frame_len(struct str s, size_t *ret_head_len)
 	return len <= s.len - 2 - ext ? 2 + ext + (size_t)len : 0;
 }
 
-void ws_deflate_frames(struct ws_deflater *d, unsigned bits, struct str frames, struct buf *b)
+size_t ws_deflate_frames(struct ws_deflater *d, unsigned bits, struct str frames, struct buf *b)
 {
-	size_t head_len, n;
+	struct compressor *c = compressor_of(d, bits);
+	size_t head_len, n, runs = 0;
 
 	while ((n = frame_len(frames, &head_len)) > 0) {
 		struct str frame = {frames.p, n};
 		bool is_data = ((uint8_t)frame.p[0] & 0x0f) < WS_OP_CLOSE;
 
-		if (is_data && n - head_len >= WS_DEFLATE_FROM)
-			add_data(stream_of(d, bits), frame, head_len, b);
-		else
+		if (!is_data || n - head_len < WS_DEFLATE_FROM) {
 			buf_add_str(b, frame);
+		} else if (!add_result(c, frame, b)) {
+			add_data(c, frame, head_len, b);
+			runs++;
+		}
 		frames = (struct str){frames.p + n, frames.len - n};
 	}
 	assert(!frames.len);
+	return runs;
 }

@@ -53,7 +53,8 @@ int ws_inflate(struct ws_inflater *inflater, const struct str *pieces, size_t n,
 
 /*
  * Deflates messages: one compressor for each window that was ever asked for, made at its first use,
- * whatever the number of connections. About 260 KiB for the largest.
+ * whatever the number of connections. About 260 KiB for the largest, and as much at most for its
+ * last results.
  */
 struct ws_deflater *ws_deflater_new(void);
 void ws_deflater_free(struct ws_deflater **deflater);
@@ -61,8 +62,10 @@ void ws_deflater_free(struct ws_deflater **deflater);
 /*
  * Appends FRAMES, whole frames as ws_add_frame writes them, those with data compressed for a window
  * of BITS (WS_DEFLATE_BITS_MIN to _MAX, asserted) where that makes them shorter (section 6).
+ * Returns how many were run through a compressor: the same frame for one connection after the other
+ * is so once.
  */
-void ws_deflate_frames(struct ws_deflater *deflater, unsigned bits, struct str frames,
-		       struct buf *b);
+size_t ws_deflate_frames(struct ws_deflater *deflater, unsigned bits, struct str frames,
+			 struct buf *b);
 
 #endif

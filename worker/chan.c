@@ -232,6 +232,14 @@ static void confirm_live(struct sub *sub)
 	sub->re = NULL;
 }
 
+/* How the frames of a side go to C. */
+static uint32_t entry_flags(const struct conn *c)
+{
+	uint32_t flags = c->deflate_bits ? ENTRY_DEFLATED : 0;
+
+	return c->out || c->io.fd < 0 ? flags | ENTRY_QUEUED : flags;
+}
+
 static void go_live(struct sub *sub)
 {
 	struct chan *ch = sub->chan;
@@ -249,8 +257,7 @@ static void go_live(struct sub *sub)
 		side->entries = xrealloc(side->entries, side->cap * sizeof(*side->entries));
 	}
 	sub->index = side->n++;
-	side->entries[sub->index] = (struct chan_entry){
-		c->io.fd, c->out || c->io.fd < 0 ? ENTRY_QUEUED : 0, sub};
+	side->entries[sub->index] = (struct chan_entry){c->io.fd, entry_flags(c), sub};
 	if (deliver_is_parted(c)) {
 		side->entries[sub->index].flags |= ENTRY_PARTED;
 		side->n_parted++;
@@ -504,6 +511,7 @@ void chan_mark_socket(struct conn *c)
 		if (sub->state == SUB_LIVE)
 			sub->chan->sides[c->dialect].entries[sub->index].fd = c->io.fd;
 	flag_all(c, ENTRY_QUEUED, c->out != NULL);
+	flag_all(c, ENTRY_DEFLATED, c->deflate_bits != 0);
 }
 
 void chan_mark_queued(struct conn *c, bool is_queued)

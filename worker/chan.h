@@ -58,6 +58,7 @@ struct sub {
 #define ENTRY_SENT 4u	/* had this turn's frames together with its replies */
 #define ENTRY_PARTED 8u /* has frames of its own in its replies: nothing of the side's is for it */
 #define ENTRY_HELD 16u /* replies may be held back, which come before the next frames */
+#define ENTRY_DEFLATED 32u /* is sent this side's frames compressed */
 
 /* What the fan-out loop reads: no pointer is followed while all goes well. */
 struct chan_entry {

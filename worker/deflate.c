@@ -29,7 +29,7 @@ void deflate_reply(struct conn *c)
 
 void deflate_frames(struct worker *wk, unsigned bits, struct str frames, struct buf *b)
 {
-	ws_deflate_frames(wk->deflater, bits, frames, b);
+	worker_count(wk, M_DEFLATES, (int64_t)ws_deflate_frames(wk->deflater, bits, frames, b));
 }
 
 void deflate_close(struct worker *wk)

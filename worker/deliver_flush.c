@@ -9,7 +9,9 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "proto/ws_deflate.h"
 #include "worker/chan_replay.h"
+#include "worker/deflate.h"
 #include "worker/roster.h"
 
 /* Rooms smaller than this are never held off: their flush costs less than a turn. */
@@ -74,11 +76,20 @@ bool deliver_has_room(struct sub *sub, size_t len, bool is_lasting)
 
 /* ---- What slow receivers get ---- */
 
-/* One side's frames in the forms that are queued; each made at the first need and shared. */
+/* All of one side's frames, and the same to be queued: made at the first need and shared. */
+struct form {
+	struct buf bytes;
+	struct blob *blob;
+};
+
+/* One side's frames in the forms that are sent and queued. */
 struct load {
 	struct chan *ch;
 	struct chan_side *side;
 	struct blob *all, *lasting;
+	struct form *deflated; /* owned; by the bits of the window; NULL: nobody has needed any */
+	uint32_t calls;
+	size_t saved; /* bytes that were not sent, by compression */
 };
 
 static size_t ephemeral_bytes(const struct chan_side *side)
@@ -89,6 +100,28 @@ static size_t ephemeral_bytes(const struct chan_side *side)
 	for (uint32_t i = 0; spans && i < spans->n; i++)
 		bytes += spans->at[i].end - spans->at[i].begin;
 	return bytes;
+}
+
+/* The side's frames, compressed once for all whose window is C's. */
+static struct form *deflated_for(struct load *l, const struct conn *c)
+{
+	struct form *f;
+
+	if (!l->deflated)
+		l->deflated = xcalloc(WS_DEFLATE_BITS_MAX + 1, sizeof(*l->deflated));
+	f = &l->deflated[c->deflate_bits];
+	if (!f->bytes.len)
+		deflate_frames(l->ch->wk, c->deflate_bits, buf_str(&l->side->out), &f->bytes);
+	return f;
+}
+
+/* All of the frames from OFF on, in the form that C is sent. */
+static void queue_all(struct load *l, struct conn *c, size_t off)
+{
+	struct form *f = c->deflate_bits ? deflated_for(l, c) : NULL;
+	const struct buf *bytes = f ? &f->bytes : &l->side->out;
+
+	conn_queue_shared(c, bytes->p, bytes->len, off, f ? &f->blob : &l->all);
 }
 
 /* The frames without the ephemeral ones. */
@@ -129,7 +162,7 @@ static void queue_more(struct load *l, struct sub *sub)
 		}
 	}
 	if (queued + len <= events_max(wk))
-		conn_queue_shared(c, l->side->out.p, l->side->out.len, 0, &l->all);
+		queue_all(l, c, 0);
 	else
 		chan_replay_behind(sub, l->ch->flushed_rev);
 }
@@ -161,12 +194,36 @@ static void send_held(struct load *l, struct chan_entry *e)
 
 	e->flags &= ~ENTRY_HELD;
 	if (!c->out) {
-		conn_flush_with(c, l->side->out.p, l->side->out.len);
+		const struct buf *b = c->deflate_bits ? &deflated_for(l, c)->bytes : &l->side->out;
+
+		conn_flush_with(c, b->p, b->len);
 		return;
 	}
 	conn_flush(c);
 	if (c->state == CONN_WS) /* else SUB went with it */
 		queue_more(l, sub);
+}
+
+/* As send, but what the socket does not take now is no error. */
+static ssize_t send_now(int fd, const uint8_t *p, size_t len)
+{
+	ssize_t sent = send(fd, p, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	return sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) ? 0 : sent;
+}
+
+static void send_deflated(struct load *l, struct chan_entry *e)
+{
+	struct conn *c = e->sub->conn;
+	const struct buf *b = &deflated_for(l, c)->bytes;
+	ssize_t sent = send_now(e->fd, b->p, b->len);
+
+	l->calls++;
+	l->saved += l->side->out.len - b->len;
+	if (sent < 0)
+		conn_kill(c, CONN_END_LOST);
+	else if ((size_t)sent < b->len)
+		queue_all(l, c, (size_t)sent);
 }
 
 /* Everything that is not a plain, complete send: full sockets, broken links, partial writes. */
@@ -182,10 +239,23 @@ static void send_slowly(struct load *l, struct chan_entry *e, ssize_t sent)
 		send_held(l, e);
 	else if (e->flags & ENTRY_QUEUED)
 		queue_more(l, e->sub);
+	else if (e->flags & ENTRY_DEFLATED)
+		send_deflated(l, e);
 	else if (sent < 0)
 		conn_kill(c, CONN_END_LOST);
 	else
-		conn_queue_shared(c, l->side->out.p, l->side->out.len, (size_t)sent, &l->all);
+		queue_all(l, c, (size_t)sent);
+}
+
+static void load_done(struct load *l)
+{
+	blob_unref(&l->all);
+	blob_unref(&l->lasting);
+	for (unsigned i = 0; l->deflated && i <= WS_DEFLATE_BITS_MAX; i++) {
+		buf_done(&l->deflated[i].bytes);
+		blob_unref(&l->deflated[i].blob);
+	}
+	free(l->deflated);
 }
 
 static void side_clear(struct chan_side *side)
@@ -198,13 +268,12 @@ static void side_clear(struct chan_side *side)
 		side->ephemeral->n = side->ephemeral->frames = 0;
 }
 
-/* Returns the number of system calls. */
-static uint32_t flush_side(struct chan *ch, struct chan_side *side)
+/* Returns the number of system calls; *SAVED grows by what was compressed away. */
+static uint32_t flush_side(struct chan *ch, struct chan_side *side, size_t *saved)
 {
 	struct load load = {.ch = ch, .side = side};
 	const uint8_t *p = side->out.p;
 	size_t len = side->out.len;
-	uint32_t calls = 0;
 
 	for (uint32_t i = side->n;
 	     i-- > 0;) { /* downwards: a receiver that ends takes itself out */
@@ -212,25 +281,24 @@ static uint32_t flush_side(struct chan *ch, struct chan_side *side)
 		ssize_t sent = 0;
 
 		if (!e->flags) {
-			sent = send(e->fd, p, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-			calls++;
+			sent = send_now(e->fd, p, len);
+			load.calls++;
 			if (sent == (ssize_t)len)
 				continue;
-			if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
-				sent = 0;
 		}
 		send_slowly(&load, e, sent);
 	}
-	blob_unref(&load.all);
-	blob_unref(&load.lasting);
+	load_done(&load);
 	side_clear(side);
-	return calls;
+	*saved += load.saved;
+	return load.calls;
 }
 
 void deliver_flush(struct chan *ch)
 {
 	uint64_t start = clock_mono_ns(), cost;
 	uint32_t receivers = 0, calls = 0, n;
+	size_t bytes = 0, saved = 0;
 
 	list_remove(&ch->dirty);
 	for (int d = DIALECT_NONE + 1; d < DIALECT_COUNT; d++) {
@@ -238,9 +306,10 @@ void deliver_flush(struct chan *ch)
 			continue;
 		n = ch->sides[d].n - ch->sides[d].n_parted;
 		receivers += n;
-		worker_count(ch->wk, M_BYTES_OUT, (int64_t)(ch->sides[d].out.len * n));
-		calls += flush_side(ch, &ch->sides[d]);
+		bytes += ch->sides[d].out.len * n;
+		calls += flush_side(ch, &ch->sides[d], &saved);
 	}
+	worker_count(ch->wk, M_BYTES_OUT, (int64_t)(bytes - saved));
 	ch->flushed_rev = ch->rev;
 	if (ch->n_owing == 0)
 		deliver_marks_clear(ch);

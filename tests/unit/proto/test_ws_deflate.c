@@ -146,6 +146,33 @@ static void test_every_window_and_back(void **state)
 	buf_done(&back);
 }
 
+/* What goes to one connection after the other is compressed once, among a few others. */
+static void test_the_same_frames_again(void **state)
+{
+	struct ws_deflater *d = ws_deflater_new();
+	struct buf text = text_of(3000, false), plain = BUF_INIT, first = BUF_INIT, out = BUF_INIT;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		text.p[0] = (uint8_t)('a' + i);
+		ws_add_frame(&plain, WS_OP_TEXT, buf_str(&text));
+	}
+	assert_int_equal(ws_deflate_frames(d, 15, buf_str(&plain), &first), 3);
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(ws_deflate_frames(d, 15, buf_str(&plain), &out), 0);
+		assert_true(str_eq(buf_str(&out), buf_str(&first)));
+		buf_clear(&out);
+	}
+	assert_int_equal(ws_deflate_frames(d, 9, buf_str(&plain), &out), 3); /* another window */
+	plain.p[plain.len - 1] ^= 1;
+	assert_int_equal(ws_deflate_frames(d, 15, buf_str(&plain), &out), 1); /* another text */
+	ws_deflater_free(&d);
+	buf_done(&text);
+	buf_done(&plain);
+	buf_done(&first);
+	buf_done(&out);
+}
+
 /* What would not be shorter, control frames and little ones stay as they are, in their places. */
 static void test_frames_that_stay(void **state)
 {
@@ -341,6 +368,7 @@ int main(void)
 		cmocka_unit_test(test_blocks_marked_as_last),
 		cmocka_unit_test(test_what_no_compressor_makes),
 		cmocka_unit_test(test_every_window_and_back),
+		cmocka_unit_test(test_the_same_frames_again),
 		cmocka_unit_test(test_frames_that_stay),
 		cmocka_unit_test(test_compressed_messages),
 		cmocka_unit_test(test_where_rsv1_may_stand),
