@@ -106,7 +106,8 @@ static void on_hook(struct worker *wk, void *arg, const struct filter_hook_answe
 		break;
 	case HOOK_FAILED:
 		if (str_eq(settings_choice(wk->settings, "filters.fail"), STR("closed")))
-			persist_drop(wk, it, E_UNAVAILABLE, NULL);
+			persist_drop(wk, it, E_UNAVAILABLE,
+				     "The content filter does not answer; try again.");
 		break;
 	}
 }
