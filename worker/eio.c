@@ -152,7 +152,7 @@ static bool may_take_over(const struct conn *c)
 {
 	const struct conn *session = session_of(c);
 
-	return session && !session->eio->is_probed;
+	return session && !session->eio->probed_by;
 }
 
 /* A WebSocket is there: a session of its own, or one that may take over SESSION. */
@@ -301,7 +301,7 @@ void eio_packet(struct conn *c, const struct eio_packet *p)
 static void on_probe(struct conn *c, struct conn *session)
 {
 	say(c, EIO_PONG, STR(EIO_PROBE));
-	session->eio->is_probed = true;
+	session->eio->probed_by = c->id;
 	eio_poll_end(session->eio);
 }
 
@@ -312,7 +312,7 @@ static void take_over(struct conn *c, struct conn *session)
 		conn_kill(c, CONN_END_LOST);
 		return;
 	}
-	session->eio->is_probed = false;
+	session->eio->probed_by = 0;
 	conn_take_socket(session, c);
 	eio_poll_end(session->eio);
 }
@@ -320,12 +320,13 @@ static void take_over(struct conn *c, struct conn *session)
 static void on_candidate(struct conn *c, const struct eio_packet *p)
 {
 	struct conn *session = session_of(c);
+	uint64_t by = session ? session->eio->probed_by : 0;
 
-	if (!session)
+	if (!session || (by && by != c->id))
 		conn_kill(c, CONN_END_LOST); /* another socket was first, or it has ended */
 	else if (eio_is_probe(p))
 		on_probe(c, session);
-	else if (p->type == EIO_UPGRADE && session->eio->is_probed)
+	else if (p->type == EIO_UPGRADE && by)
 		take_over(c, session);
 	else
 		conn_kill(c, CONN_END_LOST);
@@ -390,7 +391,8 @@ static void on_servant_ended(struct conn *c)
 	if (!e)
 		return;
 	if (c->dialect != DIALECT_NONE) {
-		e->is_probed = false;
+		if (e->probed_by == c->id) /* not one of those that were refused */
+			e->probed_by = 0;
 	} else if (e->post && e->post->conn_id == c->id) {
 		call = e->post;
 		e->post = NULL;

@@ -104,7 +104,7 @@ void eio_poll_get(struct conn *session, struct call *call)
 	c->eio_of = session->id;
 	if (conn_queued(session)) {
 		answer_poll(e);
-	} else if (e->is_probed) {
+	} else if (e->probed_by) {
 		e->poll = NULL;
 		say_alone(call, EIO_NOOP);
 	} else {

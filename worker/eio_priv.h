@@ -22,7 +22,7 @@ struct eio {
 	struct call *poll;  /* a GET that waits for something to say, or NULL */
 	struct call *post;  /* a POST whose packets are not all run, or NULL */
 	uint64_t opened_ms; /* CLOCK_MONOTONIC */
-	bool is_probed;	    /* a WebSocket has said that it will take over */
+	uint64_t probed_by; /* the connection that has said that it will take over; 0: none */
 	bool is_closed;	    /* by the client's own close packet */
 	bool is_entering;   /* its room is being joined: sio_connect.c's */
 	struct sio_return *back; /* owned; sio_connect.c's: the session it comes back to, or NULL */

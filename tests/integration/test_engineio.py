@@ -300,6 +300,22 @@ async def test_what_comes_in_one_piece_with_the_upgrade_is_not_lost(daemon):
         await link.close()
 
 
+async def test_the_websocket_that_probed_first_takes_over(daemon):
+    """One that comes later is closed, and one that was there is when it probes. Red when either forgets the first."""
+    session = await Polling.open(daemon)
+    early, first = [await websockets.connect(socket_url(daemon, session.sid)) for _ in range(2)]
+    await first.send('2probe')
+    assert await first.recv() == '3probe'
+    late = await websockets.connect(socket_url(daemon, session.sid))
+    await early.send('2probe')
+    for other in (late, early):
+        await asyncio.wait_for(other.wait_closed(), PATIENCE)
+    await first.send('5')
+    await first.send('40' + json.dumps({'token': 'none'}))
+    assert (await asyncio.wait_for(first.recv(), PATIENCE)).startswith('44')
+    await first.close()
+
+
 async def test_a_second_websocket_is_closed_and_the_first_stays(daemon):
     session, link = await upgraded(daemon)
     await link.send('5')
