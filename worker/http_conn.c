@@ -284,11 +284,13 @@ static void on_request(struct conn *c)
 static void http_open(struct conn *c)
 {
 	const struct settings *s = conn_worker(c)->settings;
+	/* sessions of the echoes have two addresses, and what they may be sent goes for all others */
+	bool is_echo = conn_worker(c)->boot->is_conformance;
 
 	c->http = http_in_new(&(struct http_limits){
 		.header_max = (size_t)s->http_header_max,
 		.target_max = (size_t)s->http_target_max,
-		.body_max = (size_t)s->http_body_max,
+		.body_max = (size_t)(is_echo ? s->engineio_payload_max : s->http_body_max),
 		.large_path = conn_worker(c)->eio_path,
 		.large_max = (size_t)s->engineio_payload_max,
 	});

@@ -120,6 +120,18 @@ async def test_engine_messages_come_back_in_polls(echo):
     assert '\x1e'.join(heard) == body
 
 
+async def test_a_post_of_the_largest_size_comes_back_and_a_larger_one_is_413(echo):
+    """Seen red with the limit of other requests, which is smaller."""
+    _, text = await ask(echo, 'GET', '/engine.io/?EIO=4&transport=polling')
+    path = f'/engine.io/?EIO=4&transport=polling&sid={json.loads(text[1:])["sid"]}'
+    largest = '4' + 'x' * (SETTINGS['engineio.payload_max'] - 1)
+    assert await ask(echo, 'POST', path, largest, headers={'Content-Type': 'text/plain'}) == (200, 'ok')
+    while (answer := await ask(echo, 'GET', path)) == (200, '2'):
+        await ask(echo, 'POST', path, '3')
+    assert answer[0] == 200 and largest in answer[1].split('\x1e')
+    assert (await ask(echo, 'POST', path, largest + 'x', headers={'Content-Type': 'text/plain'}))[0] == 413
+
+
 # ---- Socket.IO ---------------------------------------------------------------------------------------
 
 async def test_each_namespace_tells_the_auth_payload(echo):
