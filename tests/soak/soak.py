@@ -24,7 +24,7 @@ import psycopg
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'integration'))
 
 from soak_chaos import Chaos, run_schedule, schedule, settings  # noqa: E402
-from soak_checker import KINDS, MESSAGE, Checker, Row, check_people, check_unread  # noqa: E402
+from soak_checker import KINDS, MESSAGE, Checker, Row, check_people, check_unread, growth  # noqa: E402
 from soak_link import raise_descriptor_limit  # noqa: E402
 from soak_native import MsgpackPerson, NativePerson, StreamPerson, msgpack  # noqa: E402
 from soak_people import RestPerson  # noqa: E402
@@ -61,10 +61,9 @@ class Run:
         self.people, self.rooms = [], []
         self.daemon = self.postgres = self.database = self.chaos = None
         self.memory = []  # (label, resident bytes, own bytes)
-        # the second half of a long run kills no process of the daemon; what grows in its second half,
-        # when buffers and caches have got their sizes, grows for ever
-        self.deaths_until, self.steady_from = (seconds / 2, seconds * 3 / 4) if seconds >= LONG else (None, None)
-        self.steady = []  # own bytes at the rests of that quarter
+        # the second half of a long run kills no process of the daemon
+        self.deaths_until = seconds / 2 if seconds >= LONG else None
+        self.steady = []  # own bytes at the rests of that half, each with the seconds before it
         self.log_at = 0
         self.shown_kinds, self.histories = Counter(), Counter()
         self.crashes = []
@@ -185,8 +184,8 @@ class Run:
             if self.seconds - done < 20:
                 done = self.seconds
             await self._rest(done, is_last=done >= self.seconds)
-            if self.steady_from and done >= self.steady_from:
-                self.steady.append(self.memory[-1][2])
+            if self._is_steady(done):
+                self.steady.append((done, self.memory[-1][2]))
         self.stats['seconds'] = int(time.monotonic() - begin)
 
     async def _rest(self, done, is_last):
@@ -216,7 +215,7 @@ class Run:
         if unsettled:
             self._judge_unsettled()
         self._measure('rest' if not is_last else 'end')
-        if self.steady_from and done >= self.steady_from:
+        if self._is_steady(done):
             await self._measure_least()
         rss, own = self.memory[-1][1:]
         print(f'soak: rest: settled after {took:.1f} s, RSS {rss >> 10} KiB, own memory {own >> 10} KiB', flush=True)
@@ -381,9 +380,13 @@ class Run:
             self._measure(before[0])
             self.memory[-1] = min(before, self.memory[-1], key=lambda one: one[2])
 
+    def _is_steady(self, done):
+        """Buffers and caches have had a few minutes since the last death to find their sizes."""
+        return self.deaths_until is not None and done >= self.deaths_until + REST_EVERY
+
     def growth(self):
-        """Of the own memory while no process died, in parts of one: the last rest against the first. 0 for short runs."""
-        return self.steady[-1] / self.steady[0] - 1 if self.steady else 0
+        """Of the own memory while no process died, in parts of one: in the last quarter against before."""
+        return growth(self.steady, self.seconds * 3 / 4)
 
     async def _report(self):
         begin, last = time.monotonic(), Counter()

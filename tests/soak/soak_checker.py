@@ -16,6 +16,7 @@ stuck      a request that gets no answer, or a reader that never reaches the hea
 """
 import time
 from collections import Counter, defaultdict, deque, namedtuple
+from statistics import mean
 
 from soak_texts import parse
 
@@ -297,6 +298,16 @@ def check_log(rows, heads, violation):
         if head != last.get(conv, (0, 0)):
             violation('counter', conv, head[0], None, None, f'the head is {head}, the log ends {last.get(conv)}')
     return table
+
+
+def growth(points, since):
+    """Of what (time, value) POINTS show: the mean behind SINCE against the mean up to it, in parts of one.
+
+    Means, because one rest's memory differs from the next one's by 5 % whatever time passed. 0 without points on both sides.
+    """
+    early = [value for at, value in points if at <= since]
+    late = [value for at, value in points if at > since]
+    return mean(late) / mean(early) - 1 if early and late else 0
 
 
 def check_people(expected, shown, violation, what='people'):

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from soak_chaos import DEADLY, DECK, schedule, settings
-from soak_checker import DELETE, EDIT, KINDS, MESSAGE, Checker, Event, Row, check_people, check_unread
+from soak_checker import DELETE, EDIT, KINDS, MESSAGE, Checker, Event, Row, check_people, check_unread, growth
 from soak_texts import parse, text_of
 
 CONV, COUNT = 7, 12
@@ -255,6 +255,12 @@ def test_a_seed_gives_the_same_schedule_and_the_same_settings():
     late = {card.name for card in calm if card.at >= 1500}
     assert late == set(DECK) - DEADLY
     assert schedule('5', 60) == [card for card in schedule('5', 300) if card.at < 60]
+
+
+def test_growth_is_of_the_later_mean():
+    assert growth([(2, 100), (3, 104), (4, 110), (5, 114.4)], 3) == pytest.approx(0.1)
+    assert growth([(2, 104), (3, 100)], 2) < 0
+    assert growth([], 3) == growth([(2, 100)], 3) == growth([(4, 100)], 3) == 0
 
 
 def test_a_deck_deals_every_card():
