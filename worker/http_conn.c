@@ -284,7 +284,7 @@ static void on_request(struct conn *c)
 static void http_open(struct conn *c)
 {
 	const struct settings *s = conn_worker(c)->settings;
-	/* sessions of the echoes have two addresses, and what they may be sent goes for all others */
+	/* sessions of the echoes have two addresses: what they may be sent goes for all */
 	bool is_echo = conn_worker(c)->boot->is_conformance;
 
 	c->http = http_in_new(&(struct http_limits){
