@@ -212,6 +212,8 @@ int spawn_order(struct child *c, const char *text, int fd)
 		return -ERR_NOENT;
 	if (fdpass_send(c->control_fd, &iov, 1, &fd, fd >= 0 ? 1 : 0) >= 0)
 		return 0;
+	if (errno == EPIPE) /* its death comes by the pidfd */
+		return -ERR_NOENT;
 	log_warn("worker does not take an order", LF_INT("slot", c->slot), LF_STR("order", text),
 		 LF_STR("error", strerror(errno)));
 	return -ERR_AGAIN;

@@ -43,8 +43,8 @@ void spawn_worker(struct child *c);
 
 /*
  * Sends one order (CONTROL_ORDER_MAX) to a running worker, with FD attached unless negative; FD
- * stays the caller's. A lost order is logged. Returns 0, -ERR_NOENT (no worker) or -ERR_AGAIN (it
- * was not taken).
+ * stays the caller's. Returns 0, -ERR_NOENT (no worker, or it is dying) or -ERR_AGAIN (it was not
+ * taken, which is logged).
  */
 int spawn_order(struct child *c, const char *text, int fd);
 

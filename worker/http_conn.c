@@ -5,6 +5,9 @@
  */
 #include "worker/http_conn.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
 #include "proto/http.h"
 #include "proto/http_field.h"
 #include "worker/audit.h"
@@ -395,8 +398,15 @@ void http_conn_timeout(struct conn *c, enum conn_wait wait)
 
 void http_conn_drain(struct conn *c)
 {
+	int unsent = 0;
+
 	/* A request that has begun is answered first; its answer says "close". */
-	if (!c->http || http_phase(c->http) == HTTP_PHASE_IDLE)
+	if (c->http && http_phase(c->http) != HTTP_PHASE_IDLE)
+		return;
+	/* nothing can be cut off: no need to wait for the client's end */
+	if (!c->out && c->io.fd >= 0 && ioctl(c->io.fd, SIOCOUTQ, &unsent) == 0 && !unsent)
+		conn_kill(c, CONN_END_CLEAN);
+	else
 		conn_finish(c, CONN_END_CLEAN);
 }
 
