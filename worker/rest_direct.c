@@ -7,6 +7,7 @@
 #include "sql/direct.h"
 #include "worker/call.h"
 #include "worker/dbio.h"
+#include "worker/direct.h"
 #include "worker/rest.h"
 #include "worker/revoke.h"
 #include "worker/routes.h"
@@ -27,20 +28,10 @@ static void refuse(struct call *call, int err, const char *field)
 {
 	struct fault fault;
 
-	fault_set(&fault, E_INVALID);
-	fault.field = field;
-	if (err == -ERR_NOENT) {
-		call_error(call, E_NOT_FOUND, "There is no such user.");
-	} else if (err == -ERR_INVAL) {
-		snprintf(fault.text, sizeof(fault.text), "That is yourself.");
+	if (direct_fault(err, field, &fault))
 		call_fault(call, &fault, NULL);
-	} else if (err == -ERR_DENIED) {
-		call_error(call, E_READ_ONLY, NULL);
-	} else if (err == -ERR_CLOSED) {
-		call_error(call, E_NO_SUCH_ROOM, NULL);
-	} else {
+	else
 		call_db_error(call, err);
-	}
 }
 
 static void on_direct(void *arg, int err, const struct direct *direct)

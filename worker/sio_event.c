@@ -12,6 +12,7 @@
 #include "sql/direct.h"
 #include "sql/rooms.h"
 #include "worker/dbio.h"
+#include "worker/direct.h"
 #include "worker/limits.h"
 #include "worker/on_cmd.h"
 #include "worker/revoke.h"
@@ -30,14 +31,12 @@ static void refuse(struct conn *c, const struct cmd *cmd, const struct fault *fa
 }
 
 static void refuse_field(struct conn *c, const struct cmd *cmd, enum proto_error error,
-			 const char *field, const char *text)
+			 const char *field)
 {
 	struct fault fault;
 
 	fault_set(&fault, error);
 	fault.field = field;
-	if (text)
-		snprintf(fault.text, sizeof(fault.text), "%s", text);
 	refuse(c, cmd, &fault);
 }
 
@@ -103,9 +102,9 @@ static void end(struct conn *c, struct waiting *w)
 }
 
 static void end_refused(struct conn *c, struct waiting *w, enum proto_error error,
-			const char *field, const char *text)
+			const char *field)
 {
-	refuse_field(c, &w->cmd, error, field, text);
+	refuse_field(c, &w->cmd, error, field);
 	end(c, w);
 }
 
@@ -119,7 +118,7 @@ static void on_room(void *arg, int err, const struct room *room)
 	if (!c)
 		return;
 	if (err) {
-		end_refused(c, w, err == -ERR_NOENT ? E_NO_SUCH_ROOM : E_UNAVAILABLE, NULL, NULL);
+		end_refused(c, w, err == -ERR_NOENT ? E_NO_SUCH_ROOM : E_UNAVAILABLE, NULL);
 		return;
 	}
 	w->cmd.conv = room->id;
@@ -130,26 +129,11 @@ static void on_room(void *arg, int err, const struct room *room)
 
 /* ---- Direct conversations ---- */
 
-static enum proto_error error_of(int err)
-{
-	switch (err) {
-	case -ERR_NOENT:
-		return E_NOT_FOUND;
-	case -ERR_INVAL:
-		return E_INVALID;
-	case -ERR_DENIED: /* as when the conversation is there already */
-		return E_READ_ONLY;
-	case -ERR_CLOSED:
-		return E_NO_SUCH_ROOM;
-	default:
-		return E_UNAVAILABLE;
-	}
-}
-
 static void on_direct(void *arg, int err, const struct direct *direct)
 {
 	struct waiting *w = arg;
 	struct conn *c = take_conn(w);
+	struct fault fault;
 
 	if (!err && direct->is_new) {
 		revoke_member(w->wk, direct->conv, c ? c->user : 0);
@@ -158,10 +142,10 @@ static void on_direct(void *arg, int err, const struct direct *direct)
 	if (!c)
 		return;
 	if (err) {
-		end_refused(c, w, error_of(err), "receiverId",
-			    err == -ERR_NOENT  ? "There is no such user."
-			    : err == -ERR_INVAL ? "That is yourself."
-						: NULL);
+		if (!direct_fault(err, "receiverId", &fault))
+			fault_set(&fault, E_UNAVAILABLE);
+		refuse(c, &w->cmd, &fault);
+		end(c, w);
 		return;
 	}
 	w->cmd.conv = direct->conv;
@@ -184,7 +168,7 @@ static void on_rights(struct worker *wk, void *arg, int err, const struct rights
 	if (!c)
 		return;
 	if (err) {
-		end_refused(c, w, err == -ERR_NOENT ? E_NO_SUCH_ROOM : E_UNAVAILABLE, NULL, NULL);
+		end_refused(c, w, err == -ERR_NOENT ? E_NO_SUCH_ROOM : E_UNAVAILABLE, NULL);
 		return;
 	}
 	run(c, &w->cmd);
@@ -218,7 +202,7 @@ static void go_on(struct waiting *w)
 				dbio_deadline(w->wk), on_direct, w, NULL);
 	else if (cmd->reply_to_rev && cmd->reply_to_conv != cmd->conv) {
 		c->n_entering--;
-		end_refused(c, w, E_INVALID, "replyTo", NULL);
+		end_refused(c, w, E_INVALID, "replyTo");
 	} else
 		roles_get(w->wk, cmd->conv, c->user, c->is_admin, on_rights, w);
 	if (r < 0 && cmd->has_conv_uid)
@@ -244,7 +228,7 @@ static void enter_own(struct conn *c, const struct cmd *cmd)
 	if (cmd->peer == c->user)
 		sio_say_ok(c, &cmd->id);
 	else
-		refuse_field(c, cmd, E_FORBIDDEN, NULL, NULL);
+		refuse_field(c, cmd, E_FORBIDDEN, NULL);
 }
 
 static void dispatch(struct conn *c, const struct cmd *cmd)
