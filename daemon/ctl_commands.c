@@ -126,7 +126,8 @@ static void add_database(struct buf *b, const struct master *m)
 static int64_t count_sockets(const struct master *m)
 {
 	static const enum metric kinds[] = {M_CONNECTIONS_RAW, M_CONNECTIONS_NATIVE,
-					    M_CONNECTIONS_MSGPACK, M_CONNECTIONS_SSE};
+					    M_CONNECTIONS_MSGPACK, M_CONNECTIONS_SSE,
+					    M_CONNECTIONS_SIO};
 	int64_t n = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)

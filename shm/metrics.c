@@ -57,6 +57,13 @@ static const char *type_name(enum metric_type type)
 	return type == METRIC_COUNTER ? "counter" : "gauge";
 }
 
+static void print_each(const struct shm *shm, enum metric m, struct buf *ret)
+{
+	for (unsigned slot = 0; slot < shm->geo.n_slots; slot++)
+		buf_printf(ret, "%s{worker=\"%u\",%s} %" PRId64 "\n", infos[m].name, slot,
+			   infos[m].labels, metric_get(shm, slot, m));
+}
+
 void metric_print(const struct shm *shm, struct buf *ret)
 {
 	for (unsigned m = 0; m < METRICS; m++) {
@@ -65,7 +72,9 @@ void metric_print(const struct shm *shm, struct buf *ret)
 		if (m == 0 || !str_eq(str_of(i->name), str_of(infos[m - 1].name)))
 			buf_printf(ret, "# HELP %s %s\n# TYPE %s %s\n", i->name, i->help, i->name,
 				   type_name(i->type));
-		if (*i->labels)
+		if (i->type == METRIC_GAUGE_EACH)
+			print_each(shm, m, ret);
+		else if (*i->labels)
 			buf_printf(ret, "%s{%s} %" PRId64 "\n", i->name, i->labels,
 				   metric_sum(shm, m));
 		else
@@ -91,7 +100,9 @@ void metrics_describe(struct buf *ret)
 	for (unsigned m = 0; m < METRICS; m++) {
 		buf_printf(ret, "%s{\"name\":\"%s\",\"labels\":", m ? ",\n " : "", infos[m].name);
 		add_json_text(ret, infos[m].labels);
-		buf_printf(ret, ",\"type\":\"%s\",\"unit\":\"%s\",\"help\":\"%s\"}",
+		buf_printf(ret,
+			   ",\"by_worker\":%s,\"type\":\"%s\",\"unit\":\"%s\",\"help\":\"%s\"}",
+			   infos[m].type == METRIC_GAUGE_EACH ? "true" : "false",
 			   type_name(infos[m].type), infos[m].unit, infos[m].help);
 	}
 	buf_add_cstr(ret, "]\n");

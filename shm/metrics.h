@@ -16,7 +16,11 @@ enum metric {
 	METRICS
 };
 
-enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
+enum metric_type {
+	METRIC_COUNTER,
+	METRIC_GAUGE,
+	METRIC_GAUGE_EACH, /* of each slot by itself */
+};
 
 struct metric_info {
 	const char *id, *name, *labels; /* labels in Prometheus form without braces, or "" */
@@ -45,10 +49,13 @@ int64_t metric_sum(const struct shm *shm, enum metric m);
 
 const struct metric_info *metric_info(enum metric m);
 
-/* All sums in the Prometheus text format (version 0.0.4). */
+/*
+ * All sums in the Prometheus text format (version 0.0.4), and one value for each slot where the
+ * table says so.
+ */
 void metric_print(const struct shm *shm, struct buf *ret);
 
-/* The table as a JSON array of {name, labels, type, unit, help}. */
+/* The table as a JSON array of {name, labels, by_worker, type, unit, help}. */
 void metrics_describe(struct buf *ret);
 
 #endif

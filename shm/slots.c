@@ -252,6 +252,6 @@ void slot_reset_run(struct shm *shm, unsigned slot)
 	atomic_store(&s->last_target, 0);
 	slot_inflight_clear(shm, slot);
 	for (unsigned m = 0; m < METRICS; m++)
-		if (metric_info(m)->type == METRIC_GAUGE)
+		if (metric_info(m)->type != METRIC_COUNTER)
 			atomic_store(&s->metrics.v[m], 0);
 }

@@ -65,6 +65,9 @@ static inline bool dialect_has_room(enum dialect d)
 	return d == DIALECT_RAW || d == DIALECT_S0;
 }
 
+/* How a client that stays is connected. */
+enum conn_transport { TRANSPORT_NONE, TRANSPORT_WEBSOCKET, TRANSPORT_POLLING, TRANSPORT_SSE };
+
 /* How a connection ended: decides the grace of its user's presence. */
 enum conn_end {
 	CONN_END_LOST,	/* nobody said anything */
@@ -111,6 +114,7 @@ struct conn {
 	bool is_presence_stale; /* was not told all of others' presence: presence.c's */
 	bool is_ops;	 /* came in on the operations listener: other addresses, counted nowhere */
 	bool is_echo;	 /* of roomd --conformance, and not the chat's: conformance.h */
+	uint8_t transport; /* enum conn_transport, as it is counted */
 	uint8_t deflate_bits; /* WebSocket: window that what it is sent is compressed for, or 0 */
 	bool is_watched; /* blocked, but its end is to be noticed */
 	struct ws_in ws;
@@ -171,6 +175,12 @@ struct conn *conn_open_ops(struct worker *wk, int fd);
  * Starts as CONN_HTTP; the same limit as conn_open.
  */
 struct conn *conn_open_session(struct worker *wk);
+
+/*
+ * C is counted as a client of TRANSPORT from now on, and not as what it was counted as so far.
+ * TRANSPORT_NONE: as none that stays.
+ */
+void conn_count_as(struct conn *c, enum conn_transport transport);
 
 /* Bytes as if they had been read from the socket; DATA is changed. */
 void conn_input(struct conn *c, uint8_t *data, size_t len);

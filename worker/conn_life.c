@@ -38,6 +38,30 @@ static struct conn *conn_new(struct worker *wk, int fd)
 	return c;
 }
 
+void conn_count_as(struct conn *c, enum conn_transport transport)
+{
+	static const struct {
+		enum metric now, peak;
+	} of[] = {
+		[TRANSPORT_WEBSOCKET] = {M_SOCKETS_WEBSOCKET, M_PEAK_WEBSOCKET},
+		[TRANSPORT_POLLING] = {M_SOCKETS_POLLING, M_PEAK_POLLING},
+		[TRANSPORT_SSE] = {M_SOCKETS_SSE, M_PEAK_SSE},
+	};
+	const struct worker *wk = conn_worker(c);
+	unsigned me = (unsigned)wk->slot;
+	int64_t n;
+
+	if (c->transport)
+		worker_count(wk, of[c->transport].now, -1);
+	c->transport = (uint8_t)transport;
+	if (!transport)
+		return;
+	worker_count(wk, of[transport].now, 1);
+	n = metric_get(wk->shm, me, of[transport].now);
+	if (n > metric_get(wk->shm, me, of[transport].peak))
+		metric_set(wk->shm, me, of[transport].peak, n);
+}
+
 static bool is_full(const struct worker *wk)
 {
 	return wk->n_conns - wk->n_ops_conns >= wk->settings->server_max_connections;
@@ -106,6 +130,7 @@ static void conn_free(struct conn *c)
 		wk->n_ops_conns--;
 	else
 		worker_count(wk, M_CONNECTIONS_CLOSED, 1);
+	conn_count_as(c, TRANSPORT_NONE);
 	chan_leave_all(c, c->end);
 	http_conn_done(c);
 	ws_conn_done(c);

@@ -314,6 +314,8 @@ static void take_over(struct conn *c, struct conn *session)
 	}
 	session->eio->probed_by = 0;
 	conn_take_socket(session, c);
+	conn_count_as(c, TRANSPORT_NONE);
+	conn_count_as(session, TRANSPORT_WEBSOCKET);
 	eio_poll_end(session->eio);
 }
 

@@ -222,6 +222,7 @@ static struct conn *stream_begin(struct call *call, struct sse *s)
 	c->sse = s;
 	worker_count(call->wk, M_CONNECTIONS_HTTP, -1);
 	worker_count(call->wk, M_CONNECTIONS_SSE, 1);
+	conn_count_as(c, TRANSPORT_SSE);
 	conn_wait(c, WAIT_PING);
 	return c;
 }

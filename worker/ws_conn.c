@@ -171,6 +171,7 @@ void ws_conn_start(struct conn *c, enum dialect dialect, int64_t room_id)
 	ws_in_init(&c->ws);
 	conn_wait(c, WAIT_HELLO);
 	worker_count(conn_worker(c), connections_metric(c), 1);
+	conn_count_as(c, c->io.fd < 0 ? TRANSPORT_POLLING : TRANSPORT_WEBSOCKET);
 	if (dialect == DIALECT_RAW && may_know_rooms(c))
 		check_room(c);
 }

@@ -18,11 +18,14 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
+import socketio
 
 from roomd_clients import Http, NativeSocket, eventually
 from roomd_harness import PATIENCE, BIN, Daemon, free_port, run_roomd
+from roomd_people import People
 from roomd_postgres import Postgres
 from roomd_raw import Link
+from roomd_stream import Stream
 
 PATHS = ('/healthz', '/readyz', '/metrics')
 SOON = 1.0  # seconds in which readiness follows the state of the node
@@ -321,10 +324,12 @@ async def test_metrics_are_in_the_prometheus_format_and_complete(daemon):
     table = json.loads(run_roomd('--describe', 'metrics').stdout)
     async with ops(daemon) as ask:
         types, samples = parse((await ask('/metrics'))[2])
+    expected = set()
     for row in table:
         assert types[row['name']] == row['type']
-        assert (row['name'], frozenset(LABEL.findall(row['labels']))) in samples
-    assert len(samples) == len(table)
+        for more in [{('worker', str(slot))} for slot in range(daemon.workers)] if row['by_worker'] else [set()]:
+            expected.add((row['name'], frozenset(LABEL.findall(row['labels'])) | more))
+    assert set(samples) == expected
 
 
 async def test_metrics_are_the_sum_of_all_workers_and_move(daemon):
@@ -353,6 +358,45 @@ async def test_metrics_are_the_sum_of_all_workers_and_move(daemon):
     assert moved('roomd_db_queries_total') > 0
     assert moved('roomd_http_requests_total') >= 3
     assert sample(after, 'roomd_db_schema_fit') == 2
+
+
+async def test_s3_32_sockets_now_and_at_most_by_worker_and_transport(start_daemon):
+    """Red without conn_count_as in take_over: what was upgraded goes on as polling."""
+    one = start_daemon(workers=2)
+    async with People(one) as people:
+        token = (await people.new_person('ann'))['token']
+
+    async def counts(name):
+        """{transport: (of worker 0, of worker 1)}"""
+        now = await scrape(ask)
+        return {transport: tuple(int(sample(now, name, transport=transport, worker=str(slot))) for slot in (0, 1))
+                for transport in ('websocket', 'polling', 'sse')}
+
+    async def until(**expected):
+        await eventually(lambda: is_so(expected), f'{expected} sockets')
+
+    async def is_so(expected):
+        return {transport: sum(both) for transport, both in (await counts('roomd_sockets')).items()} == expected
+
+    async with ops(one) as ask, Http(one) as http:
+        assert await counts('roomd_sockets') == await counts('roomd_sockets_peak') == dict.fromkeys(
+            ('websocket', 'polling', 'sse'), (0, 0))
+        natives = [await NativeSocket.hello(one, f'Reader {n}', worker=1) for n in range(2)]
+        assert (await counts('roomd_sockets'))['websocket'] == (0, 2)
+        stream = await Stream.open(one, [(await http.new_room())['id']])
+        sio = [socketio.AsyncClient(reconnection=False) for _ in range(2)]
+        for client, transports in zip(sio, (['polling'], ['polling', 'websocket'])):
+            await client.connect(one.http, auth={'token': token}, transports=transports)
+        await until(websocket=3, polling=1, sse=1)
+        for client in sio:
+            await client.disconnect()
+        await stream.close()
+        await natives[0].close()
+        await until(websocket=1, polling=0, sse=0)
+        peak = await counts('roomd_sockets_peak')
+        assert peak['websocket'][1] >= 2 and 3 <= sum(peak['websocket']) <= 4
+        assert 1 <= sum(peak['polling']) <= 2 and sum(peak['sse']) == 1
+        await natives[1].close()
 
 
 async def test_asking_is_not_counted_as_use(daemon):

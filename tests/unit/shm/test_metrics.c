@@ -34,8 +34,11 @@ static void test_exposition(void **state)
 	(void)state;
 	metric_add(shm, 0, M_CONNECTIONS_NATIVE, 4);
 	metric_add(shm, 0, M_RING_LAPPED, 2);
+	metric_set(shm, 0, M_PEAK_SSE, 3);
 	metric_print(shm, &b);
 	buf_add_char(&b, '\0');
+	assert_non_null(strstr((char *)b.p,
+			       "\nroomd_sockets_peak{worker=\"0\",transport=\"sse\"} 3\n"));
 	first = strstr((char *)b.p, type);
 	assert_non_null(first);
 	assert_null(strstr(first + 1, type));
@@ -76,7 +79,7 @@ static void test_description_escapes_labels(void **state)
 	metrics_describe(&b);
 	buf_add_char(&b, '\0');
 	assert_non_null(
-		strstr((char *)b.p, "\"labels\":\"dialect=\\\"raw\\\"\",\"type\":\"gauge\""));
+		strstr((char *)b.p, "\"labels\":\"dialect=\\\"raw\\\"\",\"by_worker\":false,"));
 	buf_done(&b);
 }
 
