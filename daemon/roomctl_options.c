@@ -7,6 +7,8 @@
 
 #include <getopt.h>
 
+#include "proto/s4.h"
+
 #define WORDS_MAX 8
 
 const struct roomctl_command roomctl_commands[ROOMCTL_COMMANDS] = {
@@ -224,7 +226,7 @@ int roomctl_options_line(const struct roomctl_options *o, struct buf *ret, struc
 		return -ERR_INVAL;
 	}
 	if (strcmp(c->argument, "ID") == 0 &&
-	    (str_to_i64(str_of(argument), &number) < 0 || number <= 0)) {
+	    s4_room_id(str_of(argument), S4_ROOM_CONV, &number) < 0) {
 		buf_printf(ret_why, "\"%s\" is no number of a room\n", argument);
 		return -ERR_INVAL;
 	}

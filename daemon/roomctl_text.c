@@ -220,8 +220,9 @@ static void print_room_show(const struct json_value *v, struct buf *b)
 {
 	const struct json_value *users = json_get(v, "users");
 
-	buf_printf(b, "room\t%" PRId64 "\nconnections\t%" PRId64 "\n", number(v, "conversation"),
-		   number(v, "connections"));
+	buf_printf(b, "room\t%" PRId64 "\nsocket.io\t", number(v, "conversation"));
+	add_text(b, v, "room");
+	buf_printf(b, "\nconnections\t%" PRId64 "\n", number(v, "connections"));
 	add_set(b, "users", users, "id");
 	add_set(b, "names", users, "name");
 	add_set(b, "typing", json_get(v, "typing"), "name");
@@ -350,7 +351,7 @@ static void print_client_list(const struct json_value *v, struct buf *b)
 	static const char *const texts[] = {"client", "link", "dialect"};
 	const struct json_value *clients = json_get(v, "clients");
 
-	buf_add_cstr(b, "CLIENT\tLINK\tDIALECT\tTLS\tUSER\tNAME\tROOMS\n");
+	buf_add_cstr(b, "CLIENT\tLINK\tDIALECT\tTLS\tUSER\tNAME\tROOMS\tOWN ROOM\n");
 	for (size_t i = 0; i < json_count(clients); i++) {
 		const struct json_value *c = json_at(clients, i);
 
@@ -361,7 +362,9 @@ static void print_client_list(const struct json_value *v, struct buf *b)
 		buf_printf(b, "%s\t%" PRId64 "\t", truth(c, "tls") ? "yes" : "no",
 			   number(c, "user"));
 		add_text(b, c, "name");
-		buf_printf(b, "\t%" PRId64 "\n", number(c, "subscriptions"));
+		buf_printf(b, "\t%" PRId64 "\t", number(c, "subscriptions"));
+		add_text(b, c, "room");
+		buf_add_char(b, '\n');
 	}
 }
 

@@ -36,6 +36,16 @@ static struct str without_prefix(struct str s, const char *prefix)
 	return s;
 }
 
+int s4_room_id(struct str name, const char *kind, int64_t *ret)
+{
+	int64_t id;
+
+	if (str_to_i64(without_prefix(name, kind), &id) < 0 || id < 1)
+		return -ERR_INVAL;
+	*ret = id;
+	return 0;
+}
+
 /* Positive, and digits alone when it is text. */
 static bool read_id(const struct json_value *v, int64_t max, int64_t *ret)
 {
@@ -52,7 +62,7 @@ static bool read_id(const struct json_value *v, int64_t max, int64_t *ret)
 
 static bool conv_of_text(struct str text, const struct cmd_limits *lim, struct cmd *c)
 {
-	text = without_prefix(text, "conversation");
+	text = without_prefix(text, S4_ROOM_CONV);
 	if (lim->conv_uids && uuid_parse(text, &c->conv_uid) == 0) {
 		c->has_conv_uid = true;
 		return true;
@@ -89,12 +99,10 @@ static int read_place(const struct json_value *v, const struct cmd_limits *lim, 
 /* The room of one's own notifications has a name of that kind too. */
 static bool is_user_room(const struct json_value *v, int64_t *ret)
 {
-	struct str text, id;
+	struct str text;
 
-	if (!json_to_str(v, &text))
-		return false;
-	id = without_prefix(text, "user");
-	return id.len < text.len && str_to_i64(id, ret) == 0 && *ret > 0;
+	return json_to_str(v, &text) && without_prefix(text, S4_ROOM_USER).len < text.len &&
+	       s4_room_id(text, S4_ROOM_USER, ret) == 0;
 }
 
 static int read_join(const struct json_value *v, const struct cmd_limits *lim, struct cmd *c,

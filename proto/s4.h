@@ -22,6 +22,17 @@ const char *s4_event_name(enum s4_event e);
 
 /* Reading ------------------------------------------------------------------------- */
 
+/*
+ * Rooms of Socket.IO have names: conversation_42 for what happens in a conversation, user_7 for
+ * what somebody is told of.
+ */
+#define S4_ROOM_CONV "conversation"
+#define S4_ROOM_USER "user"
+void s4_add_room(struct buf *b, const char *kind, int64_t id);
+
+/* The number in such a name, with '_' or ':', or by itself. 0 or -ERR_INVAL; *RET is positive. */
+int s4_room_id(struct str name, const char *kind, int64_t *ret) MUST_CHECK;
+
 /* Whether clients ask for something by that name. */
 bool s4_knows(struct str event);
 

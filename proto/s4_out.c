@@ -61,6 +61,11 @@ static void add_uid(struct buf *b, int64_t conv, int64_t rev)
 	json_add_key_str(b, "uid", (struct str){text, UUID_TEXT_LEN});
 }
 
+void s4_add_room(struct buf *b, const char *kind, int64_t id)
+{
+	buf_printf(b, "%s_%" PRId64, kind, id);
+}
+
 /* Messages -------------------------------------------------------------------------- */
 
 static void add_key(struct buf *b, const struct event *e)

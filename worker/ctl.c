@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "proto/json.h"
+#include "proto/s4.h"
 #include "shm/metrics.h"
 #include "shm/presence.h"
 #include "shm/rooms.h"
@@ -65,9 +66,19 @@ static void add_slots(struct buf *b, uint64_t slots)
 	buf_add_char(b, ']');
 }
 
+static void add_name(struct buf *b, const char *kind, int64_t id)
+{
+	struct buf name = BUF_INIT;
+
+	s4_add_room(&name, kind, id);
+	json_add_key_str(b, "room", buf_str(&name));
+	buf_done(&name);
+}
+
 static void add_info(struct buf *b, int64_t conv, const struct room_info *info)
 {
 	json_add_key_i64(b, "conversation", conv);
+	add_name(b, S4_ROOM_CONV, conv);
 	json_add_key_i64(b, "connections", info->connections);
 	json_add_key_i64(b, "members", info->users);
 	json_add_key_i64(b, "published_rev", info->published_rev);
@@ -81,8 +92,8 @@ static void room_show(struct worker *wk, struct str arg, struct buf *b)
 	struct room_info info = {0};
 	int64_t conv;
 
-	if (str_to_i64(arg, &conv) < 0 || conv <= 0) {
-		add_error(b, "a room is named by its number");
+	if (s4_room_id(arg, S4_ROOM_CONV, &conv) < 0) {
+		add_error(b, "a room is named by its number, or as conversation_42");
 		return;
 	}
 	if (room_read(wk->shm, me, conv, &info) == -ERR_TIMEOUT) {
@@ -146,6 +157,8 @@ static void add_client(struct conn *c, void *arg)
 	json_add_key_bool(b, "tls", c->is_tls);
 	json_add_key_cstr(b, "dialect", dialect_names[c->dialect]);
 	json_add_key_i64(b, "user", c->user);
+	if (c->dialect == DIALECT_S4 && c->user)
+		add_name(b, S4_ROOM_USER, c->user);
 	json_add_key_str(b, "name", str_of(c->name));
 	json_add_key_i64(b, "subscriptions", c->n_subs);
 	buf_add_char(b, '}');

@@ -10,9 +10,11 @@ import stat
 import subprocess
 
 import pytest
+import socketio
 
 from roomd_clients import Http, NativeSocket, RoomSocket, eventually
 from roomd_harness import CTL, PATIENCE, TOP, Daemon, clean_environment, run_roomd, write_settings
+from roomd_people import People
 from roomd_postgres import wait_until
 
 DAEMON = {'settings': {'presence.grace_clean': '100ms', 'presence.grace_lost': '300ms'}}
@@ -76,7 +78,7 @@ async def test_s1_24_room_show_prints_the_four_sets(daemon):
     await bob.send({'type': 'typing', 'is_typing': True})
     await tabs[0].expect(type='typing', users=['Bob'])
     now = shown(await ask_async(daemon, 'room', 'show', room))
-    assert now['room'] == [str(room)]
+    assert now['room'] == [str(room)] and now['socket.io'] == [f'conversation_{room}']
     assert now['connections'] == ['3']
     assert now['users'][0] == '2' and len(set(now['users'][1].split(', '))) == 2
     assert now['names'][0] == '2' and sorted(now['names'][1].split(', ')) == ['Alice', 'Bob']
@@ -117,6 +119,27 @@ async def test_room_list_has_each_room_with_somebody_in_it(daemon):
         await one.close()
 
 
+async def test_s4_28_rooms_have_the_names_that_socket_io_knows(daemon):
+    """Red without the names in worker/ctl.c."""
+    async with Http(daemon) as http, People(daemon) as people:
+        room = (await http.new_room())['id']
+        ann = await people.new_person('ann')
+    one = socketio.AsyncClient(reconnection=False)
+    await one.connect(daemon.http, auth={'token': ann['token']}, transports=['websocket'])
+    for name in (f'conversation_{room}', f'user_{ann["user"]["id"]}'):
+        assert (await one.call('join_conversation', name))['ok']
+    for name in (room, f'conversation_{room}', f'conversation:{room}'):
+        answer = json.loads(await ask_async(daemon, '--json', 'room', 'show', name))
+        assert (answer['conversation'], answer['room']) == (room, f'conversation_{room}')
+        assert answer['connections'] == 1
+    lists = [json.loads(await ask_async(daemon, '--json', 'client', 'list', slot)) for slot in range(daemon.workers)]
+    assert [client['room'] for some in lists for client in some['clients'] if 'room' in client] == [
+        f'user_{ann["user"]["id"]}']
+    texts = [await ask_async(daemon, 'client', 'list', slot) for slot in range(daemon.workers)]
+    assert f'user_{ann["user"]["id"]}' in ''.join(texts)
+    await one.disconnect()
+
+
 async def test_a_name_cannot_steer_the_terminal(daemon):
     async with Http(daemon) as http:
         room = (await http.new_room())['id']
@@ -155,7 +178,7 @@ async def test_an_answer_larger_than_the_socket_buffer_is_whole(start_daemon):
 
 @pytest.mark.parametrize('words', [
     (), ('room',), ('room', 'show'), ('room', 'show', 'abc'), ('room', 'show', '0'), ('room', 'show', '-1'),
-    ('room', 'show', '1', '2'), ('room', 'list', 'x'), ('nothing',), ('status', 'x'), ('--nothing',),
+    ('room', 'show', 'conversation_0'), ('room', 'show', '1', '2'), ('room', 'list', 'x'), ('nothing',), ('status', 'x'), ('--nothing',),
     ('status', '--check'), ('log-level',), ('log-level', 'a b'), ('statu',), ('room', 'show', '9' * 30)])
 def test_what_is_no_command_is_a_usage_error(daemon, words):
     done = roomctl('-c', daemon.conf, *words)

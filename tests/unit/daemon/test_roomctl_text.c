@@ -78,10 +78,12 @@ static void test_room_show(void **state)
 	(void)state;
 	assert_string_equal(
 		print(ROOMCTL_ROOM_SHOW,
-		      "{\"conversation\":42,\"connections\":3,\"members\":2,\"published_rev\":7,"
+		      "{\"conversation\":42,\"room\":\"conversation_42\",\"connections\":3,"
+		      "\"members\":2,\"published_rev\":7,"
 		      "\"closed\":false,\"workers\":[0,1],\"users\":[{\"id\":1,\"name\":\"Alice\"},"
 		      "{\"id\":2,\"name\":\"Bob\"}],\"typing\":[{\"id\":2,\"name\":\"Bob\"}]}"),
 		"room         42\n"
+		"socket.io    conversation_42\n"
 		"connections  3\n"
 		"users        2  1, 2\n"
 		"names        2  Alice, Bob\n"

@@ -167,6 +167,28 @@ static void test_send(void **state)
 	assert_str(c.attachment, "https://h/a.png");
 }
 
+static void test_room_names(void **state)
+{
+	static const char *const bad[] = {
+		"",		  "x",				 "conversation_", "conversation_0",
+		"conversation-7", "conversation_conversation_7", "user_7",	  "-7"};
+	struct buf b = BUF_INIT;
+	int64_t id;
+
+	(void)state;
+	s4_add_room(&b, S4_ROOM_USER, 7);
+	assert_buf(&b, "user_7");
+	assert_int_equal(s4_room_id(STR("user:7"), S4_ROOM_USER, &id), 0);
+	assert_int_equal(id, 7);
+	assert_int_equal(s4_room_id(STR("conversation_42"), S4_ROOM_CONV, &id), 0);
+	assert_int_equal(id, 42);
+	assert_int_equal(s4_room_id(STR("43"), S4_ROOM_CONV, &id), 0);
+	assert_int_equal(id, 43);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_int_equal(s4_room_id(str_of(bad[i]), S4_ROOM_CONV, &id), -ERR_INVAL);
+	buf_done(&b);
+}
+
 static void test_send_refused(void **state)
 {
 	static const char *const addresses[] = {
@@ -266,6 +288,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_places),	     cmocka_unit_test(test_send),
+		cmocka_unit_test(test_room_names),
 		cmocka_unit_test(test_send_refused), cmocka_unit_test(test_marks),
 		cmocka_unit_test(test_unknown),
 	};

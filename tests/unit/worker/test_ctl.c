@@ -62,7 +62,8 @@ static void test_room_show(void **state)
 	fill_room();
 	assert_text(
 		ask("room show 42"),
-		"{\"conversation\":42,\"connections\":2,\"members\":1,\"published_rev\":17,"
+		"{\"conversation\":42,\"room\":\"conversation_42\","
+		"\"connections\":2,\"members\":1,\"published_rev\":17,"
 		"\"closed\":false,\"workers\":[0,1],\"users\":[{\"id\":5,\"name\":\"Ali\\\"ce\"}],"
 		"\"typing\":[{\"id\":5,\"name\":\"Ali\\\"ce\"}]}\n");
 }
@@ -71,7 +72,8 @@ static void test_room_that_nobody_is_in(void **state)
 {
 	(void)state;
 	assert_text(ask("room show 43"),
-		    "{\"conversation\":43,\"connections\":0,\"members\":0,\"published_rev\":0,"
+		    "{\"conversation\":43,\"room\":\"conversation_43\","
+		    "\"connections\":0,\"members\":0,\"published_rev\":0,"
 		    "\"closed\":false,\"workers\":[],\"users\":[],\"typing\":[]}\n");
 }
 
@@ -81,7 +83,8 @@ static void test_room_list(void **state)
 	assert_text(ask("room list"), "{\"rooms\":[]}\n");
 	fill_room();
 	assert_text(ask("room list"),
-		    "{\"rooms\":[{\"conversation\":42,\"connections\":2,\"members\":1,"
+		    "{\"rooms\":[{\"conversation\":42,\"room\":\"conversation_42\","
+		    "\"connections\":2,\"members\":1,"
 		    "\"published_rev\":17,\"closed\":false,\"workers\":[0,1]}]}\n");
 }
 
