@@ -136,9 +136,17 @@ class Link:
             self.window = int(bits[1]) if bits else 15
 
     def inflate(self, payload):
-        """A compressed message (RFC 7692 section 7.2.2); zlib refuses what reaches beyond the window."""
+        """A compressed message (RFC 7692 section 7.2.2).
+
+        In small pieces zlib refuses what reaches beyond the window; in a large one it does not look.
+        """
         self.inflated += 1
-        return zlib.decompressobj(-self.window).decompress(payload + b'\0\0\xff\xff')
+        inflater, whole, rest = zlib.decompressobj(-self.window), b'', payload + b'\0\0\xff\xff'
+        piece = 64 if self.window < 15 else 1 << 20
+        while rest:
+            whole += inflater.decompress(rest, piece)
+            rest = inflater.unconsumed_tail
+        return whole + inflater.flush()
 
     async def frame(self, opcode, payload=b'', fin=True, rsv=0, is_masked=True, length=None):
         """Sends one frame; LENGTH (bits, value) forces a form of the length field."""

@@ -6,8 +6,11 @@ What frames may not be is tested one by one in test_websocket.py; here is what a
 """
 import asyncio
 import os
+import shutil
 import struct
+import subprocess
 import zlib
+from pathlib import Path
 
 import aiohttp
 import msgpack
@@ -16,10 +19,12 @@ import websockets
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 from roomd_clients import PATIENCE
+from roomd_harness import clean_environment
 from roomd_raw import BINARY, CLOSE, CONT, PING, PONG, TEXT, Link, make_frame
 from roomd_stream import Parser
 from test_conformance import NOWHERE, Conformance
 
+BROWSER = Path(__file__).parents[1] / 'browser'
 LARGE = 16 << 20
 HELLO = bytes.fromhex('f248cdc9c90700')
 NO_TAKEOVER = 'permessage-deflate; server_no_context_takeover; client_no_context_takeover'
@@ -172,12 +177,20 @@ async def test_every_window_with_a_stock_client(echo, bits):
             assert await asyncio.wait_for(link.recv(), PATIENCE) == message
 
 
+def test_every_offer_of_the_stock_client_of_node(echo):
+    """Red with an answer that lets the client keep its window."""
+    if not (BROWSER / 'node_modules/.package-lock.json').exists() or not shutil.which('node'):
+        pytest.skip('the stock clients are not installed in tests/browser')
+    ran = subprocess.run(['node', BROWSER / 'echo.mjs'], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                         env=clean_environment(ROOMD_URL=echo.ws + '/ws'), timeout=PATIENCE * 4, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
 @pytest.mark.parametrize('bits', [9, 15])
 async def test_answers_stay_within_their_window(echo, bits):
-    """zlib refuses references beyond the window that it is given; see Link.inflate."""
+    """Link.inflate refuses references beyond it. Red with one bit more than was agreed."""
     link, _ = await open_raw(echo, f'permessage-deflate; server_max_window_bits={bits}')
-    far = bytes(range(256)) * 4
-    data = far[:700] + b'-' * 2000 + far[:700]
+    data = os.urandom(700) * 3 + b'-' * 2000
     await link.frame(BINARY, data)
     assert await hear(link) == (BINARY, data)
     assert link.inflated == 1
