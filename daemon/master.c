@@ -281,7 +281,9 @@ static void warn_mode(const struct settings *s)
 
 static int open_site(struct master *m)
 {
-	int r = site_load(m->settings->server_web_root, &m->site);
+	int r = m->opt->is_conformance /* echoes have no page */
+			? 0
+			: site_load(m->settings->server_web_root, &m->site);
 
 	if (r < 0)
 		log_error("the page cannot be read",

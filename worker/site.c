@@ -83,7 +83,7 @@ void site_free(struct site **site)
 
 const struct asset *site_find(const struct site *site, struct str path)
 {
-	return strmap_get(&site->by_path, path);
+	return site ? strmap_get(&site->by_path, path) : NULL;
 }
 
 struct str site_template(const struct site *site, const char *name)

@@ -52,7 +52,7 @@ int site_load(const char *web_root, struct site **ret) MUST_CHECK;
 /* NULL allowed; clears the pointer. */
 void site_free(struct site **site);
 
-/* The file at exactly this request path, or NULL. */
+/* The file at exactly this request path, or NULL; so is SITE where no page is served. */
 const struct asset *site_find(const struct site *site, struct str path);
 
 /* The text of pages/NAME, its links carry hashes as the page's do; p NULL: there is none. */

@@ -14,8 +14,10 @@ import websockets
 from roomd_clients import PATIENCE
 from roomd_harness import Daemon, run_roomd
 
+NO_PAGE = '/nonexistent'
 NOWHERE = 'postgresql:///none?host=/nonexistent'
-SETTINGS = {'engineio.ping_interval': '300ms', 'engineio.ping_timeout': '200ms', 'engineio.payload_max': 1000000}
+SETTINGS = {'engineio.ping_interval': '300ms', 'engineio.ping_timeout': '200ms', 'engineio.payload_max': 1000000,
+            'server.web_root': NO_PAGE}
 
 
 class Conformance(Daemon):
