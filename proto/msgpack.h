@@ -34,11 +34,11 @@ int msgpack_to_json_doc(const void *p, size_t len, uint32_t depth_max, struct js
 			struct fault *ret_fault) MUST_CHECK;
 
 /*
- * Appends the value that fills LEN bytes once more: read as above and written as
- * msgpack_from_json does. Binary data and extension types, for which JSON has nothing, are refused
- * here wherever they stand. Returns as above; appends nothing then.
+ * Appends the value that fills LEN bytes once more: every type of the specification, integers,
+ * lengths and counts in their shortest form. Refused with -ERR_INVAL, and nothing appended: what is
+ * no single value, strings that are not UTF-8, nesting over DEPTH_MAX. No memory is taken by a
+ * declared count or length.
  */
-int msgpack_again(struct buf *b, const void *p, size_t len, uint32_t depth_max,
-		  struct fault *ret_fault) MUST_CHECK;
+int msgpack_again(struct buf *b, const void *p, size_t len, uint32_t depth_max) MUST_CHECK;
 
 #endif

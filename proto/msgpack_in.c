@@ -61,7 +61,6 @@ struct rewriter {
 	const char *fault; /* static; NULL: the general one */
 	struct level levels[MSGPACK_DEPTH_MAX];
 	uint32_t depth, depth_max;
-	bool is_strict; /* no types that JSON has nothing for */
 };
 
 static void refuse(struct rewriter *w, const char *why)
@@ -158,9 +157,7 @@ static int64_t foreign_len(struct msgpack_reader *in, uint8_t tag)
  */
 static void write_foreign(struct rewriter *w, int64_t len)
 {
-	if (w->is_strict)
-		refuse(w, "Binary data and extension types cannot be kept.");
-	else if (!w->depth)
+	if (!w->depth)
 		refuse(w, "A request is a map.");
 	else if (msgpack_take(&w->in, (size_t)len))
 		buf_add_cstr(w->out, "{\"\":0.5}");
@@ -237,13 +234,12 @@ static int bad_msgpack(struct fault *ret, const char *text)
 }
 
 /* Appends the value as JSON text that may still be refused by json_parse. */
-static int to_text(const void *p, size_t len, uint32_t depth_max, bool is_strict, struct buf *text,
+static int to_text(const void *p, size_t len, uint32_t depth_max, struct buf *text,
 		   struct fault *ret_fault)
 {
 	struct rewriter w = {.in = {p, len, false},
 			     .out = text,
-			     .depth_max = MIN(depth_max, MSGPACK_DEPTH_MAX),
-			     .is_strict = is_strict};
+			     .depth_max = MIN(depth_max, MSGPACK_DEPTH_MAX)};
 
 	do
 		step(&w);
@@ -265,28 +261,10 @@ int msgpack_to_json_doc(const void *p, size_t len, uint32_t depth_max, struct js
 			struct fault *ret_fault)
 {
 	struct buf text = BUF_INIT;
-	int r = to_text(p, len, depth_max, false, &text, ret_fault);
+	int r = to_text(p, len, depth_max, &text, ret_fault);
 
 	if (r == 0)
 		r = parse(&text, depth_max, ret, ret_fault);
-	buf_done(&text);
-	return r;
-}
-
-int msgpack_again(struct buf *b, const void *p, size_t len, uint32_t depth_max,
-		  struct fault *ret_fault)
-{
-	struct buf text = BUF_INIT;
-	struct json_doc *doc;
-	int r = to_text(p, len, depth_max, true, &text, ret_fault);
-
-	if (r == 0)
-		r = parse(&text, depth_max, &doc, ret_fault);
-	if (r == 0) {
-		json_doc_free(&doc); /* well-formed: the text says more, such as 1.0 */
-		if (!msgpack_from_json(b, buf_str(&text)))
-			r = bad_msgpack(ret_fault, NULL);
-	}
 	buf_done(&text);
 	return r;
 }

@@ -35,7 +35,6 @@ void conformance_msgpack(struct call *call)
 void conformance_message(struct conn *c, struct str payload, enum ws_opcode op)
 {
 	struct buf value = BUF_INIT;
-	struct fault fault;
 
 	if (c->dialect == DIALECT_NATIVE) {
 		ws_add_frame(conn_reply(c), op, payload);
@@ -44,9 +43,8 @@ void conformance_message(struct conn *c, struct str payload, enum ws_opcode op)
 	if (op != WS_OP_BINARY)
 		ws_conn_close_code(c, WS_CLOSE_UNSUPPORTED, "binary frames only");
 	else if (msgpack_again(&value, payload.p, payload.len,
-			       (uint32_t)conn_worker(c)->settings->websocket_json_depth_max,
-			       &fault) < 0)
-		ws_conn_close_code(c, WS_CLOSE_INVALID_DATA, fault.text);
+			       (uint32_t)conn_worker(c)->settings->websocket_json_depth_max) < 0)
+		ws_conn_close_code(c, WS_CLOSE_INVALID_DATA, "not one MessagePack value");
 	else
 		ws_add_frame(conn_reply(c), WS_OP_BINARY, buf_str(&value));
 	buf_done(&value);

@@ -52,6 +52,26 @@ static void try_text(struct str text)
 	buf_done(&b);
 }
 
+/* What is written once more reads the same, and does not change when it is written again. */
+static void try_again(const uint8_t *data, size_t size)
+{
+	struct buf once = BUF_INIT, twice = BUF_INIT;
+	struct json_doc *doc, *again;
+
+	if (msgpack_again(&once, data, size, DEPTH) == 0) {
+		MUST(msgpack_again(&twice, once.p, once.len, DEPTH) == 0);
+		MUST(str_eq(buf_str(&once), buf_str(&twice)));
+	}
+	if (msgpack_to_json_doc(data, size, DEPTH, &doc, NULL) == 0) {
+		MUST(once.len && msgpack_to_json_doc(once.p, once.len, DEPTH, &again, NULL) == 0);
+		MUST(json_same(json_root(doc), json_root(again)));
+		json_doc_free(&again);
+		json_doc_free(&doc);
+	}
+	buf_done(&once);
+	buf_done(&twice);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct str text = {(const char *)data, size};
@@ -61,6 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		MUST(json_kind_of(json_root(doc)) <= JSON_KIND_OBJECT);
 		json_doc_free(&doc);
 	}
+	try_again(data, size);
 	try_frame(text);
 	try_text(text);
 	return 0;
