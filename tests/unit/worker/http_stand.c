@@ -9,6 +9,7 @@
 #include "worker/admission.h"
 #include "worker/audit.h"
 #include "worker/dbio.h"
+#include "worker/deflate.h"
 #include "worker/eio.h"
 #include "worker/roles.h"
 #include "worker/routes.h"
@@ -394,6 +395,7 @@ int stand_teardown(void **state)
 	buf_done(&pending);
 	http_conn_done(conn);
 	free(conn);
+	deflate_close(wk);
 	stale_close(wk);
 	settings_free(&wk->settings);
 	free(wk);
