@@ -307,27 +307,6 @@ def test_s3_21_no_secret_is_in_the_process_list(start_daemon):
 # ---------------------------------------------------------------- database
 
 
-async def test_s0_36_s3_27_many_sockets_use_few_connections(start_daemon, postgres):
-    one = start_daemon(workers=8, settings={'database.max_connections': 20})
-    rooms = []
-    async with Http(one) as http:
-        rooms = [(await http.new_room())['id'] for _ in range(20)]
-    sockets = await asyncio.gather(*(RoomSocket.enter(one, rooms[n % 20], f'user {n}') for n in range(400)))
-    highest = 0
-
-    def count():
-        with postgres.connect(one.database) as connection:
-            return connection.execute("select count(*) from pg_stat_activity where datname = %s and "
-                                      "pid <> pg_backend_pid() and backend_type = 'client backend'",
-                                      (one.database,)).fetchone()[0]
-    for number in range(20):
-        await asyncio.gather(*(socket.say(f'text {number}') for socket in sockets))
-        highest = max(highest, await asyncio.to_thread(count))
-    await asyncio.gather(*(socket.wait_messages(400) for socket in sockets))
-    assert 0 < highest <= 20
-    await asyncio.gather(*(socket.close() for socket in sockets))
-
-
 def test_migrations_are_applied_once(start_daemon, postgres):
     one = start_daemon()
     with postgres.connect(one.database) as connection:

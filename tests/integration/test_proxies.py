@@ -23,7 +23,7 @@ import pytest
 import websockets
 
 from roomd_clients import Http, NativeSocket, RoomSocket, eventually
-from roomd_harness import PATIENCE, TOP, Daemon, clean_environment, free_port, ports_open
+from roomd_harness import HAS_SANITIZERS, PATIENCE, TOP, Daemon, clean_environment, free_port, ports_open
 from roomd_people import People, bearer, unique_login
 from roomd_postgres import wait_until
 from roomd_raw import Link
@@ -31,6 +31,8 @@ from roomd_stream import Stream
 from test_engineio import Polling
 from test_proxy import roomctl
 from test_socketio import TRANSPORTS, Client
+
+pytestmark = pytest.mark.skipif(HAS_SANITIZERS, reason='the proxies are what is tested here')
 
 STOCK = TOP / 'tests/browser/stock.test.mjs'
 STOCK_IS_THERE = STOCK.parent / 'node_modules/.package-lock.json'

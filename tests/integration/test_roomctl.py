@@ -155,13 +155,13 @@ async def test_a_name_cannot_steer_the_terminal(daemon):
     await one.close()
 
 
-async def test_an_answer_larger_than_the_socket_buffer_is_whole(start_daemon):
+async def test_an_answer_larger_than_the_socket_buffer_is_whole(start_daemon, postgres):
     """3,200 rooms are a list of some 300,000 bytes, and the reader takes its time."""
     one = start_daemon(settings={'websocket.subscriptions_max': 100000})
-    async with Http(one) as http:
-        async def make(count):
-            return [(await http.new_room())['id'] for _ in range(count)]
-        rooms = sum(await asyncio.gather(*(make(200) for _ in range(16))), [])
+    with postgres.connect(one.database) as connection:
+        rooms = [row[0] for row in connection.execute(
+            "insert into conversations (kind, name) select 'room', 'listed ' || n from generate_series(1, 3200) n "
+            'returning id').fetchall()]
     async with await NativeSocket.hello(one, 'Alice') as alice:
         for n, room in enumerate(rooms):
             await alice.send({'op': 'sub', 'id': n + 10, 'c': room, 'rev': 0})
