@@ -327,12 +327,12 @@ class NativePerson(Person):
             if frame is None:
                 return
             self.following.discard(conv)
+            self.people.pop(conv, None)  # what was on its way meanwhile counts no more
+            self.typers.pop(conv, None)
             link = self.link
             delay = 0 if self.run.is_calm else self.rng.expovariate(1)
             asyncio.get_running_loop().call_later(delay, lambda: self.is_on(link) and self._sub(conv))
         self.confirmed.discard(conv)
-        self.people.pop(conv, None)
-        self.typers.pop(conv, None)
         self.ask(gone, 'unsub', c=conv)
 
     def recount(self):
