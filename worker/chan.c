@@ -267,7 +267,7 @@ static void go_live(struct sub *sub)
 	if (sub->owes_state)
 		deliver_make_good(sub);
 	else
-		roster_greet(sub);
+		roster_greet(sub, false);
 	if (sub->confirming != asked)
 		deliver_hold(sub);
 }

@@ -439,5 +439,5 @@ void deliver_make_good(struct sub *sub)
 		send_mark(sub, EVT_READ, (int64_t)user, m->read, m->read_rev);
 	}
 	deliver_forgive(sub);
-	roster_greet(sub);
+	roster_greet(sub, true);
 }

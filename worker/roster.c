@@ -428,7 +428,7 @@ static void greet_raw(struct sub *sub, struct buf *b)
 	names_done(&n);
 }
 
-void roster_greet(struct sub *sub)
+void roster_greet(struct sub *sub, bool is_again)
 {
 	struct buf b = BUF_INIT;
 
@@ -442,7 +442,7 @@ void roster_greet(struct sub *sub)
 			send_one(sub, buf_str(&b));
 		buf_clear(&b);
 	}
-	typers_add(&b, sub);
+	typers_add(&b, sub, is_again);
 	if (b.len)
 		send_one(sub, buf_str(&b));
 	buf_done(&b);

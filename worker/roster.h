@@ -31,8 +31,11 @@ void roster_restate(struct chan *ch);
  */
 bool roster_park(struct sub *sub);
 
-/* The subscription went live: it alone is sent the sets as they are. */
-void roster_greet(struct sub *sub);
+/*
+ * The subscription went live: it alone is sent the sets as they are. IS_AGAIN: it was sent others
+ * before and may have missed the last, so that it is told as well if nobody types.
+ */
+void roster_greet(struct sub *sub, bool is_again);
 
 /* Sends the sets that are due. Returns the time of the next one, UINT64_MAX for none. */
 uint64_t roster_run(struct chan *ch, uint64_t now_ms);

@@ -64,11 +64,13 @@ static void add_set(struct buf *b, const struct chan *ch, bool is_raw, struct na
 		native_add_typing(b, ch->conv, names_next_user, n);
 }
 
-void typers_add(struct buf *b, const struct sub *sub)
+void typers_add(struct buf *b, const struct sub *sub, bool if_empty)
 {
 	struct names n = {0};
 
-	if (read_set(sub->chan, &n) > 0)
+	int users = read_set(sub->chan, &n);
+
+	if (users > 0 || (users == 0 && if_empty))
 		add_set(b, sub->chan, sub->conn->dialect == DIALECT_RAW, &n);
 	names_done(&n);
 }

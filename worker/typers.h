@@ -19,8 +19,8 @@ struct typers {
 void typers_start(struct sub *sub);
 void typers_stop(struct sub *sub);
 
-/* Appends the set as it is now, in the terms of SUB's dialect; nothing when nobody types. */
-void typers_add(struct buf *b, const struct sub *sub);
+/* Appends the set as it is now, in the terms of SUB's dialect; an empty one only IF_EMPTY. */
+void typers_add(struct buf *b, const struct sub *sub, bool if_empty);
 
 /*
  * Sends the channel the set that it is owed. Returns UINT64_MAX, or, when there were too many just

@@ -5,6 +5,7 @@
 #include "worker_fixture.h"
 
 #include "shm/presence.h"
+#include "worker/deliver.h"
 #include "worker/roster.h"
 
 static struct client a;
@@ -243,6 +244,23 @@ static void test_leaving_ends_typing(void **state)
 	told_until(&a, "{\"type\":\"typing\",\"users\":[]}");
 }
 
+/*
+ * A reader whose socket was full when the set emptied: what makes good says that nobody types. Seen
+ * red with an empty set left out there.
+ */
+static void test_typing_that_was_missed(void **state)
+{
+	struct sub *sub = conn_find(wk, a.id)->subs;
+
+	(void)state;
+	turns(2);
+	told_all(&a);
+	sub->owes_state = true;
+	deliver_make_good(sub);
+	turns(2);
+	told_until(&a, "{\"type\":\"typing\",\"users\":[]}");
+}
+
 static void test_typing_expires(void **state)
 {
 	struct client b;
@@ -278,6 +296,7 @@ int main(void)
 		T(test_typing_starts_and_stops),
 		T(test_message_ends_typing),
 		T(test_leaving_ends_typing),
+		T(test_typing_that_was_missed),
 		T(test_typing_expires),
 	};
 
