@@ -83,6 +83,7 @@ int http_target_parse(struct str target, bool is_options, struct buf *path,
 /* True for what may stand in Host: a name or address with an optional port. */
 bool http_host_valid(struct str host);
 
+/* Whether C may stand in a token (RFC 9110 section 5.6.2). */
 bool http_is_tchar(char c);
 
 #endif

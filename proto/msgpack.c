@@ -9,6 +9,8 @@
 #include <msgpack.h>
 #include <stdlib.h>
 
+#include "proto/msgpack_priv.h"
+
 #define NUMBER_MAX 64 /* characters of a number that is no integer */
 
 struct source {
@@ -16,12 +18,6 @@ struct source {
 	struct buf *b;
 	msgpack_packer pk;
 };
-
-static int add_bytes(void *b, const char *p, size_t len)
-{
-	buf_add(b, p, len);
-	return 0;
-}
 
 /* The next character behind white space, 0 at the end. It is not taken. */
 static char peek(struct source *s)
@@ -335,7 +331,7 @@ bool msgpack_from_json(struct buf *b, struct str json)
 	struct source s = {.p = json.p, .end = json.p + json.len, .b = b};
 	size_t start = b->len;
 
-	msgpack_packer_init(&s.pk, b, add_bytes);
+	msgpack_packer_init(&s.pk, b, msgpack_add_bytes);
 	if (json.len && add_value(&s, 0) && peek(&s) == '\0' && s.p == s.end)
 		return true;
 	b->len = start;

@@ -16,12 +16,6 @@ struct copier {
 	uint32_t depth, depth_max;
 };
 
-static int add_bytes(void *b, const char *p, size_t len)
-{
-	buf_add(b, p, len);
-	return 0;
-}
-
 static void copy_bytes(struct copier *c, size_t len)
 {
 	const uint8_t *p = msgpack_take(&c->in, len);
@@ -118,7 +112,7 @@ static void copy_value(struct copier *c)
 		open_container(c, take_len(c, tag, 0xdc, 2), false);
 	else if (tag == 0xde || tag == 0xdf)
 		open_container(c, take_len(c, tag, 0xde, 2), true);
-	else if ((tag & 0xe0) == 0xa0 || (tag >= 0xd9 && tag <= 0xdb))
+	else if (msgpack_is_str(tag))
 		copy_str(c, tag);
 	else if (tag >= 0xc4 && tag <= 0xc6)
 		copy_bin(c, tag);
@@ -139,7 +133,7 @@ int msgpack_again(struct buf *b, const void *p, size_t len, uint32_t depth_max)
 			   .depth_max = MIN(depth_max, MSGPACK_DEPTH_MAX)};
 	size_t begin = b->len;
 
-	msgpack_packer_init(&c.out, b, add_bytes);
+	msgpack_packer_init(&c.out, b, msgpack_add_bytes);
 	copy_value(&c);
 	while (c.depth && !c.in.bad) {
 		if (c.left[c.depth - 1]-- == 0)

@@ -178,7 +178,7 @@ static void write_value(struct rewriter *w, uint8_t tag)
 		open_level(w, msgpack_take_be(&w->in, (size_t)2 << (tag - 0xdc)), false);
 	else if (tag == 0xde || tag == 0xdf)
 		open_level(w, msgpack_take_be(&w->in, (size_t)2 << (tag - 0xde)), true);
-	else if ((tag & 0xe0) == 0xa0 || (tag >= 0xd9 && tag <= 0xdb))
+	else if (msgpack_is_str(tag))
 		write_str(w, tag);
 	else if (tag == 0xc0)
 		buf_add_cstr(w->out, "null");
@@ -188,11 +188,6 @@ static void write_value(struct rewriter *w, uint8_t tag)
 		write_float(w, tag == 0xcb);
 	else
 		write_int(w, tag); /* refuses what is no type */
-}
-
-static bool is_str(uint8_t tag)
-{
-	return (tag & 0xe0) == 0xa0 || (tag >= 0xd9 && tag <= 0xdb);
 }
 
 static void close_levels(struct rewriter *w)
@@ -210,7 +205,7 @@ static void step(struct rewriter *w)
 
 	if (w->in.bad)
 		return;
-	if (is_key && !is_str(tag)) {
+	if (is_key && !msgpack_is_str(tag)) {
 		refuse(w, "A key is not a string.");
 		return;
 	}
@@ -233,38 +228,24 @@ static int bad_msgpack(struct fault *ret, const char *text)
 	return -ERR_INVAL;
 }
 
-/* Appends the value as JSON text that may still be refused by json_parse. */
-static int to_text(const void *p, size_t len, uint32_t depth_max, struct buf *text,
-		   struct fault *ret_fault)
-{
-	struct rewriter w = {.in = {p, len, false},
-			     .out = text,
-			     .depth_max = MIN(depth_max, MSGPACK_DEPTH_MAX)};
-
-	do
-		step(&w);
-	while (w.depth && !w.in.bad);
-	return w.in.bad || w.in.left ? bad_msgpack(ret_fault, w.fault) : 0;
-}
-
-static int parse(const struct buf *text, uint32_t depth_max, struct json_doc **ret,
-		 struct fault *ret_fault)
-{
-	int r = json_parse(buf_str(text), depth_max, ret, ret_fault);
-
-	if (r < 0 && ret_fault)
-		ret_fault->error = E_BAD_MSGPACK;
-	return r;
-}
-
 int msgpack_to_json_doc(const void *p, size_t len, uint32_t depth_max, struct json_doc **ret,
 			struct fault *ret_fault)
 {
 	struct buf text = BUF_INIT;
-	int r = to_text(p, len, depth_max, &text, ret_fault);
+	struct rewriter w = {.in = {p, len, false},
+			     .out = &text,
+			     .depth_max = MIN(depth_max, MSGPACK_DEPTH_MAX)};
+	int r = -ERR_INVAL;
 
-	if (r == 0)
-		r = parse(&text, depth_max, ret, ret_fault);
+	do
+		step(&w);
+	while (w.depth && !w.in.bad);
+	if (w.in.bad || w.in.left)
+		bad_msgpack(ret_fault, w.fault);
+	else
+		r = json_parse(buf_str(&text), depth_max, ret, ret_fault);
+	if (r < 0 && ret_fault)
+		ret_fault->error = E_BAD_MSGPACK;
 	buf_done(&text);
 	return r;
 }

@@ -7,6 +7,7 @@
 #define PROTO_MSGPACK_PRIV_H
 
 #include "base/base.h"
+#include "base/buf.h"
 
 /* After the first fault everything reads as zero and BAD stays. */
 struct msgpack_reader {
@@ -38,6 +39,19 @@ static inline uint64_t msgpack_take_be(struct msgpack_reader *r, size_t n)
 	for (size_t i = 0; p && i < n; i++)
 		v = v << 8 | p[i];
 	return v;
+}
+
+/* Whether a value whose first byte is TAG is a string. */
+static inline bool msgpack_is_str(uint8_t tag)
+{
+	return (tag & 0xe0) == 0xa0 || (tag >= 0xd9 && tag <= 0xdb);
+}
+
+/* What the library's packer writes, into B, a struct buf. */
+static inline int msgpack_add_bytes(void *b, const char *p, size_t len)
+{
+	buf_add(b, p, len);
+	return 0;
 }
 
 /* The integer whose first byte was TAG; BAD for other types and values beyond int64_t. */

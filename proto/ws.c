@@ -9,7 +9,6 @@
 #include "proto/ws_deflate.h"
 
 #define FRAGMENTS_DEFAULT 65536
-#define RSV1 0x40 /* of a message's first frame: it is compressed (RFC 7692 section 6) */
 /* Compressors that make nothing shorter add less than this part, whatever their settings. */
 #define DEFLATE_PART 16
 #define FRAGMENTS_CEILING ((1u << 24) - 1) /* ws_in.fragments */
@@ -80,7 +79,7 @@ static const char *first_byte_fault(const struct ws_in *in, const struct ws_limi
 	uint8_t op = b & 0x0f, rsv = b & 0x70;
 	bool fin = b & 0x80;
 
-	if (rsv && (rsv != RSV1 || !lim->inflater || op == WS_OP_CONT || op >= WS_OP_CLOSE))
+	if (rsv && (rsv != WS_RSV1 || !lim->inflater || op == WS_OP_CONT || op >= WS_OP_CLOSE))
 		return "reserved bits are set";
 	if ((op > WS_OP_BINARY && op < WS_OP_CLOSE) || op > WS_OP_PONG)
 		return "reserved opcode";
@@ -132,7 +131,7 @@ static int header_read(struct ws_in *in, const struct ws_limits *lim, const uint
 	ret->len = 2 + ext + 4;
 	ret->op = p[0] & 0x0f;
 	ret->fin = p[0] & 0x80;
-	ret->is_deflated = p[0] & RSV1;
+	ret->is_deflated = p[0] & WS_RSV1;
 	memcpy(ret->mask, p + 2 + ext, 4);
 	return 0;
 }

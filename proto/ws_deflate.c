@@ -7,7 +7,6 @@
 
 #include <zlib.h>
 
-#define RSV1 0x40
 /* What a sender leaves out of the end of each message (section 7.2.1). */
 #define TRAILER "\x00\x00\xff\xff"
 #define TRAILER_LEN 4
@@ -200,7 +199,7 @@ static void add_data(struct compressor *c, struct str frame, size_t head_len, st
 	add_deflated(&c->z, payload, b);
 	if (b->len - payload_at < payload.len) {
 		ws_frame_end(b, begin, (uint8_t)frame.p[0] & 0x0f);
-		b->p[begin] |= RSV1;
+		b->p[begin] |= WS_RSV1;
 	} else {
 		b->len = begin;
 		buf_add_str(b, frame);

@@ -14,6 +14,9 @@
 #define WS_DEFLATE_BITS_MIN 9
 #define WS_DEFLATE_BITS_MAX 15
 
+/* Of the first byte of a message's first frame: it is compressed (section 6). */
+#define WS_RSV1 0x40
+
 /* Smaller payloads are sent as they are: little is won, and each costs a reset. */
 #define WS_DEFLATE_FROM 64
 

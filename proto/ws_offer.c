@@ -4,6 +4,7 @@
  * compresses is ws_deflate.c's.
  */
 #include "proto/http_field.h"
+#include "proto/http_priv.h"
 #include "proto/ws_deflate.h"
 
 #define NAME "permessage-deflate"
@@ -33,12 +34,6 @@ struct value {
 
 /* ---- The list's grammar (RFC 6455 section 9.1) ---- */
 
-static bool is_token_char(char c)
-{
-	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-	       (c && strchr("!#$%&'*+-.^_`|~", c));
-}
-
 static void skip(struct str *s, size_t n)
 {
 	*s = (struct str){s->p + n, s->len - n};
@@ -65,7 +60,7 @@ static bool take_token(struct str *s, struct str *ret)
 {
 	size_t n = 0;
 
-	while (n < s->len && is_token_char(s->p[n]))
+	while (n < s->len && http_is_tchar(s->p[n]))
 		n++;
 	*ret = (struct str){s->p, n};
 	skip(s, n);
@@ -86,7 +81,7 @@ static bool take_quoted(struct str *s, struct value *v)
 	while (s->len && s->p[0] != '"') {
 		if (s->p[0] == '\\')
 			skip(s, 1);
-		if (!s->len || !is_token_char(s->p[0]))
+		if (!s->len || !http_is_tchar(s->p[0]))
 			return false;
 		value_add(v, s->p[0]);
 		skip(s, 1);
