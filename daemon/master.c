@@ -213,6 +213,13 @@ static int open_shm(struct master *m)
 
 static int open_sockets(struct master *m)
 {
+	const struct sockets_plan plan = {
+		.setting = "server.listen",
+		.list = m->settings->server_listen,
+		.n_slots = m->n_slots,
+		.backlog = (int)m->settings->server_backlog,
+		.wait_ms = (uint64_t)m->settings->server_listen_wait,
+	};
 	int first, n = notify_listen_fds(&first), fds[SOCKETS_MAX], r;
 	struct buf why = BUF_INIT;
 
@@ -221,8 +228,7 @@ static int open_sockets(struct master *m)
 	if (n > 0)
 		r = sockets_adopt(fds, MIN(n, SOCKETS_MAX), m->n_slots, &m->sockets, &why);
 	else
-		r = sockets_open("server.listen", m->settings->server_listen, m->n_slots,
-				 (int)m->settings->server_backlog, &m->sockets, &why);
+		r = sockets_open(&plan, &m->sockets, &why);
 	if (r < 0) {
 		why.len -= why.len > 0; /* the line end */
 		buf_add_char(&why, '\0');

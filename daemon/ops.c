@@ -78,25 +78,6 @@ static int open_paths(struct ops *ops, const char *list, struct buf *ret_why)
 	return r;
 }
 
-static int open_addresses(struct ops *ops, const char *list, struct buf *ret_why)
-{
-	struct buf addresses = BUF_INIT;
-	const int *fds;
-	int n = 0, r = 0;
-
-	add_addresses(list, &addresses);
-	if (addresses.len > 1)
-		r = sockets_open("ops.listen", (char *)addresses.p, 1, OPS_BACKLOG, &ops->tcp,
-				 ret_why);
-	buf_done(&addresses);
-	if (r < 0 || !ops->tcp)
-		return r;
-	fds = sockets_of(ops->tcp, 0, &n);
-	memcpy(ops->fds, fds, (size_t)n * sizeof(*fds));
-	ops->n_fds = n;
-	return 0;
-}
-
 static bool is_default(const struct settings *s)
 {
 	struct settings *defaults = settings_new();
@@ -106,12 +87,39 @@ static bool is_default(const struct settings *s)
 	return is_same;
 }
 
+/* A daemon that somebody tries out may do without its health and metrics. */
+static bool is_optional(const struct master *m)
+{
+	return m->opt->is_foreground && is_default(m->settings);
+}
+
+static int open_addresses(struct ops *ops, const struct master *m, struct buf *ret_why)
+{
+	struct sockets_plan plan = {.setting = "ops.listen", .n_slots = 1, .backlog = OPS_BACKLOG};
+	struct buf addresses = BUF_INIT;
+	const int *fds;
+	int n = 0, r = 0;
+
+	add_addresses(m->settings->ops_listen, &addresses);
+	plan.list = (char *)addresses.p;
+	plan.wait_ms = is_optional(m) ? 0 : (uint64_t)m->settings->server_listen_wait;
+	if (addresses.len > 1)
+		r = sockets_open(&plan, &ops->tcp, ret_why);
+	buf_done(&addresses);
+	if (r < 0 || !ops->tcp)
+		return r;
+	fds = sockets_of(ops->tcp, 0, &n);
+	memcpy(ops->fds, fds, (size_t)n * sizeof(*fds));
+	ops->n_fds = n;
+	return 0;
+}
+
 /* Returns 0 when the daemon may go on without. WHY has the reason, with its line end. */
 static int report(const struct master *m, struct buf *why)
 {
 	why->len -= why->len > 0;
 	buf_add_char(why, '\0');
-	if (m->opt->is_foreground && is_default(m->settings)) {
+	if (is_optional(m)) {
 		log_warn("no health and no metrics: set ops.listen to a free address",
 			 LF_STR("error", (char *)why->p));
 		return 0;
@@ -124,7 +132,7 @@ int ops_open(struct master *m)
 {
 	struct ops *ops = xcalloc(1, sizeof(*ops));
 	struct buf why = BUF_INIT;
-	int r = open_addresses(ops, m->settings->ops_listen, &why);
+	int r = open_addresses(ops, m, &why);
 
 	if (r == 0)
 		r = open_paths(ops, m->settings->ops_listen, &why);

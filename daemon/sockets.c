@@ -11,9 +11,14 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/settings.h"
+
+#define CLAIM_EVERY_MS 20
 
 struct address {
 	struct sockaddr_storage sa;
@@ -205,9 +210,30 @@ static int claim_address(struct address *a)
 	return r < 0 ? -ERR_IO : 0;
 }
 
-static int open_address(struct sockets *s, int at)
+/* Claims an address that may be in use until DEADLINE_MS. errno says why not. */
+static int claim_in_time(const struct sockets *s, struct address *a, uint64_t deadline_ms)
 {
-	if (claim_address(&s->addresses[at]) < 0)
+	const struct timespec pause = {.tv_nsec = CLAIM_EVERY_MS * 1000000};
+	struct buf text = BUF_INIT;
+	int r;
+
+	while ((r = claim_address(a)) < 0 && errno == EADDRINUSE && clock_mono_ms() < deadline_ms) {
+		if (!text.len) {
+			print_address(a, &text);
+			buf_add_char(&text, '\0');
+			log_notice("an address is in use: waiting for it",
+				   LF_STR("setting", s->setting),
+				   LF_STR("address", (char *)text.p));
+		}
+		nanosleep(&pause, NULL);
+	}
+	buf_done(&text); /* free(3) keeps errno */
+	return r;
+}
+
+static int open_address(struct sockets *s, int at, uint64_t deadline_ms)
+{
+	if (claim_in_time(s, &s->addresses[at], deadline_ms) < 0)
 		return -ERR_IO;
 	for (unsigned slot = 0; slot < s->n_slots; slot++) {
 		s->fds[slot][at] = listen_socket(&s->addresses[at], s->backlog);
@@ -228,18 +254,18 @@ static struct sockets *sockets_new(unsigned n_slots)
 	return s;
 }
 
-int sockets_open(const char *setting, const char *list, unsigned n_slots, int backlog,
-		 struct sockets **ret, struct buf *ret_why)
+int sockets_open(const struct sockets_plan *plan, struct sockets **ret, struct buf *ret_why)
 {
-	struct sockets *s = sockets_new(n_slots);
+	uint64_t deadline_ms = clock_mono_ms() + plan->wait_ms;
+	struct sockets *s = sockets_new(plan->n_slots);
 	struct buf address = BUF_INIT;
 	int r, saved;
 
-	s->setting = setting;
-	s->backlog = backlog;
-	r = resolve(s, list, ret_why);
+	s->setting = plan->setting;
+	s->backlog = plan->backlog;
+	r = resolve(s, plan->list, ret_why);
 	for (int i = 0; i < s->n_addresses && r == 0; i++) {
-		r = open_address(s, i);
+		r = open_address(s, i, deadline_ms);
 		if (r == 0)
 			continue;
 		saved = errno;

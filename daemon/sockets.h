@@ -6,6 +6,8 @@
 #ifndef DAEMON_SOCKETS_H
 #define DAEMON_SOCKETS_H
 
+#include <stdint.h>
+
 #include "base/buf.h"
 #include "base/ids.h"
 
@@ -17,14 +19,22 @@
 
 struct sockets; /* opaque */
 
+struct sockets_plan {
+	const char *setting; /* the name to complain of; borrowed as long as the sockets are */
+	const char *list;    /* its value: addresses; borrowed for the call */
+	unsigned n_slots;
+	int backlog;
+	uint64_t wait_ms; /* how long an address may still be in use, for all of them together */
+};
+
 /*
- * Opens for every address of LIST, the value of SETTING (server.listen), and every slot a
- * non-blocking SO_REUSEPORT socket, closed on exec. With port 0 the system chooses one port for
- * all slots. On failure *RET_WHY says which address and why. Returns 0, -ERR_INVAL (address) or
- * -ERR_IO.
+ * Opens for every address of the list and every slot a non-blocking SO_REUSEPORT socket, closed
+ * on exec. With port 0 the system chooses one port for all slots. Blocks while an address is in
+ * use, for wait_ms at most: the processes of a daemon that was killed take a moment to end. On
+ * failure *RET_WHY says which address and why. Returns 0, -ERR_INVAL (address) or -ERR_IO.
  */
-int sockets_open(const char *setting, const char *list, unsigned n_slots, int backlog,
-		 struct sockets **ret, struct buf *ret_why) MUST_CHECK;
+int sockets_open(const struct sockets_plan *plan, struct sockets **ret,
+		 struct buf *ret_why) MUST_CHECK;
 
 /*
  * Takes the N listening sockets FDS instead. An address with at least one socket per slot is

@@ -128,6 +128,7 @@ def test_a_taken_address_is_said_plainly(daemon):
         taken.listen()
         address = '127.0.0.1:%d' % taken.getsockname()[1]
         done = run_roomd('-f', '-o', f'ops.listen={address}', '-o', f'server.listen=127.0.0.1:{free_port()}',
+                         '-o', 'server.listen_wait=0',
                          '-o', f'server.web_root={daemon.settings["server.web_root"]}',
                          '-o', 'control.socket=', '-o', f'database.url={daemon.settings["database.url"]}')
     assert done.returncode == os.EX_UNAVAILABLE

@@ -28,6 +28,28 @@ def test_a_signal_stops_it_cleanly(start_daemon, how):
     assert not session_of(leader)
 
 
+def test_a_start_waits_for_the_address_of_a_daemon_that_was_killed(start_daemon):
+    one = start_daemon(settings={'server.listen_wait': '10m'})
+    held = one.worker_pids()[0]
+    os.kill(held, signal.SIGSTOP)
+    try:
+        one.kill()
+        one.start(wait=False)
+        assert one.wait_log(f'address is in use.*server.listen.*127.0.0.1:{one.port}')
+        assert not one.worker_pids()
+    finally:
+        os.kill(held, signal.SIGCONT)
+    one.wait_ready()
+
+
+def test_a_start_does_not_wait_for_ever(start_daemon):
+    one = start_daemon()
+    done = run_roomd('-f', '-o', f'server.listen=127.0.0.1:{one.port}', '-o', 'server.listen_wait=50ms',
+                     '-o', 'control.socket=', '-o', f'server.web_root={WEB}')
+    assert done.returncode == os.EX_UNAVAILABLE
+    assert f'server.listen: "127.0.0.1:{one.port}": Address already in use' in done.stderr.replace('\\"', '"')
+
+
 async def test_a_stop_under_load_loses_nothing_that_was_acknowledged(start_daemon):
     one = start_daemon()
     async with Http(one) as http:

@@ -57,11 +57,18 @@ static int dial(uint16_t port)
 	return -1;
 }
 
+static struct sockets_plan plan_of(const char *list, unsigned n_slots)
+{
+	return (struct sockets_plan){
+		.setting = "server.listen", .list = list, .n_slots = n_slots, .backlog = 16};
+}
+
 static struct sockets *open_on(const char *list, unsigned n_slots)
 {
+	const struct sockets_plan plan = plan_of(list, n_slots);
 	struct sockets *s = NULL;
 
-	assert_int_equal(sockets_open("server.listen", list, n_slots, 16, &s, &out), 0);
+	assert_int_equal(sockets_open(&plan, &s, &out), 0);
 	assert_int_equal(out.len, 0);
 	return s;
 }
@@ -118,11 +125,13 @@ static void test_wildcard_takes_ipv4(void **state)
 static void test_port_in_use_is_refused(void **state)
 {
 	struct sockets *s = open_on("127.0.0.1:0", 2), *second = NULL;
+	struct sockets_plan plan;
 	char list[32];
 
 	(void)state;
 	snprintf(list, sizeof(list), "127.0.0.1:%u", port_of(sockets_of(s, 0, &(int){0})[0]));
-	assert_int_equal(sockets_open("server.listen", list, 2, 16, &second, &out), -ERR_IO);
+	plan = plan_of(list, 2);
+	assert_int_equal(sockets_open(&plan, &second, &out), -ERR_IO);
 	assert_null(second);
 	assert_non_null(memmem(out.p, out.len, "Address already in use", 22));
 	assert_non_null(memmem(out.p, out.len, list, strlen(list)));
@@ -137,8 +146,9 @@ static void test_bad_addresses(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		assert_int_equal(sockets_open("server.listen", bad[i], 1, 16, &s, &out),
-				 -ERR_INVAL);
+		const struct sockets_plan plan = plan_of(bad[i], 1);
+
+		assert_int_equal(sockets_open(&plan, &s, &out), -ERR_INVAL);
 		assert_int_equal(sockets_check("server.listen", bad[i], &out), -ERR_INVAL);
 	}
 	assert_null(s);
