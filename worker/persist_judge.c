@@ -11,8 +11,6 @@
 #include "worker/persist_priv.h"
 #include "worker/roles.h"
 
-#define BUDGET_NS 5000000 /* of one turn */
-
 static void set_judgement(struct persist *p, struct item *it, enum judgement judgement)
 {
 	p->n_due += (judgement == JUDGE_DUE) - (size_t)(it->judgement == JUDGE_DUE);
@@ -193,7 +191,7 @@ void judge_run(struct worker *wk)
 
 	if (!p->n_due || !filter_is_ready(wk))
 		return;
-	end = clock_mono_ns() + BUDGET_NS;
+	end = clock_mono_ns() + (uint64_t)wk->settings->filters_turn_max * 1000000;
 	for (node = first_due(p); p->n_due && node != &p->queue; node = next) {
 		struct item *it = list_entry(node, struct item, node);
 

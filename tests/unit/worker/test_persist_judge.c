@@ -42,10 +42,15 @@ static int listener = -1, hook = -1;
 
 static int setup(void **state)
 {
+	int r;
+
 	stand_filters = (struct stand_filters){0};
 	memset(sents, 0, sizeof(sents));
 	n_answers = 0;
-	return stand_setup(state);
+	r = stand_setup(state);
+	if (r == 0)
+		wk->settings->filters_turn_max = 1000; /* on a busy machine, too, one turn does */
+	return r;
 }
 
 static void close_hook(void)
