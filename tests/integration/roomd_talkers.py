@@ -46,8 +46,9 @@ class Talker:
             while self.pending or (until and not until(self)):
                 if self.pending:
                     key, text = self.pending[0]
+                    mark = len(socket.frames)  # a refusal of the attempt before has the same id
                     await socket.send({'op': 'send', 'id': key, 'c': self.room, 'k': key, 'content': text})
-                    answer = await socket.expect(re=key)
+                    answer = await socket.expect(after=mark, re=key)
                     if answer['op'] == 'err':
                         assert answer['code'] in ('unavailable', 'overloaded', 'restarting'), answer
                         await asyncio.sleep(0.05)
