@@ -225,7 +225,9 @@ void names_skeleton(struct buf *b, struct str s)
 	folded = u8_casefold(seen.p, seen.len, NULL, UNINORM_NFKC, NULL, &len);
 	if (!folded && seen.len)
 		abort(); /* valid UTF-8 fails for want of memory alone */
-	buf_add(b, folded, len);
+	for (size_t i = 0; i < len; i++) /* NFKC has made one of the kinds of blanks */
+		if (folded[i] != ' ' || i == 0 || folded[i - 1] != ' ')
+			buf_add_char(b, (char)folded[i]);
 	free(folded);
 	buf_done(&seen);
 }

@@ -35,8 +35,8 @@ int names_get(const struct json_value *v, const char *key, size_t max_chars, boo
 
 /*
  * Appends what S, valid UTF-8, is compared by: compatibility forms and cases are one (UAX 15, NFKC,
- * and case folding), characters that show nothing are left out. As name_fold of the schema, but for
- * letters that few know.
+ * and case folding), characters that show nothing are left out, several blanks are one. As
+ * name_fold of the schema, but for letters that few know.
  */
 void names_skeleton(struct buf *b, struct str s);
 

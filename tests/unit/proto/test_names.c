@@ -133,6 +133,7 @@ static void test_skeletons(void **state)
 		{"ann", "an\xe2\x80\x8bn"}, {"Ann", "aNN"}, {"ann", "\xef\xbd\x81nn"},
 		{"stra\xc3\x9f" "e", "STRASSE"}, {"\xe2\x9d\xa4", "\xe2\x9d\xa4\xef\xb8\x8f"},
 		{"\xcf\x83\xcf\x8c\xcf\x82", "\xce\xa3\xce\x8c\xce\xa3"}, {"", "\xe2\x80\x8b"},
+		{"Ann Lee", "ann  lee"}, {"Ann Lee", "Ann \xc2\xa0\xe2\x80\x83lee"},
 	};
 
 	(void)state;
@@ -140,6 +141,7 @@ static void test_skeletons(void **state)
 		assert_true(names_same(str_of(pairs[i][0]), str_of(pairs[i][1])));
 	assert_false(names_same(STR("ann"), STR("anna")));
 	assert_false(names_same(STR("ann"), STR("")));
+	assert_false(names_same(STR("ann lee"), STR("annlee")));
 }
 
 static void test_lines(void **state)
