@@ -137,6 +137,62 @@ async def test_sub_of_an_unknown_room_is_an_error(daemon):
         assert (await alice.ask('ping'))['op'] == 'pong'
 
 
+async def uid_of(daemon, room):
+    async with Http(daemon) as http:
+        return (await http.ask('GET', f'/api/v1/conversations/{room}'))[1]['uid']
+
+
+async def test_a_conversation_may_be_named_by_its_uuid(daemon):
+    """In one frame with others: what follows waits, and is answered in its order. Seen red: c was invalid."""
+    room, other = await new_room(daemon), await new_room(daemon)
+    uid = await uid_of(daemon, room)
+    async with await NativeSocket.hello(daemon, 'Alice') as alice:
+        await alice.sub(other)
+        elsewhere = (await alice.say(other, 'elsewhere'))['message']['id']
+        await alice.send([
+            {'op': 'sub', 'id': 'n1', 'c': uid.upper(), 'rev': 0},
+            {'op': 'send', 'id': 'n2', 'c': uid, 'k': str(uuid.uuid4()), 'content': 'by uuid'},
+            {'op': 'send', 'id': 'n3', 'c': room, 'k': str(uuid.uuid4()), 'content': 'by number'},
+            {'op': 'send', 'id': 'n4', 'c': uid, 'k': str(uuid.uuid4()), 'content': 'x', 'reply_to': elsewhere},
+            {'op': 'sub', 'id': 'n5', 'c': str(uuid.uuid4()), 'rev': 0},
+            {'op': 'sub', 'id': 'n6', 'c': uid[:-1], 'rev': 0},
+            {'op': 'typing', 'id': 'n7', 'c': uid, 'on': False},
+            {'op': 'ping', 'id': 'n8'}])
+        live, first, second, reply, unknown, none, typing, pong = [
+            await alice.expect(re=f'n{number}') for number in range(1, 9)]
+        assert (live['op'], live['c']) == ('live', room)
+        assert (first['message']['rev'], second['message']['rev']) == (1, 2)
+        assert (reply['op'], reply['code'], reply['field']) == ('err', 'invalid', 'reply_to')
+        assert (unknown['op'], unknown['code']) == ('err', 'no_such_room')
+        assert (none['op'], none['code'], none['field']) == ('err', 'invalid', 'c')
+        assert (typing['op'], pong['op']) == ('ok', 'pong')
+        asked = [frame['re'] for frame in alice.frames if frame.get('re') in ('n1', 'n5', 'n6', 'n8')]
+        assert asked == ['n1', 'n5', 'n6', 'n8']
+        await alice.wait(lambda _: len(alice.events(room)) == 2)
+        assert [event['d']['content'] for event in alice.events(room)] == ['by uuid', 'by number']
+        edited = await alice.ask('edit', c=uid, rev=1, k=str(uuid.uuid4()), content='changed')
+        assert edited['op'] == 'ok', edited
+        page = await alice.ask('history', c=uid)
+        assert [message['content'] for message in page['messages']] == ['changed', 'by number']
+
+
+async def test_who_is_nobody_yet_asks_for_no_uuid(daemon):
+    uid = await uid_of(daemon, await new_room(daemon))
+    async with await NativeSocket.open(daemon, '/ws', subprotocols=['roomd.v1']) as nobody:
+        assert (await nobody.ask('sub', c=uid))['code'] == 'unauthorized'
+
+
+async def test_a_socket_that_ends_while_it_waits_harms_nobody(daemon):
+    room = await new_room(daemon)
+    uid = await uid_of(daemon, room)
+    for _ in range(20):
+        socket = await NativeSocket.hello(daemon, 'Alice')
+        await socket.send([{'op': 'sub', 'id': 1, 'c': uid}, {'op': 'ping', 'id': 2}])
+        await socket.drop()
+    async with await NativeSocket.hello(daemon, 'Alice') as alice:
+        assert (await alice.sub(uid))['c'] == room
+
+
 async def test_send_is_acknowledged_and_seen_by_all(daemon, rows):
     room = await new_room(daemon)
     alice = await NativeSocket.hello(daemon, 'Alice', worker=0)
