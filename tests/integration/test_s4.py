@@ -220,8 +220,8 @@ async def test_an_edit_keeps_the_attachment_and_a_deletion_hides_it(daemon):
         await native.close()
 
 
-async def test_who_knows_no_attachments_reads_their_address(daemon):
-    """Red with the text alone in MESSAGES_PAGE_RAW."""
+async def test_who_knows_no_attachments_reads_their_address(daemon, rows):
+    """Red with the text alone in MESSAGES_PAGE_RAW, and in the view."""
     async with people_of(daemon, 'ann') as (ann,), Http(daemon) as http:
         room = (await http.new_room())['id']
         socket = await RoomSocket.enter(daemon, room, unique('Guest'))
@@ -233,6 +233,8 @@ async def test_who_knows_no_attachments_reads_their_address(daemon):
         await eventually(lambda: len(socket.all(type='message')) == 3, 'three came')
         assert [one['content'] for one in socket.all(type='message')] == expected
         assert [one['content'] for one in await http.messages(room)] == expected
+        assert rows('select content from compat.messages where room_id = %s order by id', room) == \
+            [(content,) for content in expected]
         await socket.close()
 
 
