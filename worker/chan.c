@@ -44,6 +44,27 @@ int64_t sub_position(const struct sub *sub)
 	return sub->state == SUB_LIVE ? sub->chan->rev : sub->rev;
 }
 
+uint64_t sub_begin_before_own(struct sub *sub)
+{
+	if (sub_position(sub) >= 0)
+		return 0;
+	if (sub->chan->state == CHAN_OPEN) {
+		sub->rev = sub->chan->rev;
+		return 0;
+	}
+	sub->n_unplaced++;
+	return sub->serial;
+}
+
+void sub_place(struct sub *sub, int64_t rev)
+{
+	sub->n_unplaced--;
+	if (rev && (sub->rev < 0 || sub->rev >= rev))
+		sub->rev = rev - 1;
+	if (!sub->n_unplaced && sub->state == SUB_LOADING && sub->chan->state == CHAN_OPEN)
+		sub_go_on(sub);
+}
+
 struct sub_ref *sub_ref_new(const struct sub *sub)
 {
 	struct sub_ref *ref = xcalloc(1, sizeof(*ref));
@@ -276,6 +297,10 @@ void sub_go_on(struct sub *sub)
 {
 	struct chan *ch = sub->chan;
 
+	if (sub->n_unplaced) { /* sub_place goes on */
+		sub->state = SUB_LOADING;
+		return;
+	}
 	if (!sub->is_announced)
 		announce(sub);
 	if (ringpump_position(ch->wk) < sub->entered_at) {

@@ -41,6 +41,7 @@ struct sub {
 	struct cmd_id *re;	/* owned; the request to confirm, NULL when done */
 	uint32_t index;		/* LIVE: place in the array */
 	uint32_t list_version;	/* wave.c's: the list of a large room that it has; 0: none */
+	uint32_t n_unplaced;	/* own messages that sub_place has not heard of yet */
 	uint8_t state;		/* enum sub_state */
 	bool is_announced;	/* its user's arrival was published (or nobody needed to know) */
 	bool is_confirmed;	/* "connected" or "live" is said */
@@ -131,6 +132,15 @@ struct sub *sub_find(const struct conn *c, int64_t conv);
  * known yet.
  */
 int64_t sub_position(const struct sub *sub);
+
+/*
+ * The subscriber sends a message to the conversation: whatever its subscription still waits for, it
+ * begins before that one. Returns 0, or the serial of SUB when that cannot be told yet: then
+ * sub_place is owed, with the message's revision, or 0 when it is not in the log or is not new.
+ * sub_place may end the connection.
+ */
+uint64_t sub_begin_before_own(struct sub *sub) MUST_CHECK;
+void sub_place(struct sub *sub, int64_t rev);
 
 /*
  * Starts following. HAS_REV: first everything after REV, then live. RE (NULL for DIALECT_RAW) is

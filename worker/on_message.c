@@ -28,6 +28,16 @@ static bool was_seen(const struct conn *c, const struct pending *p, const struct
 	return sub && ev->rev <= p->seen && ev->rev <= sub->chan->rev;
 }
 
+/* The sender's subscription may have waited for this one. */
+static void place(const struct pending *p, const struct persist_result *res)
+{
+	struct conn *c = p->unplaced ? conn_find(p->wk, p->conn_id) : NULL;
+	struct sub *sub = c ? sub_find(c, p->conv) : NULL;
+
+	if (sub && sub->serial == p->unplaced)
+		sub_place(sub, res->error || res->is_duplicate ? 0 : res->event->rev);
+}
+
 static void on_sent(struct worker *wk, void *arg, const struct persist_result *res)
 {
 	struct pending *p = arg;
@@ -51,6 +61,7 @@ static void on_sent(struct worker *wk, void *arg, const struct persist_result *r
 		/* the room will not see it again: the sender's confirmation is its own copy */
 		deliver_encode(p->wk, conn_reply(c), c->dialect, res->event);
 	}
+	place(p, res);
 	free(p);
 }
 
@@ -82,10 +93,14 @@ void on_send(struct conn *c, const struct cmd *cmd)
 		cmd_refuse_new(c, cmd, EVT_MESSAGE_NEW, p, error, on_sent);
 		return;
 	}
-	if (sub)
+	if (sub) {
 		typers_stop(sub);
+		p->unplaced = sub_begin_before_own(sub);
+	}
 	ev.subject = r.peer;
 	if (persist_send(wk, &ev, &c->session_id, on_sent, p) < 0) {
+		if (p->unplaced)
+			sub_place(sub, 0);
 		limits_unsend(wk, c->user, ev.conv);
 		pace_give_back(wk, &p->pace);
 		free(p);

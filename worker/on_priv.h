@@ -27,6 +27,7 @@ struct pending {
 	uint64_t conn_id;
 	int64_t conv;
 	int64_t seen; /* send: the newest rev the connection had; INT64_MAX: not known */
+	uint64_t unplaced; /* send: the serial of a sub that waits for it, 0: none does */
 	struct cmd_id re, key;
 	struct stale_key page; /* history: what an old answer may do for */
 	struct pace pace;      /* send: to be given back unless it is stored */

@@ -78,6 +78,7 @@ void on_cmd_confirm(struct sub *sub)
 		return;
 	}
 	b = ws_reply_begin(c, &mark);
-	raw_add_connected(b, sub->chan->conv, str_of(c->name), sub->chan->rev);
+	raw_add_connected(b, sub->chan->conv, str_of(c->name),
+			  sub_position(sub) < 0 ? sub->chan->rev : sub_position(sub));
 	ws_reply_end(c, b, mark);
 }

@@ -467,9 +467,10 @@ async def test_an_accounts_cookie_that_has_expired_is_not_a_guests(start_daemon)
     daemon = start_daemon(settings={**CHEAP, 'auth.session_ttl': '2s'})
     async with People(daemon) as http:
         room = (await http.new_room())['id']
-        cookie = (await http.page_login((await http.new_person())['user']['username'])).value
+        name = (await http.new_person())['user']['username']
         _, _, headers = await http.ask('POST', '/api/v1/auth/guest', {'name': unique_login('guest')})
-        guest = cookie_of(headers).value
+        guest = cookie_of(headers).value  # the older of the two: it has expired when the other has
+        cookie = (await http.page_login(name)).value
 
         async def refused():
             return (await http.by_cookie('GET', '/api/chat/rooms', cookie))[0] == 401

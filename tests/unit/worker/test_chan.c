@@ -32,6 +32,19 @@ static uint8_t state_of(const struct client *c)
 	return sub_find(client_conn(c), ROOM)->state;
 }
 
+/* All frames that are there, in a row. */
+static const char *frames(struct client *of)
+{
+	static char all[65536];
+	const char *text;
+	size_t at = 0;
+
+	all[0] = '\0';
+	while (*(text = told(of)))
+		at += (size_t)snprintf(all + at, sizeof(all) - at, "%s\n", text);
+	return all;
+}
+
 static void test_live_from_now(void **state)
 {
 	const char *text;
@@ -269,6 +282,84 @@ static void test_unsubscribe_while_events_wait(void **state)
 	client_close(&other);
 }
 
+#define SEND "{\"op\":\"send\",\"id\":3,\"c\":42,\"k\":\"k\",\"content\":\"hi\"}"
+
+/*
+ * Whoever sends without waiting for the confirmation sees its own message all the same, before what
+ * is live. Seen red without sub_begin_before_own: the head had come with the message in it.
+ */
+static void test_own_message_before_the_head_is_known(void **state)
+{
+	const char *text;
+
+	(void)state;
+	say(&cl, "{\"op\":\"sub\",\"id\":2,\"c\":42}");
+	say(&cl, SEND);
+	db_batch_stored(11);
+	db_room(12, 12); /* another one is stored, too */
+	publish(12);
+	turns(3);
+	text = frames(&cl);
+	assert_contains(str_of(text), "\"rev\":11");
+	assert_true(strstr(text, "\"rev\":12,\"t\"") > strstr(text, "\"rev\":11,\"t\""));
+	assert_true(strstr(text, "\"op\":\"live\"") > strstr(text, "\"rev\":12,\"t\""));
+	assert_int_equal(state_of(&cl), SUB_LIVE);
+}
+
+/* The same when the head comes before the answer to the commit. */
+static void test_own_message_in_the_head(void **state)
+{
+	const char *text;
+
+	(void)state;
+	say(&cl, "{\"op\":\"sub\",\"id\":2,\"c\":42}");
+	say(&cl, SEND);
+	db_room(11, 11);
+	turns(3);
+	assert_string_equal(told(&cl), "");
+	db_batch_stored(11);
+	turns(3);
+	text = frames(&cl);
+	assert_true(strstr(text, "\"op\":\"live\"") > strstr(text, "\"rev\":11,\"t\""));
+	assert_non_null(strstr(text, "\"rev\":11,\"t\""));
+	assert_int_equal(state_of(&cl), SUB_LIVE);
+	publish(12);
+	assert_string_equal(told_revs(&cl), "12");
+}
+
+static void test_own_message_that_is_refused(void **state)
+{
+	const struct batch_answer none = {.status = BATCH_NO_CONV, .conv = ROOM};
+
+	(void)state;
+	say(&cl, "{\"op\":\"sub\",\"id\":2,\"c\":42}");
+	say(&cl, SEND);
+	db_room(11, 11);
+	turns(3);
+	assert_int_equal(state_of(&cl), SUB_LOADING);
+	db_batch(&none);
+	turns(3);
+	assert_lacks(str_of(frames(&cl)), "\"rev\":11,\"t\"");
+	assert_int_equal(state_of(&cl), SUB_LIVE);
+}
+
+/* Who leaves, or goes, owes nothing and is owed nothing. */
+static void test_own_message_of_who_has_left(void **state)
+{
+	(void)state;
+	say(&cl, "{\"op\":\"sub\",\"id\":2,\"c\":42}");
+	say(&cl, SEND);
+	say(&cl, "{\"op\":\"unsub\",\"id\":4,\"c\":42}");
+	say(&cl, "{\"op\":\"sub\",\"id\":5,\"c\":42}");
+	db_batch_stored(11);
+	db_room(11, 11);
+	turns(3);
+	db_room(11, 11);
+	turns(3);
+	assert_lacks(str_of(frames(&cl)), "\"rev\":11,\"t\"");
+	assert_int_equal(state_of(&cl), SUB_LIVE);
+}
+
 static void test_leave_while_loading(void **state)
 {
 	(void)state;
@@ -388,19 +479,6 @@ static void expire_in(uint64_t ms)
 	turns(3);
 }
 
-/* All frames that are there, in a row. */
-static const char *frames(struct client *of)
-{
-	static char all[65536];
-	const char *text;
-	size_t at = 0;
-
-	all[0] = '\0';
-	while (*(text = told(of)))
-		at += (size_t)snprintf(all + at, sizeof(all) - at, "%s\n", text);
-	return all;
-}
-
 /* PROTOCOL.md 9.15: a clean close leaves after 2 s, a lost link after 15 s. */
 static void test_graces(void **state)
 {
@@ -460,6 +538,10 @@ int main(void)
 		T(test_rewind),
 		T(test_rewind_while_catching_up),
 		T(test_unsubscribe_while_events_wait),
+		T(test_own_message_before_the_head_is_known),
+		T(test_own_message_in_the_head),
+		T(test_own_message_that_is_refused),
+		T(test_own_message_of_who_has_left),
 		T(test_leave_while_loading),
 		T(test_no_such_room),
 		T(test_the_node_is_no_room),
