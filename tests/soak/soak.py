@@ -60,7 +60,7 @@ class Run:
         self.long_pause = min(30, max(3, seconds / 6))
         self.people, self.rooms = [], []
         self.daemon = self.postgres = self.database = self.chaos = None
-        self.memory = []  # (label, resident bytes, own bytes)
+        self.memory = []  # (label, resident bytes, own bytes, of which in the shared segment)
         # the second half of a long run kills no process of the daemon
         self.deaths_until = seconds / 2 if seconds >= LONG else None
         self.steady = []  # own bytes at the rests of that half, each with the seconds before it
@@ -217,8 +217,9 @@ class Run:
         self._measure('rest' if not is_last else 'end')
         if self._is_steady(done):
             await self._measure_least()
-        rss, own = self.memory[-1][1:]
-        print(f'soak: rest: settled after {took:.1f} s, RSS {rss >> 10} KiB, own memory {own >> 10} KiB', flush=True)
+        rss, own, shared = self.memory[-1][1:]
+        print(f'soak: rest: settled after {took:.1f} s, RSS {rss >> 10} KiB, own memory {own >> 10} KiB, '
+              f'shared {shared >> 10} KiB of it', flush=True)
         await self._recount()
         await asyncio.to_thread(self._compare, self.checker.record())
         for person in self.people:
@@ -370,7 +371,7 @@ class Run:
                 continue
             for name, _, value in (line.partition(':') for line in text.splitlines()[1:]):
                 sums[name] += int(value.split()[0]) * 1024
-        self.memory.append((label, sums['Rss'], sums['Pss_Anon'] + sums['Pss_Shmem']))
+        self.memory.append((label, sums['Rss'], sums['Pss_Anon'] + sums['Pss_Shmem'], sums['Pss_Shmem']))
 
     async def _measure_least(self):
         """Measures again while nobody acts, and keeps the least."""
@@ -448,8 +449,8 @@ class Run:
                                          if name not in CARDS and name not in SHOWN))
         if self.lacks:
             print(f'soak: this daemon lacks: {", ".join(sorted(self.lacks))}')
-        print('soak: memory in KiB, resident and own: ' +
-              ', '.join(f'{label} {rss >> 10} {own >> 10}' for label, rss, own in self.memory) +
+        print('soak: memory in KiB, resident, own, shared: ' +
+              ', '.join(f'{label} {rss >> 10} {own >> 10} {shared >> 10}' for label, rss, own, shared in self.memory) +
               (f'; own {self.growth() * 100:+.1f} %' if self.seconds >= LONG else ''))
         for text in self.crashes[:VIOLATIONS_SHOWN]:
             print(f'soak: crashed: {text}')
