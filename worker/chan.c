@@ -48,7 +48,7 @@ uint64_t sub_begin_before_own(struct sub *sub)
 {
 	if (sub_position(sub) >= 0)
 		return 0;
-	if (sub->chan->state == CHAN_OPEN) {
+	if (sub->chan->state != CHAN_LOADING) {
 		sub->rev = sub->chan->rev;
 		return 0;
 	}
@@ -61,7 +61,7 @@ void sub_place(struct sub *sub, int64_t rev)
 	sub->n_unplaced--;
 	if (rev && (sub->rev < 0 || sub->rev >= rev))
 		sub->rev = rev - 1;
-	if (!sub->n_unplaced && sub->state == SUB_LOADING && sub->chan->state == CHAN_OPEN)
+	if (!sub->n_unplaced && sub->state == SUB_LOADING && sub->chan->state != CHAN_LOADING)
 		sub_go_on(sub);
 }
 

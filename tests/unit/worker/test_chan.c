@@ -479,6 +479,32 @@ static void expire_in(uint64_t ms)
 	turns(3);
 }
 
+/*
+ * Who waits for the answer to the commit when the room is closed goes with the others. Seen red: he
+ * stayed, and the room with him.
+ */
+static void test_own_message_in_a_room_that_is_closed(void **state)
+{
+	const struct event closing = {.type = EVT_CONVERSATION_CLOSE,
+				      .conv = ROOM,
+				      .rev = 12,
+				      .seq = 11,
+				      .at_ms = STAND_AT_MS};
+
+	(void)state;
+	say(&cl, "{\"op\":\"sub\",\"id\":2,\"c\":42}");
+	say(&cl, SEND);
+	db_room(11, 11);
+	turns(3);
+	publish_as(1, &closing);
+	turns(3);
+	assert_int_equal(state_of(&cl), SUB_LOADING);
+	db_batch_stored(11);
+	turns(3);
+	expire_in(20);
+	assert_null(sub_find(client_conn(&cl), ROOM));
+}
+
 /* PROTOCOL.md 9.15: a clean close leaves after 2 s, a lost link after 15 s. */
 static void test_graces(void **state)
 {
@@ -542,6 +568,7 @@ int main(void)
 		T(test_own_message_in_the_head),
 		T(test_own_message_that_is_refused),
 		T(test_own_message_of_who_has_left),
+		T(test_own_message_in_a_room_that_is_closed),
 		T(test_leave_while_loading),
 		T(test_no_such_room),
 		T(test_the_node_is_no_room),
