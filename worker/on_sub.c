@@ -39,6 +39,12 @@ void on_resume(struct conn *c, const struct cmd *cmd)
 		chan_rewind(sub, cmd->rev);
 }
 
+/* The revision from which on the stream goes on. */
+static int64_t begins_at(const struct sub *sub)
+{
+	return sub_position(sub) < 0 ? sub->chan->rev : sub_position(sub);
+}
+
 void sub_say_live(struct sub *sub, const struct cmd_id *re, int64_t unread)
 {
 	const struct chan *ch = sub->chan;
@@ -54,7 +60,7 @@ void sub_say_live(struct sub *sub, const struct cmd_id *re, int64_t unread)
 		return;
 	if (room_counts(ch->wk->shm, (unsigned)ch->wk->slot, ch->conv, &connections, &users) == 0)
 		live.members = users;
-	live.rev = sub_position(sub) < 0 ? ch->rev : sub_position(sub);
+	live.rev = begins_at(sub);
 	if (dialect_is_sio(c->dialect)) {
 		sio_say_joined(sub, re, unread, live.rev);
 		return;
@@ -78,7 +84,6 @@ void on_cmd_confirm(struct sub *sub)
 		return;
 	}
 	b = ws_reply_begin(c, &mark);
-	raw_add_connected(b, sub->chan->conv, str_of(c->name),
-			  sub_position(sub) < 0 ? sub->chan->rev : sub_position(sub));
+	raw_add_connected(b, sub->chan->conv, str_of(c->name), begins_at(sub));
 	ws_reply_end(c, b, mark);
 }

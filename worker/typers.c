@@ -67,7 +67,6 @@ static void add_set(struct buf *b, const struct chan *ch, bool is_raw, struct na
 void typers_add(struct buf *b, const struct sub *sub, bool if_empty)
 {
 	struct names n = {0};
-
 	int users = read_set(sub->chan, &n);
 
 	if (users > 0 || (users == 0 && if_empty))
