@@ -148,13 +148,16 @@ async def test_c13_s4_33_a_user_who_was_disabled_elsewhere(daemon, rows):
 
 
 async def test_c13_s4_33_a_guest_who_was_disabled(daemon, rows):
+    """Of whom every worker has heard that closes the sockets of a user who was disabled with the guest."""
     async with People(daemon) as http:
+        person = await http.new_person()
         room = (await http.new_room())['id']
         socket, guest = await guest_at(http, rows, room)
         name = rows('SELECT name FROM users WHERE id = %s', guest)[0][0]
+        sockets = await on_every_worker(daemon, person['token'], room)
         since = time.monotonic()
-        rows('UPDATE users SET disabled_at = now() WHERE id = %s RETURNING id', guest)
-        await all_closed([socket], 4401, since)
+        rows('UPDATE users SET disabled_at = now() WHERE id IN (%s, %s) RETURNING id', guest, person['user']['id'])
+        await all_closed([socket, *sockets], 4401, since)
         again = await Socket.open(daemon, f'/ws/chat/{room}', socket.worker)
         await again.send({'username': name})
         assert (await again.closed())[0] == 4403

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import re
+import struct
 import subprocess
 import time
 import uuid
@@ -429,8 +430,10 @@ async def test_s0_37_s0_39_a_page_gets_a_sealed_cookie_and_no_token(daemon):
         assert cookie['httponly'] and cookie['samesite'] == 'Lax' and cookie['path'] == '/'
         assert 0 < int(cookie['max-age']) <= 7 * 86400
         plain = cookie.value.encode() + base64.urlsafe_b64decode(cookie.value.split('.')[-1] + '==')
-        for secret in (name, str(body['user']['id']), body['user']['uid']):
-            assert secret.encode() not in plain
+        user = body['user']
+        for secret in (name.encode(), user['uid'].encode(), uuid.UUID(user['uid']).bytes,
+                       struct.pack('>q', user['id']), struct.pack('<q', user['id'])):
+            assert secret not in plain
         status, me, _ = await http.by_cookie('GET', '/api/v1/users/me', cookie.value)
         assert (status, me) == (200, body['user'])
 
