@@ -8,8 +8,9 @@
 struct worker;
 
 /*
- * To be called every second. Once a minute, the workers one after the other, whole pages of freed
- * memory go back to the system: a burst of slow readers is not part of the worker's size for ever.
+ * To be called every second. Once a minute, the workers one after the other, the allocator's size
+ * is noted for the metrics, and whole pages of freed memory go back to the system: a burst of slow
+ * readers is not part of the worker's size for ever.
  */
 void heap_look(struct worker *wk);
 

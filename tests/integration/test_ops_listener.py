@@ -21,7 +21,7 @@ import pytest
 import socketio
 
 from roomd_clients import Http, NativeSocket, eventually
-from roomd_harness import PATIENCE, BIN, Daemon, free_port, run_roomd
+from roomd_harness import BIN, HAS_SANITIZERS, PATIENCE, Daemon, free_port, run_roomd
 from roomd_people import People
 from roomd_postgres import Postgres
 from roomd_raw import Link
@@ -359,6 +359,8 @@ async def test_metrics_are_the_sum_of_all_workers_and_move(daemon):
     assert moved('roomd_db_queries_total') > 0
     assert moved('roomd_http_requests_total') >= 3
     assert sample(after, 'roomd_db_schema_fit') == 2
+    for worker in ('0', '1'):  # a sanitizer's allocator tells nothing
+        assert HAS_SANITIZERS or sample(after, 'roomd_heap_bytes', worker=worker, state='live') > 100_000
 
 
 async def test_s3_32_sockets_now_and_at_most_by_worker_and_transport(start_daemon):

@@ -11,12 +11,13 @@ import faulthandler
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import Counter, namedtuple
 from pathlib import Path
 
 import psycopg
@@ -41,10 +42,14 @@ REST_PATIENCE = 60
 WARM_UP = 60
 # from so many seconds on memory is judged, and may grow by so much
 LONG, GROWTH_MAX = 1800, 0.02
-# freed memory goes back to the system once a minute: what is judged is the least of so many seconds of rest
+# once a minute a worker looks at its heap and gives freed memory back: a rest is measured for so many seconds
 MEMORY_REST, MEMORY_LOOK = 75, 5
 VIOLATIONS_SHOWN = 6  # of each kind
 TELLS_UNREAD = ('native', 'msgpack')
+HEAP = re.compile(r'^roomd_heap_bytes\{.*state="live".*\} (\d+)$', re.M)
+
+# bytes: resident; without program files, each shared page counted once; in use in the workers' heaps
+Memory = namedtuple('Memory', 'label resident own heap')
 
 
 class Run:
@@ -60,10 +65,10 @@ class Run:
         self.long_pause = min(30, max(3, seconds / 6))
         self.people, self.rooms = [], []
         self.daemon = self.postgres = self.database = self.chaos = None
-        self.memory = []  # (label, resident bytes, own bytes, of which in the shared segment)
+        self.memory = []  # what was measured, in order
         # the second half of a long run kills no process of the daemon
         self.deaths_until = seconds / 2 if seconds >= LONG else None
-        self.steady = []  # own bytes at the rests of that half, each with the seconds before it
+        self.steady = []  # (seconds before it, Memory) of the rests of that half
         self.log_at = 0
         self.shown_kinds, self.histories = Counter(), Counter()
         self.crashes = []
@@ -185,7 +190,7 @@ class Run:
                 done = self.seconds
             await self._rest(done, is_last=done >= self.seconds)
             if self._is_steady(done):
-                self.steady.append((done, self.memory[-1][2]))
+                self.steady.append((done, self.memory[-1]))
         self.stats['seconds'] = int(time.monotonic() - begin)
 
     async def _rest(self, done, is_last):
@@ -214,12 +219,12 @@ class Run:
         self.stats['lists compared'] += sum(names is not None for names in self._shown('people').values())
         if unsettled:
             self._judge_unsettled()
-        self._measure('rest' if not is_last else 'end')
+        await asyncio.to_thread(self._measure, 'rest' if not is_last else 'end')
         if self._is_steady(done):
             await self._measure_least()
-        rss, own, shared = self.memory[-1][1:]
-        print(f'soak: rest: settled after {took:.1f} s, RSS {rss >> 10} KiB, own memory {own >> 10} KiB, '
-              f'shared {shared >> 10} KiB of it', flush=True)
+        now = self.memory[-1]
+        print(f'soak: rest: settled after {took:.1f} s, RSS {now.resident >> 10} KiB, own memory {now.own >> 10} KiB, '
+              f'live heaps {now.heap >> 10} KiB', flush=True)
         await self._recount()
         await asyncio.to_thread(self._compare, self.checker.record())
         for person in self.people:
@@ -359,10 +364,10 @@ class Run:
                 person.tick(now)
             if not is_warm and now - begin > min(WARM_UP, self.seconds / 3):
                 is_warm = True
-                self._measure('warm')
+                await asyncio.to_thread(self._measure, 'warm')
 
     def _measure(self, label):
-        """What the processes hold together: resident, and without program files, each shared page counted once."""
+        """What the processes hold together; their heaps as they last looked."""
         sums = Counter()
         for pid in session_of(self.daemon.pid):
             try:
@@ -371,23 +376,27 @@ class Run:
                 continue
             for name, _, value in (line.partition(':') for line in text.splitlines()[1:]):
                 sums[name] += int(value.split()[0]) * 1024
-        self.memory.append((label, sums['Rss'], sums['Pss_Anon'] + sums['Pss_Shmem'], sums['Pss_Shmem']))
+        told = subprocess.run([CTL, '-c', self.daemon.conf, 'metrics'], capture_output=True, text=True,
+                              env=self.daemon.env, timeout=60, check=False).stdout
+        self.memory.append(Memory(label, sums['Rss'], sums['Pss_Anon'] + sums['Pss_Shmem'],
+                                  sum(map(int, HEAP.findall(told)))))
 
     async def _measure_least(self):
-        """Measures again while nobody acts, and keeps the least."""
+        """Measures again while nobody acts: the least sizes, and the heaps as every worker sees them in the end."""
         for _ in range(MEMORY_REST // MEMORY_LOOK):
             await asyncio.sleep(MEMORY_LOOK)
             before = self.memory.pop()
-            self._measure(before[0])
-            self.memory[-1] = min(before, self.memory[-1], key=lambda one: one[2])
+            await asyncio.to_thread(self._measure, before.label)
+            now = self.memory[-1]
+            self.memory[-1] = now._replace(resident=min(before.resident, now.resident), own=min(before.own, now.own))
 
     def _is_steady(self, done):
         """Buffers and caches have had a few minutes since the last death to find their sizes."""
         return self.deaths_until is not None and done >= self.deaths_until + REST_EVERY
 
-    def growth(self):
-        """Of the own memory while no process died, in parts of one: in the last quarter against before."""
-        return growth(self.steady, self.seconds * 3 / 4)
+    def growth(self, field):
+        """Of a field of Memory while no process died, in parts of one: in the last quarter against before."""
+        return growth([(done, getattr(memory, field)) for done, memory in self.steady], self.seconds * 3 / 4)
 
     async def _report(self):
         begin, last = time.monotonic(), Counter()
@@ -433,7 +442,7 @@ class Run:
 
     def is_good(self):
         return not self.checker.violations and not self.crashes and not self.faults and \
-            self.growth() <= GROWTH_MAX and self.checker.counts['acked'] > 0
+            max(map(self.growth, ('resident', 'heap'))) <= GROWTH_MAX and self.checker.counts['acked'] > 0
 
     def summary(self):
         counts = {kind: self.checker.count(kind) for kind in KINDS}
@@ -449,9 +458,9 @@ class Run:
                                          if name not in CARDS and name not in SHOWN))
         if self.lacks:
             print(f'soak: this daemon lacks: {", ".join(sorted(self.lacks))}')
-        print('soak: memory in KiB, resident, own, shared: ' +
-              ', '.join(f'{label} {rss >> 10} {own >> 10} {shared >> 10}' for label, rss, own, shared in self.memory) +
-              (f'; own {self.growth() * 100:+.1f} %' if self.seconds >= LONG else ''))
+        print('soak: memory in KiB, resident, own, live heaps: ' +
+              ', '.join(f'{m.label} {m.resident >> 10} {m.own >> 10} {m.heap >> 10}' for m in self.memory) +
+              ''.join(f'; {field} {self.growth(field) * 100:+.1f} %' for field in Memory._fields[1:] if self.seconds >= LONG))
         for text in self.crashes[:VIOLATIONS_SHOWN]:
             print(f'soak: crashed: {text}')
         for fault in self.faults[:VIOLATIONS_SHOWN]:

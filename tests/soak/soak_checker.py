@@ -303,11 +303,11 @@ def check_log(rows, heads, violation):
 def growth(points, since):
     """Of what (time, value) POINTS show: the mean behind SINCE against the mean up to it, in parts of one.
 
-    Means, because one rest's memory differs from the next one's by 5 % whatever time passed. 0 without points on both sides.
+    Means, because one rest's memory differs from the next one's whatever time passed. 0 without points on both sides.
     """
     early = [value for at, value in points if at <= since]
     late = [value for at, value in points if at > since]
-    return mean(late) / mean(early) - 1 if early and late else 0
+    return mean(late) / mean(early) - 1 if late and any(early) else 0
 
 
 def check_people(expected, shown, violation, what='people'):

@@ -260,7 +260,7 @@ def test_a_seed_gives_the_same_schedule_and_the_same_settings():
 def test_growth_is_of_the_later_mean():
     assert growth([(2, 100), (3, 104), (4, 110), (5, 114.4)], 3) == pytest.approx(0.1)
     assert growth([(2, 104), (3, 100)], 2) < 0
-    assert growth([], 3) == growth([(2, 100)], 3) == growth([(4, 100)], 3) == 0
+    assert growth([], 3) == growth([(2, 100)], 3) == growth([(4, 100)], 3) == growth([(2, 0), (4, 100)], 3) == 0
 
 
 def test_a_deck_deals_every_card():
