@@ -15,7 +15,7 @@
 #include "shm/slots.h"
 
 #define SHM_MAGIC 0x31306d73646d6f72ULL /* "romdsm01" in memory */
-#define SHM_VERSION 7
+#define SHM_VERSION 8
 #define SHM_LINE 64
 #define ON_LINE _Alignas(SHM_LINE)
 
@@ -140,6 +140,21 @@ struct shm_rec {
 	_Atomic int64_t key;  /* conversation, or user in users and names */
 };
 _Static_assert(sizeof(struct shm_rec) == 16, "layout");
+
+/*
+ * The hash index of one shard of a table, under that shard's lock: index.c. Its first buckets have
+ * their place by its number; the others lie in parts, each as large as all before it together,
+ * that are taken for good from what is common to all.
+ */
+#define INDEX_FIRST 8 /* a power of two */
+#define INDEX_PARTS 14
+
+struct shm_index {
+	ON_LINE uint32_t n;	    /* records */
+	uint32_t more;		    /* buckets beside the first ones */
+	uint32_t part[INDEX_PARTS]; /* its first bucket; 0: not taken yet */
+};
+_Static_assert(sizeof(struct shm_index) == SHM_LINE, "layout");
 
 struct shm_room {
 	/* guarded by its shard of LOCK_ROOMS */

@@ -18,7 +18,7 @@ static bool is_of(const struct shm_entry *e, int64_t conv, int64_t user)
 
 uint32_t member_find(const struct shm *shm, int64_t conv, int64_t user, unsigned slot)
 {
-	uint32_t i = *member_bucket(shm, conv, user);
+	uint32_t i = index_first(shm, INDEX_MEMBERS, conv, user);
 
 	while (i &&
 	       !(is_of(member_at(shm, i), conv, user) && rec_slot(&member_at(shm, i)->rec) == slot))
@@ -29,7 +29,7 @@ uint32_t member_find(const struct shm *shm, int64_t conv, int64_t user, unsigned
 /* Any record of the user in the room except BUT. */
 uint32_t member_find_other(const struct shm *shm, int64_t conv, int64_t user, uint32_t but)
 {
-	uint32_t i = *member_bucket(shm, conv, user);
+	uint32_t i = index_first(shm, INDEX_MEMBERS, conv, user);
 
 	while (i && !(i != but && is_of(member_at(shm, i), conv, user)))
 		i = member_at(shm, i)->rec.next;
@@ -60,11 +60,9 @@ void member_link(struct shm *shm, uint32_t idx)
 {
 	struct shm_entry *e = member_at(shm, idx);
 	struct shm_room *room = room_at(shm, e->room_idx);
-	uint32_t *bucket = member_bucket(shm, rec_key(&e->rec), e->user);
 
 	e->is_primary = e->user && !member_find_other(shm, rec_key(&e->rec), e->user, idx);
-	e->rec.next = *bucket;
-	*bucket = idx;
+	index_add(shm, INDEX_MEMBERS, idx);
 	e->room_prev = 0;
 	e->room_next = room->members;
 	if (e->room_next)
@@ -81,12 +79,8 @@ static void member_unlink(struct shm *shm, uint32_t idx)
 {
 	struct shm_entry *e = member_at(shm, idx);
 	struct shm_room *room = room_at(shm, e->room_idx);
-	uint32_t *p = member_bucket(shm, rec_key(&e->rec), e->user);
 
-	while (*p && *p != idx)
-		p = &member_at(shm, *p)->rec.next;
-	if (*p)
-		*p = e->rec.next;
+	index_del(shm, INDEX_MEMBERS, idx);
 	if (e->room_next)
 		member_at(shm, e->room_next)->room_prev = e->room_prev;
 	if (e->room_prev)

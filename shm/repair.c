@@ -35,25 +35,16 @@ static bool is_in_shard(const struct shm *shm, const struct shm_rec *rec, unsign
 	return rec_state(rec) != REC_FREE && room_shard(shm, rec_key(rec)) == shard;
 }
 
-static void buckets_clear(uint32_t *buckets, uint32_t mask, unsigned shard, unsigned shards)
-{
-	for (uint64_t i = shard; i <= mask; i += shards)
-		if (buckets[i]) /* do not touch pages for nothing */
-			buckets[i] = 0;
-}
-
 static void room_empty(struct shm *shm, uint32_t idx)
 {
 	struct shm_room *room = room_at(shm, idx);
-	uint32_t *bucket = room_bucket(shm, rec_key(&room->rec));
 
 	room->members = room->typing = room->typing_last = 0;
 	room->n_records = room->n_connections = room->n_users = room->n_typing = 0;
 	atomic_store(&room->slots, 0);
 	memset(room->slot_members, 0, shm->geo.n_slots * sizeof(*room->slot_members));
 	rec_set_state(&room->rec, REC_LIVE);
-	room->rec.next = *bucket;
-	*bucket = idx;
+	index_add(shm, INDEX_ROOMS, idx);
 }
 
 /*
@@ -87,8 +78,8 @@ int repair_rooms(struct shm *shm, unsigned me, unsigned shard)
 	uint32_t high = pool_high(shm, POOL_ROOMS);
 	int r = 0;
 
-	buckets_clear(shm->room_buckets, shm->room_mask, shard, ROOM_SHARDS);
-	buckets_clear(shm->member_buckets, shm->member_mask, shard, ROOM_SHARDS);
+	index_clear(shm, INDEX_ROOMS, shard);
+	index_clear(shm, INDEX_MEMBERS, shard);
 	for (uint32_t i = 1; i <= high; i++)
 		if (is_in_shard(shm, rec_at(shm, POOL_ROOMS, i), shard))
 			room_empty(shm, i);
@@ -123,7 +114,7 @@ static int names_collect(struct shm *shm, unsigned me, unsigned shard)
 
 		if (!is_user_in_shard(shm, rec, shard))
 			continue;
-		u = *user_bucket(shm, rec_key(rec));
+		u = index_first(shm, INDEX_USERS, rec_key(rec), 0);
 		while (u && user_at(shm, u)->long_name != i)
 			u = user_at(shm, u)->rec.next;
 		if (!u)
@@ -137,10 +128,9 @@ int repair_users(struct shm *shm, unsigned me, unsigned shard)
 	uint32_t high = pool_high(shm, POOL_USERS);
 	int r = 0;
 
-	buckets_clear(shm->user_buckets, shm->user_mask, shard, USER_SHARDS);
+	index_clear(shm, INDEX_USERS, shard);
 	for (uint32_t i = 1; i <= high && !r; i++) {
 		struct shm_user *u = user_at(shm, i);
-		uint32_t *bucket = user_bucket(shm, rec_key(&u->rec));
 
 		if (!is_user_in_shard(shm, &u->rec, shard))
 			continue;
@@ -148,8 +138,7 @@ int repair_users(struct shm *shm, unsigned me, unsigned shard)
 			r = pool_put(shm, me, POOL_USERS, i);
 			continue;
 		}
-		u->rec.next = *bucket;
-		*bucket = i;
+		index_add(shm, INDEX_USERS, i);
 		r = user_free_unused(shm, me, i);
 	}
 	return r < 0 ? r : names_collect(shm, me, shard);

@@ -31,7 +31,7 @@ void rooms_unlock(struct shm *shm, unsigned me, int64_t conv)
 
 uint32_t room_find(const struct shm *shm, int64_t conv)
 {
-	uint32_t i = *room_bucket(shm, conv);
+	uint32_t i = index_first(shm, INDEX_ROOMS, conv, 0);
 
 	while (i && rec_key(&room_at(shm, i)->rec) != conv)
 		i = room_at(shm, i)->rec.next;
@@ -40,19 +40,16 @@ uint32_t room_find(const struct shm *shm, int64_t conv)
 
 int room_get(struct shm *shm, unsigned me, int64_t conv, uint32_t *ret)
 {
-	uint32_t idx = room_find(shm, conv), *bucket = room_bucket(shm, conv);
+	uint32_t idx = room_find(shm, conv);
 
 	if (!idx) {
-		struct shm_room *room;
 		int r = pool_get(shm, me, POOL_ROOMS, conv, &idx);
 
 		if (r < 0)
 			return r;
 		FAULT_POINT("room.claimed");
-		room = room_at(shm, idx);
-		rec_set_state(&room->rec, REC_LIVE);
-		room->rec.next = *bucket;
-		*bucket = idx;
+		rec_set_state(&room_at(shm, idx)->rec, REC_LIVE);
+		index_add(shm, INDEX_ROOMS, idx);
 	}
 	*ret = idx;
 	return 0;
@@ -61,15 +58,11 @@ int room_get(struct shm *shm, unsigned me, int64_t conv, uint32_t *ret)
 int room_free_unused(struct shm *shm, unsigned me, uint32_t idx)
 {
 	struct shm_room *room = room_at(shm, idx);
-	uint32_t *p = room_bucket(shm, rec_key(&room->rec));
 
 	if (room->n_records || room->n_typing)
 		return 0;
 	rec_set_state(&room->rec, REC_CLAIMED);
-	while (*p && *p != idx)
-		p = &room_at(shm, *p)->rec.next;
-	if (*p)
-		*p = room->rec.next;
+	index_del(shm, INDEX_ROOMS, idx);
 	FAULT_POINT("room.unlinked");
 	return pool_put(shm, me, POOL_ROOMS, idx);
 }

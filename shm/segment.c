@@ -19,12 +19,6 @@
 #define RING_MIN 65536ULL
 #define RING_MAX (1ULL << 34)
 
-/*
- * Records in one chain when a table is full. Hashed heads lie all over their array: with one for
- * each record of the largest node, every member of a small one would touch a page of its own.
- */
-#define CHAIN 8
-
 static uint64_t pow2_from(uint64_t n, uint64_t least)
 {
 	uint64_t p = least;
@@ -90,9 +84,9 @@ static uint64_t lay_out(struct shm *v)
 {
 	const struct shm_geometry *g = &v->geo;
 	uint64_t end = 0, slot_words = align_to(4ULL * g->n_slots, SHM_LINE);
-	uint64_t room_buckets = pow2_from(g->rooms_max / CHAIN, ROOM_SHARDS);
-	uint64_t member_buckets = pow2_from(g->members_max / CHAIN, ROOM_SHARDS);
-	uint64_t user_buckets = pow2_from(g->users_max / CHAIN, USER_SHARDS);
+	/* more than all indexes take when the tables are full, as they never give any back */
+	uint64_t buckets = (uint64_t)INDEX_FIRST * INDEXES_TOTAL + g->rooms_max + g->members_max +
+			   g->users_max;
 	uint64_t revoked_n = g->revoked_max ? g->revoked_max : REVOKED_USUAL;
 	uint64_t limit_sets = pow2_from(g->limits_max / LIMIT_WAYS, LIMIT_SHARDS);
 	uintptr_t base = (uintptr_t)v->base;
@@ -110,18 +104,16 @@ static uint64_t lay_out(struct shm *v)
 	v->ring = (void *)(base + part(&end, sizeof(struct shm_ring)));
 	v->revoked = (void *)(base + part(&end, (revoked_n + 1) * sizeof(struct shm_revoked)));
 	v->epochs = (void *)(base + part(&end, EPOCHS * sizeof(*v->epochs)));
-	v->room_buckets = (void *)(base + part(&end, 4 * room_buckets));
-	v->member_buckets = (void *)(base + part(&end, 4 * member_buckets));
-	v->user_buckets = (void *)(base + part(&end, 4 * user_buckets));
+	v->indexes = (void *)(base + part(&end, INDEXES_TOTAL * sizeof(struct shm_index)));
+	v->buckets_used = (void *)(base + part(&end, SHM_LINE));
+	v->buckets = (void *)(base + part(&end, 4 * buckets));
+	v->buckets_n = (uint32_t)buckets;
 	for (unsigned i = 0; i < POOLS; i++)
 		v->table[i] =
 			(void *)(base + part(&end, (pool_capacity(g, i) + 1ULL) * v->stride[i]));
 	v->limits = (void *)(base +
 			     part(&end, limit_sets * LIMIT_WAYS * sizeof(struct shm_limit)));
 	v->ring_data = (void *)(base + part(&end, g->ring_bytes));
-	v->room_mask = (uint32_t)(room_buckets - 1);
-	v->member_mask = (uint32_t)(member_buckets - 1);
-	v->user_mask = (uint32_t)(user_buckets - 1);
 	v->revoked_n = (uint32_t)revoked_n;
 	v->limit_mask = (uint32_t)(limit_sets - 1);
 	v->ring_mask = g->ring_bytes - 1;

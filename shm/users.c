@@ -29,7 +29,7 @@ static void users_unlock(struct shm *shm, unsigned me, int64_t user)
 
 static uint32_t user_find(const struct shm *shm, int64_t user)
 {
-	uint32_t i = *user_bucket(shm, user);
+	uint32_t i = index_first(shm, INDEX_USERS, user, 0);
 
 	while (i && rec_key(&user_at(shm, i)->rec) != user)
 		i = user_at(shm, i)->rec.next;
@@ -87,7 +87,7 @@ static int name_store(struct shm *shm, unsigned me, struct shm_user *u, struct s
 /* The shard is held. */
 static int user_create(struct shm *shm, unsigned me, int64_t user, struct str name, uint32_t *ret)
 {
-	uint32_t idx, *bucket = user_bucket(shm, user);
+	uint32_t idx;
 	struct shm_user *u;
 	int r = pool_get(shm, me, POOL_USERS, user, &idx);
 
@@ -102,8 +102,7 @@ static int user_create(struct shm *shm, unsigned me, int64_t user, struct str na
 		return r2 < 0 ? r2 : r;
 	}
 	rec_set_state(&u->rec, REC_LIVE);
-	u->rec.next = *bucket;
-	*bucket = idx;
+	index_add(shm, INDEX_USERS, idx);
 	*ret = idx;
 	return 0;
 }
@@ -138,17 +137,6 @@ int user_ref_again(struct shm *shm, unsigned me, int64_t user, uint32_t idx)
 	return 0;
 }
 
-static void user_unlink(struct shm *shm, uint32_t idx)
-{
-	struct shm_user *u = user_at(shm, idx);
-	uint32_t *p = user_bucket(shm, rec_key(&u->rec));
-
-	while (*p && *p != idx)
-		p = &user_at(shm, *p)->rec.next;
-	if (*p)
-		*p = u->rec.next;
-}
-
 int user_free_unused(struct shm *shm, unsigned me, uint32_t idx)
 {
 	struct shm_user *u = user_at(shm, idx);
@@ -157,7 +145,7 @@ int user_free_unused(struct shm *shm, unsigned me, uint32_t idx)
 	if (refs_sum(shm, u))
 		return 0;
 	rec_set_state(&u->rec, REC_CLAIMED);
-	user_unlink(shm, idx);
+	index_del(shm, INDEX_USERS, idx);
 	FAULT_POINT("user.unlinked");
 	if (u->long_name) {
 		r = pool_put(shm, me, POOL_NAMES, u->long_name);

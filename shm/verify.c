@@ -132,7 +132,7 @@ static uint32_t *refs_tally(const struct shm *shm)
 static bool user_is_sound(const struct shm *shm, uint32_t idx, const uint32_t *refs)
 {
 	const struct shm_user *u = user_at(shm, idx);
-	uint32_t i = *user_bucket(shm, rec_key(&u->rec));
+	uint32_t i = index_first(shm, INDEX_USERS, rec_key(&u->rec), 0);
 	uint64_t sum = 0;
 
 	while (i && i != idx)

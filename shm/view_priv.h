@@ -29,8 +29,9 @@ struct shm {
 	struct shm_pool *pools;
 	uint8_t *table[POOLS]; /* address of record 0, which is never used */
 	uint32_t stride[POOLS];
-	uint32_t *room_buckets, *member_buckets, *user_buckets;
-	uint32_t room_mask, member_mask, user_mask;
+	struct shm_index *indexes;	/* INDEXES_TOTAL */
+	_Atomic uint32_t *buckets_used; /* of those that lie in parts */
+	uint32_t *buckets, buckets_n;
 	struct shm_revoked *revoked; /* REVOKED_N, and one more: see revoked.c */
 	uint32_t revoked_n;
 	_Atomic uint64_t *epochs; /* EPOCHS */
@@ -48,6 +49,10 @@ struct shm {
 #define USER_SHARDS 64
 #define LIMIT_SHARDS 64
 
+/* The tables that are hashed; members are found by room and user, in the room's shard. */
+enum index { INDEX_ROOMS, INDEX_MEMBERS, INDEX_USERS, INDEXES };
+#define INDEXES_TOTAL (2 * ROOM_SHARDS + USER_SHARDS)
+
 static inline uint64_t hash64(const struct shm *shm, uint64_t x)
 {
 	x ^= shm->header->hash_seed;
@@ -64,28 +69,6 @@ static inline unsigned room_shard(const struct shm *shm, int64_t conv)
 static inline unsigned user_shard(const struct shm *shm, int64_t user)
 {
 	return hash64(shm, (uint64_t)user) % USER_SHARDS;
-}
-
-/*
- * Buckets of one shard are every ROOM_SHARDS-th (USER_SHARDS-th) one, so a shard's lock guards
- * them.
- */
-static inline uint32_t *room_bucket(const struct shm *shm, int64_t conv)
-{
-	return &shm->room_buckets[hash64(shm, (uint64_t)conv) & shm->room_mask];
-}
-
-static inline uint32_t *member_bucket(const struct shm *shm, int64_t conv, int64_t user)
-{
-	uint64_t h = hash64(shm, (uint64_t)conv * 0x9e3779b97f4a7c15ULL + (uint64_t)user);
-
-	h = (h & ~(uint64_t)(ROOM_SHARDS - 1)) | room_shard(shm, conv);
-	return &shm->member_buckets[h & shm->member_mask];
-}
-
-static inline uint32_t *user_bucket(const struct shm *shm, int64_t user)
-{
-	return &shm->user_buckets[hash64(shm, (uint64_t)user) & shm->user_mask];
 }
 
 static inline struct shm_rec *rec_at(const struct shm *shm, enum pool pool, uint32_t idx)
@@ -150,6 +133,17 @@ void slot_reset_run(struct shm *shm, unsigned slot);
 int pool_get(struct shm *shm, unsigned me, enum pool pool, int64_t key, uint32_t *ret) MUST_CHECK;
 int pool_put(struct shm *shm, unsigned me, enum pool pool, uint32_t idx) MUST_CHECK;
 int pool_lock(struct shm *shm, unsigned me, enum pool pool) MUST_CHECK;
+
+/*
+ * index.c: with the shard's lock held. A record is added once its key (and user) is set, and taken
+ * out before that changes. index_first: the first record of the chain, through rec.next, that holds
+ * whatever has this key (and this user, for members); 0: none.
+ */
+uint32_t index_first(const struct shm *shm, enum index id, int64_t key, int64_t user);
+void index_add(struct shm *shm, enum index id, uint32_t idx);
+void index_del(struct shm *shm, enum index id, uint32_t idx);
+/* No record is in it any more; its buckets stay. */
+void index_clear(struct shm *shm, enum index id, unsigned shard);
 
 /* wheel.c: the owner's process only. */
 void wheel_add(struct shm *shm, struct shm_wheel *w, enum pool pool, uint32_t idx);

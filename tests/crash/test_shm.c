@@ -26,6 +26,8 @@ enum { SURVIVOR, VICTIM, BYSTANDER, GHOST, HOLDER, SLOTS };
 
 #define ROOM 1	    /* all are in it */
 #define OWN_ROOM 2  /* the victim alone, for a while */
+#define FULL_ROOM 3 /* a crowd of the survivor's: the index grows by a bucket for the victim */
+#define CROWD 32    /* as many as an index takes before that */
 #define GRACE 50000 /* of the dead, in a time that the test makes up */
 
 static const char long_name[] = "a name that is longer than what fits into the record of a user";
@@ -100,6 +102,7 @@ static void be_a_victim(struct shm *shm)
 	attach(shm, VICTIM, ROOM, 3);
 	attach(shm, VICTIM, OWN_ROOM, 10);
 	attach(shm, VICTIM, OWN_ROOM, 13);
+	attach(shm, VICTIM, FULL_ROOM, 13);
 	CHECK(typing_set(shm, VICTIM, ROOM, 11, STR("x"), 1000, &b) == 0);
 	CHECK(typing_set(shm, VICTIM, ROOM, 3, STR("x"), 1000, &b) == 0);
 	slot_inflight_set(shm, VICTIM, inflight, 2);
@@ -109,8 +112,9 @@ static void be_a_victim(struct shm *shm)
 	CHECK(typing_expire(shm, VICTIM, 1000, 10, on_changed, NULL, &b) == 1);
 	CHECK(member_detach(shm, VICTIM, OWN_ROOM, 10, 500, &b) == 0);
 	CHECK(member_detach(shm, VICTIM, OWN_ROOM, 13, 500, &b) == 0);
+	CHECK(member_detach(shm, VICTIM, FULL_ROOM, 13, 500, &b) == 0);
 	CHECK(member_detach(shm, VICTIM, ROOM, 3, 500, &b) == 0);
-	CHECK(member_expire(shm, VICTIM, 600, 10, on_left, NULL, &b) == 3);
+	CHECK(member_expire(shm, VICTIM, 600, 10, on_left, NULL, &b) == 4);
 	attach(shm, VICTIM, ROOM, 14); /* a used record again */
 	CHECK(member_detach(shm, VICTIM, ROOM, 14, 90000, &b) == 0);
 	CHECK(recover_slot(shm, VICTIM, GHOST, GRACE, &calls, &result) == 0);
@@ -127,6 +131,8 @@ static struct shm *stage(struct ring_reader *reader)
 	attach(shm, SURVIVOR, ROOM, 3);
 	attach(shm, BYSTANDER, ROOM, 4);
 	attach(shm, BYSTANDER, ROOM, 3);
+	for (int64_t user = 100; user < 100 + CROWD; user++)
+		attach(shm, SURVIVOR, FULL_ROOM, user);
 	ring_reader_init(shm, SURVIVOR, reader);
 	CHECK(ring_sleep_prepare(reader));
 	assert_int_equal(child_wait(child_start(be_a_ghost, shm)), 128 + SIGKILL);
@@ -203,6 +209,9 @@ static void check_people(struct shm *shm)
 	struct user_info user;
 	bool more;
 
+	for (int64_t user_id = 100; user_id < 100 + CROWD; user_id++)
+		assert_int_equal(
+			member_detach(shm, SURVIVOR, FULL_ROOM, user_id, 60000, &more), 0);
 	assert_true(roster_read(shm, SURVIVOR, ROOM, on_person, &p) >= 4);
 	assert_true(has_person(&p, 3) && has_person(&p, 4));
 	assert_true(has_person(&p, 20) && has_person(&p, 21)); /* the ghost's people linger still */
@@ -213,6 +222,7 @@ static void check_people(struct shm *shm)
 	assert_int_equal(room.users, 2);
 	assert_int_equal(room.typing, 0);
 	assert_int_equal(room_read(shm, SURVIVOR, OWN_ROOM, &room), -ERR_NOENT);
+	assert_int_equal(room_read(shm, SURVIVOR, FULL_ROOM, &room), -ERR_NOENT);
 	assert_int_equal(user_read(shm, SURVIVOR, 3, &user), 0);
 	assert_int_equal(user.records, 2);
 	assert_string_equal(user.name, long_name);
@@ -302,8 +312,8 @@ static bool kill_at(const char *point, unsigned pass)
 
 static bool is_of_shm(const char *point)
 {
-	static const char *const areas[] = {"lock.",   "pool.", "room.", "user.",   "member.",
-					    "typing.", "ring.", "slot.", "recover."};
+	static const char *const areas[] = {"lock.",   "pool.",	  "index.", "room.", "user.",
+					    "member.", "typing.", "ring.",  "slot.", "recover."};
 
 	for (unsigned i = 0; i < ARRAY_LEN(areas); i++)
 		if (!strncmp(point, areas[i], strlen(areas[i])))

@@ -69,9 +69,7 @@ static void test_spoilt_chains_come_back(void **state)
 	struct shm *shm = busy_segment();
 
 	(void)state;
-	memset(shm->room_buckets, 0, 4 * ((size_t)shm->room_mask + 1));
-	memset(shm->member_buckets, 0, 4 * ((size_t)shm->member_mask + 1));
-	memset(shm->user_buckets, 0, 4 * ((size_t)shm->user_mask + 1));
+	memset(shm->buckets, 0, 4 * (size_t)shm->buckets_n);
 	assert_int_equal(shm_verify(shm, 0), -ERR_CORRUPT);
 	assert_int_equal(shm_rebuild(shm, 0), 0);
 	segment_done(&shm);
