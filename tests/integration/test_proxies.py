@@ -122,9 +122,12 @@ class Haproxy(Proxy):
         return self
 
     def checks(self):
-        """What it thinks of the servers behind it."""
+        """What it thinks of the servers behind it; its port is open before it can be asked."""
         with socket.socket(socket.AF_UNIX) as link, link.makefile() as answer:
-            link.connect(f'{self.dir}/stats')
+            try:
+                link.connect(f'{self.dir}/stats')
+            except FileNotFoundError:
+                return {}
             link.sendall(b'show stat\n')
             rows = csv.DictReader(line.removeprefix('# ') for line in answer if line.strip())
             return {row['svname']: row['check_status'] for row in rows
