@@ -116,6 +116,14 @@ static void close_ops(struct worker *wk)
 	wk->ops_io = NULL;
 }
 
+/* Accepted sockets inherit it. */
+static void set_option(int fd, int option, int value)
+{
+	if (setsockopt(fd, IPPROTO_TCP, option, &value, sizeof(value)) < 0)
+		log_debug("an option of the listening socket was refused",
+			  LF_INT("option", option), LF_INT("errno", errno));
+}
+
 void listen_open(struct worker *wk)
 {
 	const struct worker_boot *boot = wk->boot;
@@ -125,11 +133,9 @@ void listen_open(struct worker *wk)
 		return;
 	wk->listen_io = xcalloc((size_t)boot->n_listen, sizeof(*wk->listen_io));
 	for (int i = 0; i < boot->n_listen; i++) {
-		int on = 1;
-
-		/* accepted sockets inherit it: small frames must not wait for company */
-		if (setsockopt(boot->listen_fds[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
-			log_debug("no TCP_NODELAY", LF_INT("errno", errno));
+		set_option(boot->listen_fds[i], TCP_NODELAY, 1); /* small frames must not wait */
+		set_option(boot->listen_fds[i], TCP_NOTSENT_LOWAT,
+			   (int)wk->settings->deliver_unsent_max);
 		ev_io_init(&wk->listen_io[i], on_accept, boot->listen_fds[i], EV_READ);
 		wk->listen_io[i].data = wk;
 		ev_io_start(wk->loop, &wk->listen_io[i]);

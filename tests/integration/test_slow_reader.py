@@ -230,6 +230,31 @@ async def test_c14_who_never_reads_is_closed_and_misses_nothing_after_resuming(s
     assert len(lines) == 1
 
 
+def system_holds(daemon, reader):
+    """Bytes that the system has taken from the daemon for a client and that the client's system has not."""
+    ends = [f'0100007F:{port:04X}' for port in (daemon.port, reader.link.writer.get_extra_info('sockname')[1])]
+    for line in Path('/proc/net/tcp').read_text().splitlines():
+        fields = line.split()
+        if fields[1:3] == ends:
+            return int(fields[4].split(':')[0], 16)
+    raise AssertionError('no such connection')
+
+
+async def test_c14_the_system_holds_little_of_it(daemon):
+    """Else it would take 4 MB for each, and an answer would wait behind them. Red without TCP_NOTSENT_LOWAT."""
+    room = await new_room(daemon)
+    async with await NativeSocket.hello(daemon, 'Alice', worker=1) as alice:
+        await alice.sub(room)
+        slow = await Reader.native(daemon, room, 'Sloth')
+        slow.stop()
+        sent = await fall_behind(daemon, alice, room)
+        assert 64 * KB < system_holds(daemon, slow) < 256 * KB
+        slow.go()
+        await slow.read_until(lambda frame: frame.get('rev') == sent and frame.get('op') == 'ev')
+        assert slow.revs() == list(range(1, sent + 1))
+        await slow.close()
+
+
 async def test_c14_ephemeral_events_go_first(start_daemon):
     daemon = start_daemon(workers=2, settings=dict(DAEMON['settings'], **{'deliver.queue_max': '16M'}))
     room = await new_room(daemon)

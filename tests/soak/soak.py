@@ -79,8 +79,8 @@ class Run:
         return self.daemon.port
 
     def receive_buffer(self, rng):
-        """Some have sockets that fill at once."""
-        return 4096 if rng.random() < 0.3 else 0
+        """Some have sockets that fill at once. With 4 KiB they would get a segment with each of the system's timers."""
+        return 16384 if rng.random() < 0.3 else 0
 
     # ------------------------------------------------------------ evidence
 
