@@ -83,7 +83,7 @@ struct chan_side {
 	struct chan_entry *entries; /* owned */
 	uint32_t n, cap;
 	uint32_t n_parted; /* entries with ENTRY_PARTED */
-	struct buf out;
+	struct buf out; /* opened by deliver_side_open, given back with the flush */
 	struct chan_spans *ephemeral; /* owned; within OUT, NULL when there never were any */
 };
 

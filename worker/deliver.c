@@ -187,6 +187,7 @@ static void add_native(struct chan *ch, const struct event *ev, struct str json)
 
 		if (side->n == 0)
 			continue;
+		deliver_side_open(ch->wk, side);
 		ws_conn_frame(&side->out, d, json);
 		if (!ev || !ev->rev)
 			note_ephemeral(side, begin);
@@ -221,7 +222,10 @@ static void add_own(struct chan *ch, enum dialect dialect, const struct event *e
 	struct chan_side *side = &ch->sides[dialect];
 	size_t begin = side->out.len;
 
-	if (side->n == side->n_parted || !deliver_encode(ch->wk, &side->out, dialect, ev))
+	if (side->n == side->n_parted)
+		return;
+	deliver_side_open(ch->wk, side);
+	if (!deliver_encode(ch->wk, &side->out, dialect, ev))
 		return;
 	if (!ev->rev)
 		note_ephemeral(side, begin);
@@ -336,6 +340,7 @@ struct buf *deliver_begin(struct chan *ch, enum dialect dialect, size_t *ret_beg
 	}
 	if (side->n == 0)
 		return NULL;
+	deliver_side_open(ch->wk, side);
 	*ret_begin = ws_frame_begin(&side->out);
 	mark_dirty(ch);
 	return &side->out;

@@ -79,6 +79,13 @@ void deliver_after_replies(struct sub *sub);
  */
 void deliver_hold(struct sub *sub);
 
+/*
+ * Memory for a side's frames until they are flushed, from what other sides have used; what is kept
+ * for that is freed when nobody may need it (heap.c).
+ */
+void deliver_side_open(struct worker *wk, struct chan_side *side);
+void deliver_spares_free(struct worker *wk);
+
 /* Sends what the channel's receivers are owed, now. */
 void deliver_flush(struct chan *ch);
 

@@ -258,12 +258,20 @@ static void load_done(struct load *l)
 	free(l->deflated);
 }
 
-static void side_clear(struct chan_side *side)
+void deliver_side_open(struct worker *wk, struct chan_side *side)
 {
-	if (side->out.cap > 256 * 1024)
-		buf_done(&side->out);
+	if (!side->out.p && wk->n_spare_outs)
+		side->out = wk->spare_outs[--wk->n_spare_outs];
+}
+
+static void side_clear(struct worker *wk, struct chan_side *side)
+{
+	buf_clear(&side->out);
+	if (wk->n_spare_outs < SPARE_OUTS && side->out.cap <= 256 * 1024)
+		wk->spare_outs[wk->n_spare_outs++] = side->out;
 	else
-		buf_clear(&side->out);
+		buf_done(&side->out);
+	side->out = BUF_INIT;
 	if (side->ephemeral)
 		side->ephemeral->n = side->ephemeral->frames = 0;
 }
@@ -289,7 +297,7 @@ static uint32_t flush_side(struct chan *ch, struct chan_side *side, size_t *save
 		send_slowly(&load, e, sent);
 	}
 	load_done(&load);
-	side_clear(side);
+	side_clear(ch->wk, side);
 	*saved += load.saved;
 	return load.calls;
 }
@@ -302,8 +310,12 @@ void deliver_flush(struct chan *ch)
 
 	list_remove(&ch->dirty);
 	for (int d = DIALECT_NONE + 1; d < DIALECT_COUNT; d++) {
-		if (ch->sides[d].out.len == 0)
+		if (!ch->sides[d].out.p)
 			continue;
+		if (ch->sides[d].out.len == 0) { /* whoever it was for has gone */
+			side_clear(ch->wk, &ch->sides[d]);
+			continue;
+		}
 		n = ch->sides[d].n - ch->sides[d].n_parted;
 		receivers += n;
 		bytes += ch->sides[d].out.len * n;
@@ -318,6 +330,12 @@ void deliver_flush(struct chan *ch)
 		return;
 	cost = clock_mono_ns() - start;
 	ch->flush_at_ns = start + cost + MIN(cost * HOLDOFF_FACTOR, HOLDOFF_MAX_NS);
+}
+
+void deliver_spares_free(struct worker *wk)
+{
+	while (wk->n_spare_outs)
+		buf_done(&wk->spare_outs[--wk->n_spare_outs]);
 }
 
 void deliver_flush_all(struct worker *wk)

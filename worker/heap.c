@@ -8,6 +8,7 @@
 #include <malloc.h>
 
 #include "base/clock.h"
+#include "worker/deliver.h"
 #include "worker/worker.h"
 
 #define TRIM_EVERY_MS 60000
@@ -36,6 +37,9 @@ void heap_look(struct worker *wk)
 	if (now_ms < wk->trim_at_ms)
 		return;
 	wk->trim_at_ms = now_ms + TRIM_EVERY_MS;
+	deliver_spares_free(wk);
+	buf_done(&wk->frame);
+	buf_done(&wk->reply_frame);
 	if (heap_note(wk).fordblks > TRIM_KEEP)
 		malloc_trim(TRIM_KEEP);
 }

@@ -350,6 +350,7 @@ void worker_close(struct worker *wk)
 	buf_done(&wk->frame);
 	buf_done(&wk->reply_frame);
 	deflate_close(wk);
+	deliver_spares_free(wk);
 	if (wk->spare)
 		buf_done(wk->spare);
 	free(wk->spare);

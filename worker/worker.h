@@ -79,6 +79,8 @@ struct worker_boot {
 	bool is_conformance; /* echoes instead of the chat: conformance.h */
 };
 
+#define SPARE_OUTS 16 /* buffers for frames, kept for the next channels that are written to */
+
 struct ws_deflater;
 struct ws_inflater;
 
@@ -114,6 +116,8 @@ struct worker {
 	struct ws_inflater *inflater; /* owned: deflate.c; NULL: nobody compresses */
 	struct ws_deflater *deflater; /* owned: deflate.c; the same */
 	struct buf *spare;	 /* owned: a reply buffer kept for reuse, or NULL */
+	struct buf spare_outs[SPARE_OUTS]; /* owned: deliver_flush.c, of channels */
+	unsigned n_spare_outs;
 	struct timeouts *timeouts; /* owned: conn_timeout.c */
 	struct admission admission;
 	struct addr_net *trusted; /* owned: http.trusted_proxies, peer.c's */
