@@ -169,6 +169,26 @@ static void check_proxies(const char *list, struct buf *ret)
 				   (int)item.len, item.p);
 }
 
+/* As browsers write it (RFC 6454 section 6.2), or it would never be found equal. */
+static bool is_origin(struct str item)
+{
+	const char *at = memmem(item.p, item.len, "://", 3);
+	struct str host = {at ? at + 3 : item.p, at ? item.len - (size_t)(at + 3 - item.p) : 0};
+
+	return at && at > item.p && host.len > 0 && !memchr(host.p, '/', host.len);
+}
+
+static void check_origins(const char *list, struct buf *ret)
+{
+	struct str item;
+	size_t pos = 0;
+
+	while (settings_list_next(list, &pos, &item))
+		if (!is_origin(item) && !str_eq(item, STR("*")))
+			buf_printf(ret, "http.origins: \"%.*s\" is no scheme://host[:port]\n",
+				   (int)item.len, item.p);
+}
+
 static bool list_has(const char *list, struct str wanted)
 {
 	struct str item;
@@ -198,6 +218,7 @@ int settings_check(const struct settings *s, struct buf *ret_faults)
 	size_t before = ret_faults->len;
 
 	check_proxies(s->http_trusted_proxies, ret_faults);
+	check_origins(s->http_origins, ret_faults);
 	if (s->server_mode == MODE_PRODUCTION)
 		settings_check_mode(s, true, ret_faults);
 

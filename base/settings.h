@@ -46,6 +46,11 @@ struct settings {
 	SETTING_##type##_FIELD section##_##name;
 #include "base/settings.def"
 #undef X
+	int lines[0 /* per row: the line of the file that set it, 0 if something else did */
+#define X(...) +1
+#include "base/settings.def"
+#undef X
+	];
 };
 
 struct setting_info {
@@ -120,6 +125,12 @@ int settings_check(const struct settings *s, struct buf *ret_faults) MUST_CHECK;
  * warned of.
  */
 void settings_check_mode(const struct settings *s, bool is_production, struct buf *ret);
+
+/*
+ * Puts "FILE:LINE: " before each line of *FAULTS, from byte FROM on, that begins with the name of a
+ * setting that S has from FILE.
+ */
+void settings_locate(const struct settings *s, const char *file, size_t from, struct buf *faults);
 
 /* "section.key=value" lines of all settings; secrets as *** unless WITH_SECRETS. */
 void settings_print(const struct settings *s, bool with_secrets, struct buf *ret);

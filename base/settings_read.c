@@ -33,9 +33,8 @@ struct reading {
 	struct buf *faults;
 	const char *place; /* file, variable or option */
 	FILE *stream;	   /* NULL when not a file */
-	int line;
+	int line; /* 0 when not a file */
 	bool is_too_long;
-	int *set_in; /* per row: the line that set it, 0 for none */
 };
 
 static void PRINTF_LIKE(2, 3) fault(struct reading *rd, const char *fmt, ...);
@@ -72,6 +71,7 @@ static void put(struct reading *rd, size_t i, struct str value)
 		fault(rd, "%s.%s: %.*s", setting_table[i].section, setting_table[i].name,
 		      (int)why.len, (const char *)why.p);
 	buf_done(&why);
+	rd->settings->lines[i] = rd->line;
 }
 
 /* inih's fgets: counts lines, and takes one that is too long as a whole. */
@@ -106,10 +106,9 @@ static int on_value(void *user, const char *section, const char *name, const cha
 		fault(rd, "%s.%s: has no value", section, name);
 	} else if (i < 0) {
 		unknown(rd, str_of(section), str_of(name));
-	} else if (rd->set_in[i]) {
-		fault(rd, "%s.%s: set already in line %d", section, name, rd->set_in[i]);
+	} else if (rd->settings->lines[i]) {
+		fault(rd, "%s.%s: set already in line %d", section, name, rd->settings->lines[i]);
 	} else {
-		rd->set_in[i] = rd->line;
 		put(rd, (size_t)i, str_of(value));
 	}
 	return 1;
@@ -134,9 +133,8 @@ static int read_stream(struct reading *rd)
 	int r;
 
 	configure_inih();
-	rd->set_in = xcalloc(setting_count, sizeof(*rd->set_in));
+	memset(rd->settings->lines, 0, sizeof(rd->settings->lines));
 	r = ini_parse_stream(read_line, rd, on_value, rd);
-	free(rd->set_in);
 	if (ferror(rd->stream))
 		return -ERR_IO;
 	if (r > 0) { /* the first line that is neither [section], name = value nor a comment */
@@ -162,6 +160,43 @@ int settings_read_file(struct settings *s, const char *file, struct buf *ret_fau
 	if (r == -ERR_IO)
 		buf_printf(ret_faults, "%s: cannot be read\n", file);
 	return r;
+}
+
+/* The line that set what LINE, "section.name: reason", is about; 0 if no file did. */
+static int line_of(const struct settings *s, struct str line)
+{
+	const char *colon = memchr(line.p, ':', line.len);
+	const char *dot = colon ? memchr(line.p, '.', (size_t)(colon - line.p)) : NULL;
+	int i;
+
+	if (!dot)
+		return 0;
+	i = setting_find((struct str){line.p, (size_t)(dot - line.p)},
+			 (struct str){dot + 1, (size_t)(colon - dot - 1)});
+	return i < 0 ? 0 : s->lines[i];
+}
+
+void settings_locate(const struct settings *s, const char *file, size_t from, struct buf *faults)
+{
+	struct buf located = BUF_INIT;
+	struct str line;
+	const char *end;
+	size_t pos = from;
+	int number;
+
+	for (; pos < faults->len; pos += line.len) {
+		line = (struct str){(const char *)faults->p + pos, faults->len - pos};
+		end = memchr(line.p, '\n', line.len);
+		if (end)
+			line.len = (size_t)(end + 1 - line.p);
+		number = line_of(s, line);
+		if (number > 0)
+			buf_printf(&located, "%s:%d: ", file, number);
+		buf_add_str(&located, line);
+	}
+	faults->len = MIN(faults->len, from);
+	buf_add_str(faults, buf_str(&located));
+	buf_done(&located);
 }
 
 int settings_assign(struct settings *s, struct str assignment, struct buf *ret_faults)

@@ -274,6 +274,7 @@ void setting_assign(struct settings *to, const struct settings *from, size_t i)
 	char **slot = setting_slot(to, i);
 	const char *text;
 
+	to->lines[i] = from->lines[i];
 	if (!setting_is_text(i)) {
 		memcpy(slot, setting_slot(from, i), value_size(i));
 		return;

@@ -43,6 +43,16 @@ static void check_web_root(const struct settings *s, struct buf *ret_report)
 	buf_done(&path);
 }
 
+/* As the workers find it, but for the user that they become. */
+static void check_mail(const struct settings *s, struct buf *ret_report)
+{
+	char *program = xstrndup(s->mail_command, strcspn(s->mail_command, " "));
+
+	if (program[0] && access(program, X_OK) < 0)
+		buf_printf(ret_report, "warning: mail.command: %s: %s\n", program, strerror(errno));
+	free(program);
+}
+
 /* In production mode these are faults, which settings_check has found already. */
 static void check_mode(const struct settings *s, struct buf *ret_report)
 {
@@ -131,6 +141,7 @@ int check_settings(struct settings *s, struct buf *ret_report)
 		buf_add_cstr(ret_report, "ops.listen: must name addresses or paths\n");
 	check_user(s, &p, ret_report);
 	check_web_root(s, ret_report);
+	check_mail(s, ret_report);
 	check_mode(s, ret_report);
 	check_limits(s, ret_report);
 	check_database(s, &p, ret_report);
@@ -147,6 +158,7 @@ int check_run(const struct options *opt, bool with_print)
 		if (with_print)
 			settings_print(s, false, &text);
 		r = check_settings(s, &report);
+		settings_locate(s, options_file(opt), 0, &report);
 	}
 	if (report.len)
 		fwrite(report.p, 1, report.len, stderr);

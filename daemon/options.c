@@ -7,6 +7,8 @@
 
 #include <getopt.h>
 
+#include "sql/database.h"
+
 #define DEFAULT_FILE ROOMD_SYSCONFDIR "/roomd/roomd.conf"
 
 const char options_help[] =
@@ -180,13 +182,27 @@ static bool begin_conformance(struct settings *s, struct buf *ret_faults)
 	       settings_assign(s, STR("websocket.deflate=on"), ret_faults) == 0;
 }
 
+/* What libpq cannot read never becomes a database, so nobody shall wait for it. */
+static bool check_all(const struct settings *s, struct buf *ret_faults)
+{
+	bool is_good = settings_check(s, ret_faults) == 0;
+
+	if (database_is_url(s->database_url))
+		return is_good;
+	buf_add_cstr(ret_faults, "database.url: must be a connection string of PostgreSQL, "
+				 "postgresql://... or key=value ...; no other database, such as "
+				 "SQLite, is supported\n");
+	return false;
+}
+
 int options_load(const struct options *opt, struct settings **ret, struct buf *ret_faults)
 {
 	struct settings *s = settings_new();
-	size_t before = ret_faults->len;
+	size_t before = ret_faults->len, located;
 	bool is_good = !opt->is_conformance || begin_conformance(s, ret_faults);
 
 	is_good &= read_file(opt, s, ret_faults) == 0;
+	located = ret_faults->len;
 	is_good &= read_secrets(s, settings_new(), ret_faults);
 	is_good &= read_credentials(opt, s, ret_faults);
 	is_good &= settings_read_env(s, ret_faults) == 0;
@@ -195,7 +211,8 @@ int options_load(const struct options *opt, struct settings **ret, struct buf *r
 		is_good = prepare_conformance(s, ret_faults);
 	/* values that could not be read would only be blamed twice */
 	if (is_good)
-		is_good = settings_check(s, ret_faults) == 0;
+		is_good = check_all(s, ret_faults);
+	settings_locate(s, options_file(opt), located, ret_faults);
 	assert(is_good == (ret_faults->len == before));
 	if (!is_good) {
 		settings_free(&s);

@@ -85,6 +85,7 @@ static int check_running_mode(const struct master *m, const struct settings *nex
 	if (m->settings->server_mode != next->server_mode &&
 	    str_eq(settings_choice(m->settings, "server.mode"), STR("production")))
 		settings_check_mode(next, true, ret_faults);
+	settings_locate(next, options_file(m->opt), before, ret_faults);
 	return ret_faults->len == before ? 0 : -ERR_INVAL;
 }
 

@@ -7,6 +7,7 @@
 
 #include <libpq-fe.h>
 
+#include "sql/database.h"
 #include "sql/page_priv.h"
 
 #define PAGE_LIMIT 500
@@ -77,15 +78,12 @@ static PGconn *open_at(const char *url, struct buf *report)
 	static const char *const keys[] = {"fallback_application_name", "connect_timeout", "dbname",
 					   NULL};
 	const char *values[] = {"roomd audit", "10", url, NULL};
-	PQconninfoOption *options = PQconninfoParse(url, NULL);
 	PGconn *pg;
 
-	/* a malformed string is not quoted: it may hold a password */
-	if (!options) {
+	if (!database_is_url(url)) {
 		buf_add_cstr(report, "connect: not a libpq connection string\n");
 		return NULL;
 	}
-	PQconninfoFree(options);
 	pg = PQconnectdbParams(keys, values, 1);
 	PQsetNoticeProcessor(pg, ignore_notice, NULL);
 	if (PQstatus(pg) == CONNECTION_OK)

@@ -108,18 +108,23 @@ static int ensure_from_aside(const char *url, const PGconn *pg, struct buf *repo
 	return r;
 }
 
-int database_ensure(const char *url, struct buf *report)
+bool database_is_url(const char *url)
 {
 	PQconninfoOption *options = PQconninfoParse(url, NULL);
+
+	PQconninfoFree(options);
+	return options != NULL;
+}
+
+int database_ensure(const char *url, struct buf *report)
+{
 	PGconn *pg;
 	int r = 0;
 
-	/* a malformed string is not quoted: it may hold a password */
-	if (!options) {
+	if (!database_is_url(url)) {
 		buf_add_cstr(report, "connect: not a libpq connection string\n");
 		return -ERR_UNAVAILABLE;
 	}
-	PQconninfoFree(options);
 	pg = connect_to(url, NULL);
 	if (PQstatus(pg) != CONNECTION_OK)
 		r = ensure_from_aside(url, pg, report);

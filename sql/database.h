@@ -9,6 +9,9 @@
 #include "base/base.h"
 #include "base/buf.h"
 
+/* Whether libpq can read URL; its own reason is kept from everybody, it could quote a password. */
+bool database_is_url(const char *url);
+
 /*
  * Makes the database that URL names, in UTF-8, unless URL can be connected to. Asks by way of the
  * databases "postgres" and "template1" of the same server. Appends one line to REPORT when it made

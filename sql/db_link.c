@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/map.h"
+#include "sql/database.h"
 
 #define STANDBY_TEXT "the server is read-only"
 
@@ -129,15 +130,6 @@ void link_poll(struct db *db)
 			 r == PGRES_POLLING_WRITING, true);
 }
 
-/* libpq's own message could quote a part of the password. */
-static bool is_conninfo(const char *url)
-{
-	PQconninfoOption *options = PQconninfoParse(url, NULL);
-
-	PQconninfoFree(options);
-	return options != NULL;
-}
-
 /* What the server says besides its answers, such as that it ends, is no line of the log. */
 static void ignore_notice(void *arg UNUSED, const char *text UNUSED)
 {
@@ -155,7 +147,7 @@ void link_begin(struct db *db)
 
 	db->phase = PHASE_CONNECT;
 	db->give_up_at = clock_mono_ms() + (uint64_t)db->cfg.connect_timeout_ms;
-	if (!is_conninfo(db->url)) {
+	if (!database_is_url(db->url)) {
 		link_lose(db, "not a libpq connection string");
 		return;
 	}

@@ -12,6 +12,8 @@
 #include <libpq-fe.h>
 #include <time.h>
 
+#include "sql/database.h"
+
 /* Any number will do as long as it never changes: "roomd" in ASCII. */
 #define LOCK_KEY "491327352164"
 #define LOCK_WAIT_MS 60000 /* for the lock of other migrating processes, and for tables in use */
@@ -71,15 +73,6 @@ static int execute(struct run *r, const char *what, const char *sql)
 	return 0;
 }
 
-/* A malformed string is reported without quoting it: it may hold a password. */
-static bool is_conninfo(const char *url)
-{
-	PQconninfoOption *options = PQconninfoParse(url, NULL);
-
-	PQconninfoFree(options);
-	return options != NULL;
-}
-
 static int run_connect(struct run *r, const char *url)
 {
 	const char *keys[] = {"fallback_application_name", "client_encoding", "connect_timeout",
@@ -91,7 +84,7 @@ static int run_connect(struct run *r, const char *url)
 				url,
 				NULL};
 
-	if (!is_conninfo(url)) {
+	if (!database_is_url(url)) {
 		buf_add_cstr(r->report, "connect: not a libpq connection string\n");
 		return -ERR_UNAVAILABLE;
 	}

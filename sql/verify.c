@@ -7,6 +7,7 @@
 
 #include <libpq-fe.h>
 
+#include "sql/database.h"
 #include "sql/stmt.h"
 
 #define ROWS_MAX 1000
@@ -75,16 +76,13 @@ static int recount(PGconn *pg, enum verify_what what, int limit, verify_fn *on_r
 int verify_run(const char *url, enum verify_what what, int limit, verify_fn *on_row, void *arg,
 	       int64_t *ret_n, struct buf *report)
 {
-	PQconninfoOption *options = PQconninfoParse(url, NULL);
 	PGconn *pg;
 	int r = -ERR_UNAVAILABLE;
 
-	/* a malformed string is not quoted: it may hold a password */
-	if (!options) {
+	if (!database_is_url(url)) {
 		buf_add_cstr(report, "connect: not a libpq connection string\n");
 		return r;
 	}
-	PQconninfoFree(options);
 	pg = connect_to(url);
 	if (PQstatus(pg) == CONNECTION_OK)
 		r = recount(pg, what, limit, on_row, arg, ret_n, report);

@@ -90,6 +90,22 @@ static void test_check(void **state)
 		   "server.workers: must not be more than database.max_connections\n");
 }
 
+/* What no browser ever sends as its origin would be a silent no to everybody. */
+static void test_check_origins(void **state)
+{
+	(void)state;
+	set(s, "http.origins=https://a.example, http://[::1]:3000 app://x");
+	assert_int_equal(settings_check(s, &out), 0);
+	set(s, "http.origins=a.example, https://a.example/ https:// ://a *.example null https://b");
+	assert_int_equal(settings_check(s, &out), -ERR_INVAL);
+	assert_out("http.origins: \"a.example\" is no scheme://host[:port]\n"
+		   "http.origins: \"https://a.example/\" is no scheme://host[:port]\n"
+		   "http.origins: \"https://\" is no scheme://host[:port]\n"
+		   "http.origins: \"://a\" is no scheme://host[:port]\n"
+		   "http.origins: \"*.example\" is no scheme://host[:port]\n"
+		   "http.origins: \"null\" is no scheme://host[:port]\n");
+}
+
 static void test_check_empty_list_and_weak_key(void **state)
 {
 	(void)state;
@@ -258,6 +274,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_defaults), TEST(test_copy_is_deep),
 		TEST(test_check),    TEST(test_check_empty_list_and_weak_key),
+		TEST(test_check_origins),
 		TEST(test_check_path),
 		TEST(test_diff),     TEST(test_choice),
 		TEST(test_list),     TEST(test_addresses),

@@ -181,6 +181,28 @@ static void test_assign(void **state)
 		      "-o: server.lisen: unknown setting, did you mean server.listen?\n");
 }
 
+/* Faults that are found later tell the line all the same, unless another source won over it. */
+static void test_locate(void **state)
+{
+	(void)state;
+	assert_int_equal(read_text("[server]\n\nlisten = x\n[database]\nretry_min = 9s\n"
+				   "[engineio]\npath = foo\n"),
+			 0);
+	assert_int_equal(settings_assign(s, STR("engineio.path=bar"), &faults), 0);
+	buf_add_cstr(&faults, "server.listen: an older line\n");
+	size_t from = faults.len;
+
+	assert_int_equal(settings_check(s, &faults), -ERR_INVAL);
+	buf_add_cstr(&faults, "warning: server.listen: x\n: \nx.y: z\nserver.listen: unended");
+	settings_locate(s, path, from, &faults);
+	assert_faults("server.listen: an older line\n"
+		      "@:3: server.listen: \"x\" is not address:port\n"
+		      "@:5: database.retry_min: must not be more than database.retry_max\n"
+		      "engineio.path: \"bar\" is no path that begins and ends with a slash\n"
+		      "warning: server.listen: x\n: \nx.y: z\n"
+		      "@:3: server.listen: unended");
+}
+
 static int make_file(void **state)
 {
 	int fd = mkstemp(path);
@@ -208,6 +230,7 @@ int main(void)
 		TEST(test_environment),
 		TEST(test_environment_edges),
 		TEST(test_assign),
+		TEST(test_locate),
 	};
 
 	return cmocka_run_group_tests(tests, make_file, remove_file);

@@ -92,6 +92,16 @@ static void test_user(void **state)
 		strstr(check(-ERR_INVAL), "server.user: there is no user \"no-such-user-here\"\n"));
 }
 
+/* A warning, since the program may be installed later. */
+static void test_mail_command(void **state)
+{
+	(void)state;
+	set("mail.command=/bin/sh -c x");
+	assert_null(strstr(check(0), "mail.command"));
+	set("mail.command=/nowhere/sendmail -t -i");
+	assert_non_null(strstr(check(0), "warning: mail.command: /nowhere/sendmail: No such file"));
+}
+
 static void test_open_files(void **state)
 {
 	(void)state;
@@ -186,6 +196,7 @@ int main(void)
 		T(test_page_missing),
 		T(test_address),
 		T(test_user),
+		T(test_mail_command),
 		T(test_open_files),
 		T(test_all_faults),
 		T(test_report_is_appended_to),

@@ -113,17 +113,18 @@ static void test_rank(void **state)
 	struct settings *s;
 
 	(void)state;
-	fputs("[server]\nbacklog=100\nlisten=127.0.0.1:1\nworkers=3\n[database]\nurl=from-file\n",
+	fputs("[server]\nbacklog=100\nlisten=127.0.0.1:1\nworkers=3\n"
+	      "[database]\nurl=dbname=from-file\n",
 	      f);
 	fclose(f);
-	setenv("DATABASE_URL", "from-environment", 1);
+	setenv("DATABASE_URL", "dbname=from-environment", 1);
 	setenv("PORT", "7", 1);
 	assert_int_equal(parse("-c", path, "-o", "server.workers=4", NULL), 0);
 	assert_int_equal(options_load(&opt, &s, &why), 0);
 	unlink(path);
 	assert_int_equal(s->server_max_connections, 16000);
 	assert_int_equal(s->server_backlog, 100);
-	assert_string_equal(s->database_url, "from-environment");
+	assert_string_equal(s->database_url, "dbname=from-environment");
 	assert_string_equal(s->server_listen, "127.0.0.1:7");
 	assert_int_equal(s->server_workers, 4);
 	settings_free(&s);
@@ -244,6 +245,30 @@ static void test_all_faults_at_once(void **state)
 	assert_null(s);
 }
 
+/* No attempt to connect would ever make a database of these; a password in one is not repeated. */
+static void test_other_databases(void **state)
+{
+	struct settings *s = NULL;
+	char *conf, text[200];
+
+	(void)state;
+	memset(dir + sizeof(dir) - 7, 'X', 6);
+	assert_non_null(mkdtemp(dir));
+	conf = key_file("conf", "[database]\nurl = sqlite:///hunter2.db\n");
+	assert_int_equal(parse("-c", conf, NULL), 0);
+	assert_int_equal(options_load(&opt, &s, &why), -ERR_INVAL);
+	snprintf(text, sizeof(text), "%s:2: database.url: must be ", conf);
+	assert_memory_equal(why.p, text, strlen(text));
+	assert_non_null(memmem(why.p, why.len, "SQLite", 6));
+	assert_null(memmem(why.p, why.len, "hunter2", 7));
+	setenv("DATABASE_URL", "postgresql:///chat", 1);
+	assert_int_equal(options_load(&opt, &s, &why), 0);
+	settings_free(&s);
+	unlink(conf);
+	free(conf);
+	rmdir(dir);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -254,6 +279,7 @@ int main(void)
 		TEST(test_conformance),
 		TEST(test_missing_file),
 		TEST(test_all_faults_at_once),
+		TEST(test_other_databases),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
