@@ -91,7 +91,8 @@ void native_add_sent(struct buf *b, const struct cmd_id *re, const struct event 
 /*
  * {"op":"ok","re","c","rev","id"?,"at","changed","duplicate"}: the answer to edit, delete, recover
  * and react. "id" is the message, "rev" the event that was made; CHANGED false: it was so already,
- * no event was made, and "rev" is how far the log had come.
+ * no event was made, "rev" is how far the log had come, and "at" when it became so, null where that
+ * is not kept.
  */
 void native_add_changed(struct buf *b, const struct cmd_id *re, const struct event *e,
 			bool changed, bool duplicate);

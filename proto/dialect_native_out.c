@@ -138,7 +138,10 @@ void native_add_changed(struct buf *b, const struct cmd_id *re, const struct eve
 	json_add_key_i64(b, "rev", e->rev);
 	if (e->target_rev)
 		cmd_add_msgid(b, "id", e->conv, e->target_rev);
-	json_add_key_time(b, "at", e->at_ms);
+	if (e->at_ms)
+		json_add_key_time(b, "at", e->at_ms);
+	else
+		json_add_key_null(b, "at");
 	json_add_key_bool(b, "changed", changed);
 	json_add_key_bool(b, "duplicate", duplicate);
 	native_end(b);

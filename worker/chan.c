@@ -44,6 +44,11 @@ int64_t sub_position(const struct sub *sub)
 	return sub->state == SUB_LIVE ? sub->chan->rev : sub->rev;
 }
 
+struct cmd_id sub_re(const struct sub *sub)
+{
+	return sub->re ? *sub->re : (struct cmd_id){0};
+}
+
 uint64_t sub_begin_before_own(struct sub *sub)
 {
 	if (sub_position(sub) >= 0)
@@ -137,7 +142,7 @@ static void chan_refuse_all(struct chan *ch, enum proto_error error)
 	while ((node = list_first(&ch->loading))) {
 		struct sub *sub = list_entry(node, struct sub, node);
 		struct conn *c = sub->conn;
-		struct cmd_id re = sub->re ? *sub->re : (struct cmd_id){0};
+		struct cmd_id re = sub_re(sub);
 
 		chan_leave(sub, CONN_END_CLEAN);
 		if (error == E_UNAVAILABLE && !re.len)
@@ -431,7 +436,7 @@ void chan_join(struct conn *c, int64_t conv, bool has_rev, int64_t rev, const st
 	sub = slab_get(wk->sub_slab);
 	sub->conn = c;
 	sub->chan = ch;
-	sub->serial = ++wk->next_serial;
+	sub->serial = sub->joined = ++wk->next_serial;
 	sub->rev = sub->known_rev = has_rev ? rev : -1;
 	sub->is_announced = !is_first;
 	list_init(&sub->node);

@@ -36,6 +36,7 @@ struct sub {
 	/* on_mark.c's: tells a late answer which confirmation it belongs to */
 	uint64_t confirming;
 	uint64_t serial;	/* tells a late answer that this is no longer the same sub */
+	uint64_t joined;	/* the first SERIAL: the same for as long as it lasts */
 	uint64_t entered_at;	/* ring position behind its own arrival */
 	uint64_t behind_since_ms; /* while is_behind */
 	struct cmd_id *re;	/* owned; the request to confirm, NULL when done */
@@ -132,6 +133,9 @@ struct sub *sub_find(const struct conn *c, int64_t conv);
  * known yet.
  */
 int64_t sub_position(const struct sub *sub);
+
+/* The request that SUB's confirmation will answer, empty when there is none or it was passed on. */
+struct cmd_id sub_re(const struct sub *sub);
 
 /*
  * The subscriber sends a message to the conversation: whatever its subscription still waits for, it

@@ -198,7 +198,7 @@ bool chan_replay_gap(struct sub *sub, int64_t first)
 {
 	struct conn *c = sub->conn;
 	const int64_t conv = sub->chan->conv;
-	struct cmd_id re = sub->re ? *sub->re : (struct cmd_id){0};
+	struct cmd_id re = sub_re(sub);
 	struct buf *b;
 	size_t mark;
 

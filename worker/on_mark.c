@@ -113,7 +113,8 @@ void on_mark(struct conn *c, const struct cmd *cmd)
  */
 struct confirming {
 	struct list node; /* in worker.confirming, or none */
-	uint64_t conn_id, serial; /* sub.confirming */
+	uint64_t conn_id, joined; /* sub.joined */
+	uint64_t serial;	  /* sub.confirming */
 	int64_t conv, user;
 	int64_t since; /* the marks that changed after this rev; 0: it begins here, none did */
 	struct cmd_id re;
@@ -138,6 +139,23 @@ static struct sub *sub_of(struct worker *wk, const struct confirming *cf)
 	return sub && sub->confirming == cf->serial ? sub : NULL;
 }
 
+/*
+ * The subscription has been confirmed again since, or is over: what was asked for is answered all
+ * the same.
+ */
+static void answer_late(struct worker *wk, const struct confirming *cf)
+{
+	struct conn *c = conn_find(wk, cf->conn_id);
+	struct sub *sub = c ? sub_find(c, cf->conv) : NULL;
+
+	if (!c || c->state != CONN_WS || !cf->re.len)
+		return;
+	if (sub && sub->joined == cf->joined)
+		sub_say_live(sub, &cf->re, UNREAD_UNKNOWN);
+	else
+		ws_conn_error(c, E_NOT_SUBSCRIBED, &cf->re, NULL, cf->conv);
+}
+
 static void confirm(struct worker *wk, struct confirming *cf, bool is_unsure)
 {
 	struct sub *sub = sub_of(wk, cf);
@@ -150,6 +168,8 @@ static void confirm(struct worker *wk, struct confirming *cf, bool is_unsure)
 		cf->unread = MAX(cf->unread + sub->chan->seq - cf->seq, 0);
 	if (sub)
 		sub_say_live(sub, &cf->re, is_unsure ? UNREAD_UNKNOWN : cf->unread);
+	else
+		answer_late(wk, cf);
 	free(cf);
 }
 
@@ -296,6 +316,7 @@ void on_mark_confirm(struct sub *sub, const struct cmd_id *re)
 	cf = xcalloc(1, sizeof(*cf));
 	*cf = (struct confirming){
 		.conn_id = sub->conn->id,
+		.joined = sub->joined,
 		.serial = sub->confirming = ++wk->next_serial,
 		.conv = sub->chan->conv,
 		.user = sub->conn->user,

@@ -23,11 +23,15 @@ void on_sub(struct conn *c, const struct cmd *cmd)
 void on_unsub(struct conn *c, const struct cmd *cmd)
 {
 	struct sub *sub = cmd_sub(c, cmd);
+	struct cmd_id re;
 
 	if (!sub)
 		return;
+	re = sub_re(sub);
 	chan_leave(sub, CONN_END_BYE);
 	resume_left(c, cmd->conv);
+	if (re.len)
+		ws_conn_error(c, E_NOT_SUBSCRIBED, &re, NULL, cmd->conv);
 	cmd_say_ok(c, cmd);
 }
 

@@ -163,6 +163,7 @@ static void collect(struct conn *c, void *arg)
 static void put_out(struct conn *c, int64_t conv, enum proto_error error)
 {
 	struct sub *sub = sub_find(c, conv);
+	struct cmd_id re;
 
 	if (!sub)
 		return;
@@ -171,9 +172,10 @@ static void put_out(struct conn *c, int64_t conv, enum proto_error error)
 	sub = sub_find(c, conv); /* the flush may have ended it */
 	if (!sub)
 		return;
+	re = sub_re(sub);
 	chan_leave(sub, CONN_END_BYE);
 	resume_mark(c);
-	ws_conn_error(c, error, NULL, NULL, conv);
+	ws_conn_error(c, error, &re, NULL, conv);
 	if (c->state == CONN_SSE && c->n_subs == 0)
 		conn_finish(c, CONN_END_BYE);
 }

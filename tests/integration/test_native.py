@@ -293,6 +293,23 @@ async def test_sub_with_a_revision_replays_what_came_after_it(daemon):
         await socket.close()
 
 
+async def test_a_sub_that_is_taken_back_is_answered(daemon):
+    """Whether the log has come so far or not, and however far the answer had come. Seen red: there was
+    none, as the subscription that had the request was gone."""
+    room = await new_room(daemon)
+    async with await NativeSocket.hello(daemon, 'Alice') as alice:
+        for rev in (0, 1000):
+            ids = [f'{name}{rev}' for name in ('first', 'unsub', 'second', 'gone')]
+            await alice.send([{'op': 'sub', 'id': ids[0], 'c': room, 'rev': rev},
+                              {'op': 'unsub', 'id': ids[1], 'c': room},
+                              {'op': 'sub', 'id': ids[2], 'c': room},
+                              {'op': 'unsub', 'id': ids[3], 'c': room}])
+            answers = [await alice.expect(re=number) for number in ids]
+            assert [answer['op'] for answer in answers] == ['err', 'ok', 'err', 'ok']
+            assert answers[0]['code'] == answers[2]['code'] == 'not_subscribed'
+        assert (await alice.sub(room))['c'] == room
+
+
 async def test_unsub_ends_the_stream(daemon):
     room = await new_room(daemon)
     alice = await NativeSocket.hello(daemon, 'Alice', worker=0)

@@ -346,6 +346,10 @@ static void test_answers_of_sessions(void **state)
 	assert_buf(&b, "{\"op\":\"ok\",\"re\":3,\"c\":42,\"rev\":120,\"id\":\"180388626549\","
 		       "\"at\":\"1994-11-06T08:49:37.123Z\",\"changed\":false,"
 		       "\"duplicate\":false}");
+	e.at_ms = 0; /* a reaction that is not there never began: seen red as 1970 */
+	native_add_changed(&b, &re3, &e, false, false);
+	assert_buf(&b, "{\"op\":\"ok\",\"re\":3,\"c\":42,\"rev\":120,\"id\":\"180388626549\","
+		       "\"at\":null,\"changed\":false,\"duplicate\":false}");
 	buf_done(&b);
 }
 

@@ -418,12 +418,14 @@ static void test_database_away_meanwhile(void **state)
 	assert_live("8 9 10");
 }
 
+/* Both requests are answered. Seen red: the first one never was. */
 static void test_leave_meanwhile(void **state)
 {
 	(void)state;
 	say(&cl, SUB(7));
 	turns(3);
 	say(&cl, "{\"op\":\"unsub\",\"id\":3,\"c\":42}");
+	assert_contains(str_of(told(&cl)), "\"re\":2,\"code\":\"not_subscribed\"");
 	assert_string_equal(told(&cl), "{\"op\":\"ok\",\"re\":3}");
 	db_events(8, 10);
 	turns(3);
