@@ -157,6 +157,20 @@ static void on_direct(void *arg, int err, const struct direct *direct)
 
 /* ---- Rights ---- */
 
+/* A message to a conversation that the connection, whose client is no page, does not follow. */
+static bool is_unfollowed(const struct conn *c, const struct cmd *cmd)
+{
+	return cmd->op == OP_SEND && !cmd->peer && !cmd->has_peer_uid && cmd->conv != c->room &&
+	       !sub_find(c, cmd->conv);
+}
+
+/* Of two people each writes to the other, whether he follows what they have or not. */
+static void find_peer(struct cmd *cmd, const struct rights *r)
+{
+	if (cmd->op == OP_SEND && !cmd->peer && r->actor.role > ROLE_NONE)
+		cmd->peer = r->peer;
+}
+
 /* They are known from now on, for as long as nothing else happens. */
 static void on_rights(struct worker *wk, void *arg, int err, const struct rights *r)
 {
@@ -164,9 +178,12 @@ static void on_rights(struct worker *wk, void *arg, int err, const struct rights
 	struct conn *c = take_conn(w);
 
 	(void)wk;
-	(void)r;
 	if (!c)
 		return;
+	if (!err)
+		find_peer(&w->cmd, r);
+	if (err == -ERR_NOENT && is_unfollowed(c, &w->cmd))
+		err = 0; /* refused as one that is there and somebody else's */
 	if (err) {
 		end_refused(c, w, err == -ERR_NOENT ? E_NO_SUCH_ROOM : E_UNAVAILABLE, NULL);
 		return;
@@ -177,9 +194,10 @@ static void on_rights(struct worker *wk, void *arg, int err, const struct rights
 
 /* ---- In which order ---- */
 
-static bool needs_rights(const struct cmd *cmd)
+static bool needs_rights(const struct conn *c, const struct cmd *cmd)
 {
-	return cmd->op == OP_READ || cmd->op == OP_DELIVERED || (cmd->op == OP_SEND && cmd->peer);
+	return cmd->op == OP_READ || cmd->op == OP_DELIVERED ||
+	       (cmd->op == OP_SEND && cmd->peer) || is_unfollowed(c, cmd);
 }
 
 static bool needs_peer(const struct cmd *cmd)
@@ -235,7 +253,7 @@ static void dispatch(struct conn *c, const struct cmd *cmd)
 {
 	if (cmd->op == OP_SUB && cmd->peer)
 		enter_own(c, cmd);
-	else if (cmd->has_conv_uid || needs_peer(cmd) || needs_rights(cmd))
+	else if (cmd->has_conv_uid || needs_peer(cmd) || needs_rights(c, cmd))
 		wait_for(c, cmd);
 	else
 		run(c, cmd);

@@ -130,11 +130,33 @@ async def test_s4_10_only_the_two_may_enter(daemon):
             assert answer == {'ok': False, 'error': 'There is no such room.', 'code': 'no_such_room'}, name
             answer = await bob.ask('join_conversation', name)
             assert answer['ok'] and answer['conversation']['id'] == room, (name, answer)
-        assert (await eve.say(room, 'me too'))['ok'] is False
+        assert (await eve.say(room, 'me too'))['code'] == 'not_subscribed'
         assert (await eve.ask('mark_as_read', {'conversationId': room}))['code'] == 'no_such_room'
         assert not eve.of('message_notification')
+        assert (await eve.say(room + 1000, 'nowhere'))['code'] == 'not_subscribed'
         assert (await bob.ask('leave_conversation', f'conversation_{room}'))['ok']
-        assert (await bob.say(room, 'left'))['code'] == 'not_subscribed'
+        assert (await bob.ask('mark_as_read', room))['ok']
+
+
+async def test_s4_11_each_of_the_two_writes_without_having_joined(daemon):
+    """By the number, the name or the UUID of what they have, as by whom he writes to.
+
+    Red without find_peer in sio_event.c: not_subscribed."""
+    async with people_of(daemon, 'ann', 'bob') as (ann, bob):
+        room = (await ann.write(bob.id, 'first'))['message']['conversation_id']
+        uid = (await rest(ann, 'GET', f'/api/v1/conversations/{room}'))[1]['uid']
+        await ann.ask('join_conversation', room)
+        for text, name in ('number', room), ('name', f'conversation_{room}'), ('uuid', uid):
+            answer = await bob.say(name, text, clientMsgId=text)
+            assert answer['ok'] and answer['message']['receiver_id'] == ann.id, answer
+            again = await bob.say(name, text, clientMsgId=text)
+            assert again['duplicate'] and again['message']['id'] == answer['message']['id']
+        told = await ann.wait('new_message', 3)
+        assert [one['content'] for one in told] == ['number', 'name', 'uuid']
+        assert not bob.of('new_message')
+        await ann.ask('leave_conversation', room)
+        assert (await ann.say(room, 'still here'))['ok']
+        assert await bob.told(2) == ['first', 'still here']
 
 
 async def test_s4_28_everybody_is_in_the_room_of_his_own_notifications(daemon):
