@@ -165,7 +165,7 @@ async def test_an_answer_larger_than_the_socket_buffer_is_whole(start_daemon, po
     async with await NativeSocket.hello(one, 'Alice') as alice:
         for n, room in enumerate(rooms):
             await alice.send({'op': 'sub', 'id': n + 10, 'c': room, 'rev': 0})
-        await alice.wait(lambda frames: len(alice.all(op='live')) == len(rooms), 'all subscriptions', 60)
+        await alice.wait(lambda frames: len(frames) >= len(rooms) == len(alice.all(op='live')), 'all subscriptions', 60)
         link = connect(one)
         link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         link.sendall(b'room list\n')
