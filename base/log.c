@@ -38,11 +38,7 @@ void log_redirect(int fd, const char *journal_path)
 	lg.journal_path = journal_path;
 }
 
-/*
- * systemd names device and inode of the stream it gave as standard error (systemd.exec(5),
- * JOURNAL_STREAM).
- */
-static bool is_journal_stream(void)
+bool log_is_journal_stream(void)
 {
 	const char *named = getenv("JOURNAL_STREAM");
 	char actual[48];
@@ -69,7 +65,7 @@ int log_init(enum log_sink sink, enum log_level level)
 	struct stat st;
 
 	if (is_auto)
-		sink = is_journal_stream() ? LOG_SINK_JOURNAL : LOG_SINK_TEXT;
+		sink = log_is_journal_stream() ? LOG_SINK_JOURNAL : LOG_SINK_TEXT;
 	if (sink == LOG_SINK_JOURNAL && journal_open() < 0) {
 		if (!is_auto)
 			return -ERR_IO;

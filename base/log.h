@@ -35,6 +35,12 @@ struct log_field {
 #define LF_INT(name, value) ((struct log_field){(name), NULL, (int64_t)(value)})
 
 /*
+ * Whether standard error is the stream to the journal whose device and inode systemd named
+ * (systemd.exec(5), JOURNAL_STREAM).
+ */
+bool log_is_journal_stream(void);
+
+/*
  * Sets sink and level for this process and those it forks.
  * Returns 0, or -ERR_IO when SINK is the journal and there is none.
  */

@@ -7,8 +7,10 @@
 
 #include <errno.h>
 #include <sysexits.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "daemon/limits.h"
 #include "daemon/ops.h"
 #include "daemon/priv.h"
@@ -115,13 +117,18 @@ static void check_database(const struct settings *s, const struct priv *p, struc
 	buf_done(&report);
 }
 
+static bool is_warning(const char *line, size_t len)
+{
+	return strncmp(line, "warning: ", MIN(len, 9)) == 0;
+}
+
 static bool has_fault(const struct buf *report, size_t from)
 {
 	const char *line = (const char *)report->p + from,
 		   *end = (const char *)report->p + report->len;
 
 	while (line < end) {
-		if (strncmp(line, "warning: ", MIN((size_t)(end - line), 9)) != 0)
+		if (!is_warning(line, (size_t)(end - line)))
 			return true;
 		line = memchr(line, '\n', (size_t)(end - line));
 		line = line ? line + 1 : end;
@@ -148,6 +155,22 @@ int check_settings(struct settings *s, struct buf *ret_report)
 	return has_fault(ret_report, before) ? -ERR_INVAL : 0;
 }
 
+void check_tell(struct buf *report)
+{
+	bool with_level = log_is_journal_stream();
+	char *rest, *line;
+
+	buf_add_char(report, '\0');
+	for (rest = (char *)report->p; (line = strsep(&rest, "\n"));) {
+		if (!*line)
+			continue;
+		if (with_level)
+			fputs(is_warning(line, strlen(line)) ? SD_WARNING : SD_ERR, stderr);
+		fprintf(stderr, "%s\n", line);
+	}
+	buf_done(report);
+}
+
 int check_run(const struct options *opt, bool with_print)
 {
 	struct buf report = BUF_INIT, text = BUF_INIT;
@@ -160,13 +183,11 @@ int check_run(const struct options *opt, bool with_print)
 		r = check_settings(s, &report);
 		settings_locate(s, options_file(opt), 0, &report);
 	}
-	if (report.len)
-		fwrite(report.p, 1, report.len, stderr);
+	check_tell(&report);
 	if (text.len)
 		fwrite(text.p, 1, text.len, stdout);
 	if (r == 0 && !with_print)
 		puts("configuration ok");
-	buf_done(&report);
 	buf_done(&text);
 	settings_free(&s);
 	return r == 0 ? EX_OK : EX_CONFIG;

@@ -14,6 +14,12 @@
  */
 int check_settings(struct settings *s, struct buf *ret_report) MUST_CHECK;
 
+/*
+ * Writes such a report to standard error, each line with its level if the journal reads it there
+ * (sd-daemon(3)). Frees REPORT's bytes.
+ */
+void check_tell(struct buf *report);
+
 /* The whole action; WITH_PRINT for -T. Returns the exit code of the program. */
 int check_run(const struct options *opt, bool with_print);
 

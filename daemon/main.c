@@ -28,7 +28,7 @@ static int describe(const struct options *opt)
 
 	print(stdout, &text);
 	if (r == 0)
-		return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+		return EX_OK;
 	fprintf(stderr, r == -ERR_NOENT ? "roomd: there is no table \"%s\"\n"
 					: "roomd: table \"%s\" has no such format\n", opt->table);
 	return EX_USAGE;
@@ -49,7 +49,7 @@ static int run(const struct options *opt)
 	struct settings *s;
 	int r = options_load(opt, &s, &faults);
 
-	print(stderr, &faults);
+	check_tell(&faults);
 	if (r < 0)
 		return EX_CONFIG;
 	if (open_log(opt, s) < 0) {
@@ -89,6 +89,7 @@ int main(int argc, char **argv)
 {
 	static struct options opt; /* borrowed by the master for its life */
 	struct buf why = BUF_INIT;
+	int status;
 
 	argv = title_init(argv);
 	if (options_parse(argc, argv, &opt, &why) < 0) {
@@ -96,5 +97,6 @@ int main(int argc, char **argv)
 		fputs("Try \"roomd --help\".\n", stderr);
 		return EX_USAGE;
 	}
-	return act(&opt);
+	status = act(&opt);
+	return status == EX_OK && (ferror(stdout) || fflush(stdout) < 0) ? EX_IOERR : status;
 }

@@ -93,9 +93,14 @@ def test_c19_reload_fails_visibly_on_a_bad_file(started):
 
 
 def test_a_bad_file_fails_the_start(service):
+    seen = service.journal_length()
     CONF.write_text('[chat]\nmessage_max = many\n')
     assert run('systemctl', 'start', 'roomd.service', check=False).returncode != 0
-    service.wait_journal('message_max')
+    # no other attempt is made; red with Restart= alone, which is "activating" then
+    assert service.show('ActiveState') == 'failed'
+    assert service.show('ExecMainStatus') == str(os.EX_CONFIG)
+    # red before the level was written in front of it: 6, as whatever comes by standard error
+    assert [line['PRIORITY'] for line in service.wait_journal('message_max', seen)] == ['3']
 
 
 def test_a_worker_that_is_killed_is_replaced_within_the_service(started):
