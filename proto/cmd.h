@@ -84,6 +84,12 @@ int64_t cmd_user_at(const struct cmd *c, size_t i);
  */
 bool cmd_emoji_valid(struct str s);
 
+/*
+ * A message id: a number, decimal digits or UUIDv8. False for anything else, and *RET_CONV and
+ * *RET_REV are left alone then.
+ */
+bool cmd_msgid(const struct json_value *v, int64_t *ret_conv, int64_t *ret_rev);
+
 /* What the settings allow. By value from the caller. */
 struct cmd_limits {
 	uint32_t depth_max;   /* nesting of JSON, websocket.json_depth_max */

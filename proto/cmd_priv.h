@@ -55,9 +55,6 @@ void cmd_set_key(struct cmd *c, struct str key);
 int cmd_get_conv(const struct json_value *v, const char *key, bool optional,
 		 const struct cmd_limits *lim, struct cmd *c, struct fault *ret_fault) MUST_CHECK;
 
-/* A message id: a number, decimal digits or UUIDv8. False for anything else. */
-bool cmd_msgid(const struct json_value *v, int64_t *ret_conv, int64_t *ret_rev);
-
 /*
  * Which message is changed, as conv and target_rev of C: "message", an id ("id" is the request's
  * own), or "c" and "rev". An id decides about the conversation; a number beside it must agree.

@@ -26,22 +26,6 @@
 
 /* ---- Ways out without a handler ---- */
 
-/* Errors at addresses that have no route take the form of their neighbours. */
-static enum call_shape shape_of_path(struct str path)
-{
-	if (path.len >= 10 && memcmp(path.p, "/api/chat/", 10) == 0)
-		return CALL_SHAPE_S1;
-	if (path.len >= 5 && memcmp(path.p, "/api/", 5) == 0)
-		return CALL_SHAPE_PROBLEM;
-	return CALL_SHAPE_PAGE;
-}
-
-static void answer_no_path(struct call *call)
-{
-	call->shape = call->is_ops ? CALL_SHAPE_PROBLEM : shape_of_path(call->req->path);
-	call_error(call, call->req->method == HTTP_OTHER ? E_NOT_IMPLEMENTED : E_NOT_FOUND, NULL);
-}
-
 /*
  * Below these everything belongs to accounts: whoever is nobody is told that before being told what
  * there is and what not.
@@ -65,9 +49,25 @@ static bool needs_account(struct str path)
 	return false;
 }
 
+/* Errors at addresses that have no route take the form of their neighbours. */
+static enum call_shape shape_of_path(struct str path)
+{
+	if (path.len >= 10 && memcmp(path.p, "/api/chat/", 10) == 0 && !needs_account(path))
+		return CALL_SHAPE_S1;
+	if (path.len >= 5 && memcmp(path.p, "/api/", 5) == 0)
+		return CALL_SHAPE_PROBLEM;
+	return CALL_SHAPE_PAGE;
+}
+
+static void answer_no_path(struct call *call)
+{
+	call->shape = call->is_ops ? CALL_SHAPE_PROBLEM : shape_of_path(call->req->path);
+	call_error(call, call->req->method == HTTP_OTHER ? E_NOT_IMPLEMENTED : E_NOT_FOUND, NULL);
+}
+
 static const struct route accounts_only = {
 	.handler = answer_no_path,
-	.shape = CALL_SHAPE_S1,
+	.shape = CALL_SHAPE_PROBLEM,
 	.auth = ROUTE_AUTH_TOKEN,
 	.rate = ROUTE_RATE_READ,
 };

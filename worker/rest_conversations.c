@@ -150,7 +150,7 @@ static void refuse_kind(struct call *call, struct str kind)
 	static const char *const others[] = {"code", "group", "direct"};
 	struct fault fault;
 
-	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(others) && !call->who.is_account; i++) {
 		if (!str_eq(kind, str_of(others[i])))
 			continue;
 		call_error(call, E_FORBIDDEN, "Without credentials only rooms can be made.");

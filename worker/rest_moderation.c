@@ -3,6 +3,7 @@
  * A conversation's own settings over REST (name, description, slow mode, closing), and the queue
  * of reports. People are rest_members.c's.
  */
+#include "proto/cmd.h"
 #include "proto/http_field.h"
 #include "proto/json.h"
 #include "proto/names.h"
@@ -44,6 +45,7 @@ struct patch {
 	int64_t conv;
 	struct authz_actor actor; /* the caller, as it was when the room was found */
 	int next; /* of them is stored next */
+	bool is_closing; /* and has no values */
 	char seen[ETAG_LEN + 1]; /* the tag that the room must have; empty: any */
 	struct {
 		bool is_set;
@@ -53,6 +55,7 @@ struct patch {
 };
 
 static void store_next(struct call *call);
+static void close_room(struct call *call);
 
 static void fail(struct call *call, enum proto_error error)
 {
@@ -161,7 +164,10 @@ static void on_present(void *arg, int err, struct str json)
 	}
 	if (!str_eq(seen, STR("*")))
 		memcpy(p->seen, call->etag, sizeof(p->seen));
-	store_next(call);
+	if (p->is_closing)
+		close_room(call);
+	else
+		store_next(call);
 }
 
 static void compare(struct call *call)
@@ -229,6 +235,13 @@ static struct patch *patch_new(const struct str *values)
 	return p;
 }
 
+/* The field If-Match, kept in SEEN, if there is one. */
+static void take_seen(const struct call *call, struct buf *seen, struct str *values)
+{
+	if (http_header_join(call->req, "If-Match", seen))
+		values[IF_MATCH] = seen->len ? buf_str(seen) : STR("");
+}
+
 void rest_conversations_patch(struct call *call)
 {
 	const struct json_int_rule rule = {0, SLOW_MAX_S, false, false};
@@ -251,8 +264,7 @@ void rest_conversations_patch(struct call *call)
 			values[SET_SLOW] = str_of(slow);
 		}
 	}
-	if (http_header_join(call->req, "If-Match", &seen))
-		values[IF_MATCH] = seen.len ? buf_str(&seen) : STR("");
+	take_seen(call, &seen, values);
 	if (r == 0 || r == -ERR_NOENT)
 		call->state = patch_new(values);
 	buf_done(&seen);
@@ -270,30 +282,58 @@ static void on_closed(struct worker *wk, void *arg, const struct persist_result 
 	struct call *call = arg;
 
 	(void)wk;
-	if (res->error)
-		call_error(call, res->error, NULL);
-	else
-		call_answer(call, 204, NULL, NULL, STR(""));
+	if (res->error == E_CHANGED && res->answer && res->answer->tag.p)
+		etag_of_state(res->answer->tag, call->etag);
+	if (res->error) {
+		fail(call, res->error);
+		return;
+	}
+	free(call->state);
+	call->state = NULL;
+	call->etag[0] = '\0';
+	call_answer(call, 204, NULL, NULL, STR(""));
 }
 
-static void close_room(struct call *call, const struct room *room)
+static void close_room(struct call *call)
 {
-	const struct rights r = rest_rights(call, room->id);
+	const struct patch *p = call->state;
 	const struct log_change change = {.kind = KIND_CONVERSATION_CLOSE,
-					  .conv = room->id,
+					  .conv = p->conv,
 					  .actor = call->who.user,
 					  .address = str_of(call->address),
 					  .may_moderate = true,
-					  .need.least = authz_least(&r.actor, MAY_CLOSE)};
+					  .need.least = authz_least(&p->actor, MAY_CLOSE),
+					  .seen = seen_state(p)};
 
 	if (persist_change(call->wk, &change, str_of(call->who.name), &call->who.session,
 			   on_closed, call) < 0)
-		call_error(call, E_UNAVAILABLE, NULL);
+		fail(call, E_UNAVAILABLE);
+}
+
+static void close_allowed(struct call *call, const struct room *room)
+{
+	struct patch *p = call->state;
+
+	p->conv = room->id;
+	p->actor = rest_rights(call, room->id).actor;
+	if (p->values[IF_MATCH].is_set)
+		compare(call);
+	else
+		close_room(call);
 }
 
 void rest_conversations_close(struct call *call)
 {
-	rest_room_for(call, MAY_CLOSE, close_room);
+	struct str values[PARTS] = {{0}};
+	struct buf seen = BUF_INIT;
+	struct patch *p;
+
+	take_seen(call, &seen, values);
+	p = patch_new(values);
+	p->is_closing = true;
+	buf_done(&seen);
+	call->state = p;
+	rest_room_for(call, MAY_CLOSE, close_allowed);
 }
 
 /* ---- Reports ---- */
@@ -340,28 +380,33 @@ static void report_named(struct call *call, int64_t user)
 	rest_room_for(call, MAY_REPORT, make_report);
 }
 
-/* "message_id" names its conversation; a person is reported in "conversation_id". */
-static int take_report(const struct json_value *body, struct report_new *ret,
-		       struct rest_user *ret_user, struct fault *fault)
+/* "message_id" names its conversation. Returns -ERR_NOENT without one. */
+static int take_message(const struct json_value *body, struct report_new *ret, struct fault *fault)
 {
-	const struct json_int_rule id = {1, INT64_MAX, false, true};
+	const struct json_value *id = json_get(body, "message_id");
+
+	if (!id || json_kind_of(id) == JSON_KIND_NULL)
+		return -ERR_NOENT;
+	if (cmd_msgid(id, &ret->conv, &ret->rev))
+		return 0;
+	fault_field(fault, FAULT_VALUE, "message_id", 0);
+	return -ERR_INVAL;
+}
+
+/* What is reported: a message, or a person in a conversation, which are named alike. */
+static int take_report(const struct json_value *body, struct report_new *ret,
+		       struct rest_user *ret_conv, struct rest_user *ret_user, struct fault *fault)
+{
 	const struct json_str_rule rule = {1, REASON_MAX, true};
-	int64_t message = 0;
-	int has_message, r = json_get_str(body, "reason", &rule, &ret->reason, fault);
+	int r = json_get_str(body, "reason", &rule, &ret->reason, fault);
 
 	if (r < 0)
 		return r;
-	has_message = json_get_i64(body, "message_id", &id, &message, fault);
-	if (has_message == -ERR_INVAL)
-		return has_message;
-	if (has_message == 0 && msgid_split(message, &ret->conv, &ret->rev) < 0) {
-		fault_field(fault, FAULT_VALUE, "message_id", 0);
-		return -ERR_INVAL;
-	}
-	if (has_message == 0)
-		return 0;
-	r = json_get_i64(body, "conversation_id",
-			 &(struct json_int_rule){1, INT64_MAX, true, true}, &ret->conv, fault);
+	r = take_message(body, ret, fault);
+	ret_conv->id = ret->conv;
+	if (r != -ERR_NOENT)
+		return r;
+	r = rest_user_get(body, "conversation_id", ret_conv, fault);
 	return r == 0 ? rest_user_get(body, "user_id", ret_user, fault) : r;
 }
 
@@ -370,13 +415,13 @@ void rest_reports_create(struct call *call)
 	struct json_doc *doc = NULL;
 	const struct json_value *body = credentials_body(call, &doc);
 	struct report_new report = {0};
-	struct rest_user user = {0};
+	struct rest_user conv = {0}, user = {0};
 	struct reporting *rp;
 	struct fault fault;
 
 	if (!body)
 		return;
-	if (take_report(body, &report, &user, &fault) < 0) {
+	if (take_report(body, &report, &conv, &user, &fault) < 0) {
 		json_doc_free(&doc);
 		call_fault(call, &fault, NULL);
 		return;
@@ -387,7 +432,8 @@ void rest_reports_create(struct call *call)
 	rp->report.reason = (struct str){rp->reason, report.reason.len};
 	json_doc_free(&doc);
 	call->state = rp;
-	call->path_id[0] = report.conv;
+	call->path_id[0] = conv.id;
+	call->path_uuid[0] = conv.uid;
 	if (report.rev)
 		report_named(call, 0);
 	else
@@ -398,6 +444,11 @@ struct listing {
 	int64_t after, limit;
 	char status[16];
 };
+
+static bool is_status(struct str s)
+{
+	return str_eq(s, STR("open")) || str_eq(s, STR("resolved")) || str_eq(s, STR("dismissed"));
+}
 
 /* Returns the listing in call->state, or answers and returns false. */
 static bool take_listing(struct call *call)
@@ -413,7 +464,7 @@ static bool take_listing(struct call *call)
 	    rest_query_number(call->req, "limit", 1, LIST_MAX, &l->limit, &fault) == -ERR_INVAL)
 		is_good = false;
 	if (is_good && http_query_get(call->req, "status", &status) == 0) {
-		is_good = status.len < sizeof(l->status);
+		is_good = is_status(buf_str(&status));
 		snprintf(l->status, sizeof(l->status), "%.*s", (int)status.len,
 			 status.p ? (char *)status.p : "");
 		fault_field(&fault, FAULT_VALUE, "status", 0);

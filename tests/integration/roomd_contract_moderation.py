@@ -114,6 +114,7 @@ def cases(Case):
         yield Case(method, path, 503, state='no_database', prepare=signed_in(lost, gone))
     yield Case('PATCH', ONE, 409, prepare=by('owner', at(), taken, with_another))
     yield Case('PATCH', ONE, 412, 'If-Match: "0000000000000000"', prepare=by('owner', at(), change))
+    yield Case('DELETE', ONE, 412, 'If-Match: "0000000000000000"', prepare=by('owner', at()))
     yield Case('PATCH', MEMBER, 409, prepare=by('owner', myself, {'role': 'member'}))
     yield Case('PATCH', MEMBER, 200, prepare=by('owner', member, {'role': 'banned', 'for': 60, 'reason': 'spam'}))
 

@@ -68,6 +68,34 @@ async def test_of_many_changes_of_one_state_one_wins(daemon):
             assert (room['name'], room['description']) == (won[0]['name'], won[0]['description'])
 
 
+async def test_nobody_closes_what_they_have_not_seen(daemon):
+    """Seen red when DELETE did not look at If-Match: the room was closed."""
+    async with People(daemon) as http:
+        head, path = await owned(http)
+        _, _, headers = await http.ask('GET', path, headers=head)
+        seen = headers['ETag']
+        _, _, headers = await http.ask('PATCH', path, {'description': 'not any more'}, headers=head)
+        status, problem, answered = await http.ask('DELETE', path, headers={**head, 'If-Match': seen})
+        assert (status, problem['code'], answered['ETag']) == (412, 'changed', headers['ETag'])
+        assert (await http.ask('GET', path, headers=head))[0] == 200
+        present = {**head, 'If-Match': f'"other", {headers["ETag"]}'}
+        status, _, answered = await http.ask('DELETE', path, headers=present)
+        assert status == 204 and 'ETag' not in answered
+        assert (await http.ask('GET', path, headers=head))[0] == 404
+        head, path = await owned(http)
+        assert (await http.ask('DELETE', path, headers={**head, 'If-Match': '*'}))[0] == 204
+
+
+async def test_a_kind_that_cannot_be_made_is_a_fault_of_the_field(daemon):
+    """Seen red when an account was told that it had no credentials."""
+    async with People(daemon) as http:
+        head = bearer((await http.new_person())['token'])
+        for kind in ('group', 'code', 'cinema'):
+            body = {'kind': kind, 'name': unique('room')}
+            status, problem, _ = await http.ask('POST', CONVERSATIONS, body, headers=head)
+            assert (status, problem['field']) == (422, 'kind')
+
+
 @pytest.mark.parametrize('field', ['W/{}', '{}x', '', '"', 'x'])
 async def test_only_the_very_tag_matches(daemon, field):
     async with People(daemon) as http:

@@ -504,6 +504,26 @@ async def test_reports_are_made_seen_and_resolved(daemon, rows):
         assert listed['reports'] == []
 
 
+async def test_reports_name_what_they_mean_in_either_form(daemon, rows):
+    """Seen red when only user_id could be a UUID, and any other state of reports had an empty list."""
+    async with People(daemon) as http:
+        stage = await Stage(http, rows, 'member').set()
+        page = await stage.ok('GET', f'{stage.path}/messages')
+        uid = next(message['uid'] for message in page['messages'] if message['id'] == stage.message(1))
+        by_uid = await stage.ok('POST', 'reports', {'message_id': uid, 'reason': 'rude'})
+        by_id = await stage.ok('POST', 'reports', {'message_id': stage.message(1), 'reason': 'rude'})
+        assert by_uid == by_id and by_uid['message_id'] == stage.message(1)
+        room = await stage.ok('GET', stage.path)
+        person = {'conversation_id': room['uid'], 'user_id': stage.boss['user']['uid'], 'reason': 'rude'}
+        report = await stage.ok('POST', 'reports', person)
+        assert (report['conversation_id'], report['user']['id']) == (stage.room, stage.boss['user']['id'])
+        for wrong in ('x', True, 0, [], str(stage.boss['user']['uid'])):
+            status, problem = await stage.call('POST', 'reports', {'message_id': wrong, 'reason': 'rude'})
+            assert (status, problem['field']) == (422, 'message_id')
+        status, problem = await stage.call('GET', f'{stage.path}/reports?status=closed', token=stage.boss_token)
+        assert (status, problem['field']) == (422, 'status')
+
+
 async def test_a_room_of_more_exceptions_than_are_kept_is_spoken_in(daemon, rows):
     """Seen red with the rows that were known thrown out at each answer of the database."""
     async with People(daemon) as http:

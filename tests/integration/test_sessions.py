@@ -255,9 +255,11 @@ async def test_a_token_may_come_in_the_address_of_a_socket_or_a_stream_only(daem
     ('POST', 'send'), ('GET', 'conversations'), ('GET', 'conversations/1/messages'), ('PUT', 'conversations/1/read'),
     ('GET', 'unread-count'), ('DELETE', 'messages/1'), ('POST', 'messages/1/recover'), ('GET', 'search?q=a')])
 async def test_s4_02_the_chat_of_accounts_is_401_without_a_token(daemon, method, path):
+    """S4-03: the error has a stable code. Seen red when it was {"detail":…} alone."""
     async with People(daemon) as http:
         status, body, headers = await http.ask(method, f'/api/chat/{path}')
-        assert status == 401 and 'detail' in body
+        assert status == 401 and 'detail' in body and body['code'] == 'unauthorized'
+        assert body['request_id'] == headers['X-Request-Id']
         assert headers['WWW-Authenticate'] == 'Bearer'
         made = await http.new_person()
         assert (await http.ask(method, f'/api/chat/{path}', headers=bearer(made['token'])))[0] != 401
