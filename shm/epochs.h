@@ -8,6 +8,8 @@
 
 #include "shm/shm.h"
 
+#define EPOCHS 4096 /* classes */
+
 /* The class of a key, below EPOCHS: the same in every process of the node. */
 uint32_t epoch_class(const struct shm *shm, struct str key);
 

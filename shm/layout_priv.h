@@ -8,6 +8,7 @@
 
 #include <stdatomic.h>
 
+#include "shm/epochs.h"
 #include "shm/lock.h"
 #include "shm/metrics.h"
 #include "shm/segment.h"
@@ -221,8 +222,6 @@ struct shm_revoked {
 	uint64_t pad;
 };
 _Static_assert(sizeof(struct shm_revoked) == 32, "layout");
-
-#define EPOCHS 4096 /* counters of epochs.c */
 
 /*
  * One bucket of limits. Guarded by its shard of LOCK_LIMITS: sets are dealt out to the shards in

@@ -40,13 +40,16 @@ struct taking {
 	uint32_t class;
 };
 
+/* Every guest of the node has one in each worker: made so that it takes the smallest block. */
 struct guest {
 	int64_t user;
-	uint64_t until_ms;
-	struct taking taking;
-	struct str name; /* behind the structure */
-	char bytes[];
+	uint64_t epoch;
+	uint16_t class;
+	uint16_t name_len; /* 0: the name is as the key is written */
+	uint32_t until_s;  /* of clock_mono_ms */
+	char name[];
 };
+_Static_assert(sizeof(struct guest) == 24 && EPOCHS <= UINT16_MAX, "one block");
 
 struct lookup {
 	struct list node; /* in worker.lookups */
@@ -99,20 +102,21 @@ static const struct guest *cache_get(struct worker *wk, struct str name)
 	static const struct uuid none;
 	struct guest *g = strmap_get(&wk->guests, name);
 
-	if (g && !is_fresh(wk, &g->taking)) {
+	if (g && epoch_get(wk->shm, g->class) != g->epoch) {
 		strmap_del(&wk->guests, name);
 		free(g);
 		g = NULL;
 	}
 	if (!g || revoke_is_due(wk, &none, g->user))
 		return NULL;
-	return clock_mono_ms() < g->until_ms || dbio_is_away(wk) ? g : NULL;
+	return clock_mono_ms() / 1000 < g->until_s || dbio_is_away(wk) ? g : NULL;
 }
 
 /* TAKING: what the database said belongs to it. */
 static void cache_put(struct worker *wk, const struct taking *taking, struct str key,
 		      const struct user *user)
 {
+	const struct str name = str_eq(key, user->name) ? STR("") : user->name;
 	struct guest *g;
 
 	if (!is_fresh(wk, taking))
@@ -121,12 +125,15 @@ static void cache_put(struct worker *wk, const struct taking *taking, struct str
 		cache_clear(wk);
 	g = strmap_del(&wk->guests, key);
 	free(g);
-	g = xmalloc(sizeof(*g) + user->name.len);
-	g->user = user->id;
-	g->until_ms = clock_mono_ms() + CACHE_MS;
-	g->taking = *taking;
-	g->name = (struct str){g->bytes, user->name.len};
-	memcpy(g->bytes, user->name.p, user->name.len);
+	g = xmalloc(sizeof(*g) + name.len);
+	*g = (struct guest){
+		.user = user->id,
+		.epoch = taking->epoch,
+		.class = (uint16_t)taking->class,
+		.name_len = (uint16_t)name.len,
+		.until_s = (uint32_t)((clock_mono_ms() + CACHE_MS) / 1000),
+	};
+	memcpy(g->name, name.p, name.len);
 	strmap_put(&wk->guests, key, g);
 }
 
@@ -254,7 +261,8 @@ void session_guest(struct worker *wk, struct str name, session_guest_fn *done, v
 	}
 	g = cache_get(wk, name);
 	if (g) {
-		done(wk, arg, E_NONE, g->user, g->name);
+		done(wk, arg, E_NONE, g->user,
+		     g->name_len ? (struct str){g->name, g->name_len} : name);
 		return;
 	}
 	l = xcalloc(1, sizeof(*l) + name.len);
