@@ -8,6 +8,7 @@
 #include <getopt.h>
 
 #include "proto/s4.h"
+#include "sql/codes.h"
 
 #define WORDS_MAX 8
 
@@ -150,6 +151,24 @@ static int take_argument(struct roomctl_options *o, char *const *rest, int n, st
 	return 0;
 }
 
+/* Names the commands that begin with WORD, if it is the first word of several. */
+static void refuse_word(const char *word, struct buf *ret_why)
+{
+	const char *before = " by itself; there are";
+	size_t len = strlen(word);
+
+	buf_printf(ret_why, "there is no command \"%s\"", word);
+	for (int i = 0; i < ROOMCTL_COMMANDS; i++) {
+		const char *words = roomctl_commands[i].words;
+
+		if (strncmp(words, word, len) != 0 || words[len] != ' ')
+			continue;
+		buf_printf(ret_why, "%s \"%s\"", before, words);
+		before = ",";
+	}
+	buf_add_char(ret_why, '\n');
+}
+
 static int take_command(struct roomctl_options *o, char *const *words, int n, struct buf *ret_why)
 {
 	if (n == 0) {
@@ -164,7 +183,7 @@ static int take_command(struct roomctl_options *o, char *const *words, int n, st
 		o->id = (enum roomctl_id)i;
 		return take_argument(o, words + used, n - used, ret_why);
 	}
-	buf_printf(ret_why, "there is no command \"%s\"\n", words[0]);
+	refuse_word(words[0], ret_why);
 	return -ERR_INVAL;
 }
 
@@ -212,11 +231,27 @@ int roomctl_options_parse(int argc, char **argv, struct roomctl_options *ret, st
 	return r;
 }
 
+/* What daemon and database may know as a room: a number, conversation_42, or four letters. */
+static bool is_room(const char *argument)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	int64_t number;
+
+	return s4_room_id(str_of(argument), S4_ROOM_CONV, &number) == 0 ||
+	       (strlen(argument) == CODE_LEN && strspn(argument, letters) == CODE_LEN);
+}
+
+static bool is_worker(const char *argument)
+{
+	int64_t number;
+
+	return str_to_i64(str_of(argument), &number) == 0 && number >= 0;
+}
+
 int roomctl_options_line(const struct roomctl_options *o, struct buf *ret, struct buf *ret_why)
 {
 	const struct roomctl_command *c = &roomctl_commands[o->id];
 	const char *argument = o->argument ? o->argument : "";
-	int64_t number;
 
 	for (const char *p = argument; *p; p++) {
 		if ((unsigned char)*p > ' ' && *p != 0x7f)
@@ -225,9 +260,12 @@ int roomctl_options_line(const struct roomctl_options *o, struct buf *ret, struc
 			   c->argument);
 		return -ERR_INVAL;
 	}
-	if (strcmp(c->argument, "ID") == 0 &&
-	    s4_room_id(str_of(argument), S4_ROOM_CONV, &number) < 0) {
-		buf_printf(ret_why, "\"%s\" is no number of a room\n", argument);
+	if (strcmp(c->argument, "ID") == 0 && !is_room(argument)) {
+		buf_printf(ret_why, "\"%s\" is neither number nor code of a room\n", argument);
+		return -ERR_INVAL;
+	}
+	if (strcmp(c->argument, "WORKER") == 0 && !is_worker(argument)) {
+		buf_printf(ret_why, "\"%s\" is no number of a worker\n", argument);
 		return -ERR_INVAL;
 	}
 	buf_add_cstr(ret, c->words);

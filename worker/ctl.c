@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Questions about rooms and metrics, answered from shared memory. Who may ask is decided by the
- * mode of the master's control socket.
+ * Questions about rooms and metrics, answered from shared memory, but for codes of rooms. Who may
+ * ask is decided by the mode of the master's control socket.
  */
 #include "worker/ctl.h"
 
@@ -21,6 +21,8 @@
 #include "worker/conn.h"
 #include "worker/peer.h"
 #include "worker/attempts.h"
+#include "worker/codes.h"
+#include "worker/dbio.h"
 
 /* Answers that wait for their askers at once; the next one is cut. */
 #define REPLIES_MAX 32
@@ -86,16 +88,11 @@ static void add_info(struct buf *b, int64_t conv, const struct room_info *info)
 	add_slots(b, info->slots);
 }
 
-static void room_show(struct worker *wk, struct str arg, struct buf *b)
+static void show_room(struct worker *wk, int64_t conv, struct buf *b)
 {
 	unsigned me = (unsigned)wk->slot;
 	struct room_info info = {0};
-	int64_t conv;
 
-	if (s4_room_id(arg, S4_ROOM_CONV, &conv) < 0) {
-		add_error(b, "a room is named by its number, or as conversation_42");
-		return;
-	}
 	if (room_read(wk->shm, me, conv, &info) == -ERR_TIMEOUT) {
 		add_error(b, "shared memory is busy");
 		return;
@@ -112,6 +109,16 @@ static void room_show(struct worker *wk, struct str arg, struct buf *b)
 	if (typing_read(wk->shm, me, conv, clock_mono_ms(), add_user, b) < 0)
 		log_debug("typing set not read", LF_INT("conversation", conv));
 	buf_add_cstr(b, "]}");
+}
+
+static void room_show(struct worker *wk, struct str arg, struct buf *b)
+{
+	int64_t conv;
+
+	if (s4_room_id(arg, S4_ROOM_CONV, &conv) < 0)
+		add_error(b, "a room is named by its number, as conversation_42 or by its code");
+	else
+		show_room(wk, conv, b);
 }
 
 static int add_room(void *arg, int64_t conv, const struct room_info *info)
@@ -299,21 +306,69 @@ void ctl_close_all(struct worker *wk)
 		reply_free(list_entry(node, struct reply, node));
 }
 
+/* Takes over TEXT. */
+static void answer(struct worker *wk, int fd, struct buf *text)
+{
+	buf_add_char(text, '\n');
+	if (send_some(fd, text) == -ERR_AGAIN)
+		send_later(wk, fd, text);
+	else
+		buf_done(text);
+}
+
+/* Whoever asks for a room by its code, which only the database knows. */
+struct code_asker {
+	struct worker *wk;
+	int fd; /* owned */
+};
+
+static void on_code(void *arg, int err, int64_t conv, struct str code UNUSED)
+{
+	struct code_asker asker = *(struct code_asker *)arg;
+	struct buf b = BUF_INIT;
+
+	free(arg);
+	if (err == 0)
+		show_room(asker.wk, conv, &b);
+	else if (err == -ERR_NOENT)
+		add_error(&b, "no room has this code");
+	else
+		add_error(&b, err_text(err));
+	answer(asker.wk, asker.fd, &b);
+	close(asker.fd);
+}
+
+/* A look keeps no room for longer: grace 0. */
+static void room_show_code(struct worker *wk, const char *code, int fd)
+{
+	struct code_asker *asker = xcalloc(1, sizeof(*asker));
+	struct db *db = dbio_reader(wk);
+	int r = -ERR_UNAVAILABLE;
+
+	*asker = (struct code_asker){wk, fcntl(fd, F_DUPFD_CLOEXEC, 3)};
+	if (db && asker->fd >= 0)
+		r = code_enter(db, (struct str){code, CODE_LEN}, 0, dbio_deadline(wk), on_code,
+			       asker, NULL);
+	if (r < 0)
+		on_code(asker, r, 0, STR(""));
+}
+
 void ctl_answer(struct worker *wk, struct str command, int fd)
 {
 	struct buf b = BUF_INIT;
+	char code[CODE_LEN];
 	struct str arg;
 	size_t i = 0;
 
+	if (takes(command, STR("room show"), &arg) && codes_parse(arg, code) == 0) {
+		room_show_code(wk, code, fd);
+		return;
+	}
 	while (i < ARRAY_LEN(commands) && !takes(command, commands[i].words, &arg))
 		i++;
 	if (i < ARRAY_LEN(commands))
 		commands[i].answer(wk, arg, &b);
 	else
 		add_error(&b, "unknown command");
-	buf_add_char(&b, '\n');
-	if (send_some(fd, &b) == -ERR_AGAIN)
-		send_later(wk, fd, &b);
-	else
-		buf_done(&b);
+	answer(wk, fd, &b);
 }

@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 
+import aiohttp
 import pytest
 import socketio
 
@@ -105,6 +106,34 @@ async def test_s0_27_the_member_count_is_of_distinct_connected_users(daemon):
         await one.close()
 
 
+async def test_s0_27_a_room_may_be_named_by_its_code(daemon):
+    """Red while only numbers were taken."""
+    cookies = {}
+    for name in ('Ann', 'Bob'):
+        form = {'name': name} | ({'code': code, 'join': ''} if cookies else {'create': ''})
+        async with aiohttp.ClientSession() as http:
+            async with http.post(daemon.http + '/', data=form, allow_redirects=False) as answer:
+                assert answer.status == 302
+                cookies[name] = {'Cookie': answer.headers['Set-Cookie'].partition(';')[0]}
+            async with http.get(daemon.http + '/room', headers=cookies[name]) as answer:
+                code = re.search('data-room="([A-Z]{4})"', await answer.text())[1]
+    sockets = [socketio.AsyncClient(reconnection=False) for _ in range(3)]
+    for one, name in zip(sockets, ('Ann', 'Bob', 'Bob')):
+        await one.connect(daemon.http, headers=dict(cookies[name]), transports=['websocket'],
+                          wait_timeout=PATIENCE)
+
+    async def has_all():
+        answer = json.loads(await ask_async(daemon, '--json', 'room', 'show', code))
+        return (answer['members'], answer['connections']) == (2, 3)
+    await eventually(has_all, 'two people with three connections are in the room')
+    now = shown(await ask_async(daemon, 'room', 'show', code.lower()))
+    assert now['names'][0] == '2' and sorted(now['names'][1].split(', ')) == ['Ann', 'Bob']
+    for one in sockets:
+        await one.disconnect()
+    done = await asyncio.to_thread(roomctl, '-c', daemon.conf, 'room', 'show', 'IOIO')  # letters that no code has
+    assert (done.returncode, done.stderr) == (EX_UNAVAILABLE, 'roomctl: no room has this code\n')
+
+
 async def test_room_list_has_each_room_with_somebody_in_it(daemon):
     async with Http(daemon) as http:
         rooms = [(await http.new_room())['id'] for _ in range(3)]
@@ -179,7 +208,8 @@ async def test_an_answer_larger_than_the_socket_buffer_is_whole(start_daemon, po
 @pytest.mark.parametrize('words', [
     (), ('room',), ('room', 'show'), ('room', 'show', 'abc'), ('room', 'show', '0'), ('room', 'show', '-1'),
     ('room', 'show', 'conversation_0'), ('room', 'show', '1', '2'), ('room', 'list', 'x'), ('nothing',), ('status', 'x'), ('--nothing',),
-    ('status', '--check'), ('log-level',), ('log-level', 'a b'), ('statu',), ('room', 'show', '9' * 30)])
+    ('status', '--check'), ('log-level',), ('log-level', 'a b'), ('statu',), ('room', 'show', '9' * 30),
+    ('room', 'show', 'ABCDE'), ('room', 'show', 'AB1D'), ('client', 'list', 'x'), ('client', 'list', '-1'), ('user', 'nothing')])
 def test_what_is_no_command_is_a_usage_error(daemon, words):
     done = roomctl('-c', daemon.conf, *words)
     assert done.returncode == EX_USAGE
