@@ -421,7 +421,9 @@ void eio_conn_done(struct conn *c)
 {
 	if (!c->eio)
 		return;
-	sio_in_done(&c->eio->in);
+	if (c->eio->in)
+		sio_in_done(c->eio->in);
+	free(c->eio->in);
 	sio_return_forget(c);
 	if (c->eio->core->on_done)
 		c->eio->core->on_done(c->eio->state);

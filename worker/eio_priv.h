@@ -26,7 +26,7 @@ struct eio {
 	bool is_closed;	    /* by the client's own close packet */
 	bool is_entering;   /* its room is being joined: sio_connect.c's */
 	struct sio_return *back; /* owned; sio_connect.c's: the session it comes back to, or NULL */
-	struct sio_in in;   /* a packet that waits for its attachments: sio.c's */
+	struct sio_in *in;  /* owned; sio.c's: of packets with attachments; NULL before any */
 };
 
 /* One packet of the session, from either transport. */

@@ -206,10 +206,15 @@ void sio_run(struct conn *c, struct str data, bool is_binary, const struct sio_c
 		.attachments_max = (uint32_t)s->engineio_attachments_max,
 		.attachments_bytes = (uint32_t)s->engineio_payload_max,
 	};
+	struct sio_in first = {0}, *in = c->eio->in ? c->eio->in : &first;
 	struct sio_packet p;
 	struct fault fault;
-	int r = sio_decode(&c->eio->in, data, is_binary, &limits, &p, &fault);
+	int r = sio_decode(in, data, is_binary, &limits, &p, &fault);
 
+	if (r == -ERR_AGAIN && in == &first) {
+		c->eio->in = xmalloc(sizeof(*in));
+		*c->eio->in = first;
+	}
 	if (r == -ERR_AGAIN)
 		return;
 	if (r == -ERR_PROTO) {
