@@ -318,6 +318,7 @@ int account_patch(struct db *db, int64_t user, const struct account_patch *patch
 	db_args_text(&args, patch->email);
 	db_args_i64(&args, credentials);
 	db_args_text(&args, address);
+	db_args_text(&args, patch->seen);
 	return account_submit(db, &q, &args, ret_token);
 }
 

@@ -154,12 +154,14 @@ struct account_patch { /* p == NULL: stays; empty: is removed */
 	struct str full_name;  /* up to 200 characters */
 	struct str avatar_url; /* up to 2,048 characters */
 	struct str email;      /* up to 320 characters */
+	struct str seen;       /* tag (worker/etag.h) that the profile must have; p NULL: any */
 };
 
 /*
  * OLD_EMAIL: the address until now, when it has become another one or none; p NULL otherwise, or
- * when there was none. ERR: -ERR_EXISTS the address is another's; -ERR_NOENT no such account, or
- * CREDENTIALS (as account_set_password) are not in force; -ERR_INVAL, -ERR_UNAVAILABLE, -ERR_DB.
+ * when there was none. ERR: -ERR_EXISTS the address is another's; -ERR_NOENT no such account,
+ * CREDENTIALS (as account_set_password) are not in force, or the profile has another tag than the
+ * one seen; -ERR_INVAL, -ERR_UNAVAILABLE, -ERR_DB.
  */
 typedef void account_patched_fn(void *arg, int err, struct str old_email);
 

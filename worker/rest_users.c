@@ -4,6 +4,7 @@
  * What a profile has is decided by sql/accounts.h, which shows an e-mail address to its owner
  * alone.
  */
+#include "proto/http_field.h"
 #include "proto/json.h"
 #include "proto/names.h"
 #include "proto/utf8.h"
@@ -40,13 +41,23 @@ static void on_profile(void *arg, int err, struct str json)
 	}
 }
 
+/* One's own: what If-Match of a change can name. */
+static void on_self(void *arg, int err, struct str json)
+{
+	struct call *call = arg;
+
+	if (!err)
+		etag_of_profile(json, call->etag);
+	on_profile(arg, err, json);
+}
+
 void rest_users_me(struct call *call)
 {
 	int r = account_get(dbio_reader(call->wk), call->who.user, NULL, true,
-			    dbio_deadline(call->wk), on_profile, call, NULL);
+			    dbio_deadline(call->wk), on_self, call, NULL);
 
 	if (r < 0)
-		on_profile(call, r, STR(""));
+		on_self(call, r, STR(""));
 }
 
 void rest_users_get(struct call *call)
@@ -84,6 +95,7 @@ struct patching {
 	struct call *call;
 	struct account_patch patch;
 	int64_t credentials;
+	struct str if_match; /* the field; p NULL: none */
 	bool is_moved; /* the address is to change */
 };
 
@@ -97,6 +109,8 @@ static void patching_free(struct patching *p)
 	free((char *)p->patch.full_name.p);
 	free((char *)p->patch.avatar_url.p);
 	free((char *)p->patch.email.p);
+	free((char *)p->patch.seen.p);
+	free((char *)p->if_match.p);
 	free(p);
 }
 
@@ -130,6 +144,12 @@ static void on_patched(void *arg, int err, struct str old_email)
 
 	if (!err && old_email.len)
 		mail_moved(wk, call->who.user, old_email, str_of(call->who.name));
+	if (err == -ERR_NOENT && p->patch.seen.p) { /* another change since it was compared */
+		call->etag[0] = '\0';
+		call_error(call, E_CHANGED, NULL);
+		patching_free(p);
+		return;
+	}
 	if (err == -ERR_NOENT && p->is_moved) { /* another password meanwhile */
 		call_error(call, E_BAD_PASSWORD, NULL);
 		patching_free(p);
@@ -138,12 +158,12 @@ static void on_patched(void *arg, int err, struct str old_email)
 	patching_free(p);
 	if (!err)
 		err = account_get(dbio_writer(wk), call->who.user, NULL, true, dbio_deadline(wk),
-				  on_profile, call, NULL);
+				  on_self, call, NULL);
 	if (err < 0)
-		on_profile(call, err, STR(""));
+		on_self(call, err, STR(""));
 }
 
-static void patch(struct patching *p)
+static void store(struct patching *p)
 {
 	struct call *call = p->call;
 	struct worker *wk = call->wk;
@@ -152,6 +172,46 @@ static void patch(struct patching *p)
 
 	if (r < 0)
 		on_patched(p, r, (struct str){0});
+}
+
+/*
+ * RFC 9110 section 13.1.1: which of the client's tags is that of what there is. That it still is,
+ * the change makes sure of.
+ */
+static void on_present(void *arg, int err, struct str json)
+{
+	struct patching *p = arg;
+	struct call *call = p->call;
+
+	if (err) {
+		patching_free(p);
+		on_profile(call, err, STR(""));
+		return;
+	}
+	etag_of_profile(json, call->etag);
+	if (!http_etag_match(p->if_match, str_of(call->etag), false)) {
+		patching_free(p);
+		call_error(call, E_CHANGED, NULL);
+		return;
+	}
+	if (!str_eq(p->if_match, STR("*")))
+		p->patch.seen = keep((struct str){call->etag + 1, strlen(call->etag) - 2});
+	store(p);
+}
+
+static void patch(struct patching *p)
+{
+	struct worker *wk = p->call->wk;
+	int r;
+
+	if (!p->if_match.p) {
+		store(p);
+		return;
+	}
+	r = account_get(dbio_writer(wk), p->call->who.user, NULL, true, dbio_deadline(wk),
+			on_present, p, NULL);
+	if (r < 0)
+		on_present(p, r, STR(""));
 }
 
 static void on_proved(struct call *call, void *arg, enum proto_error error,
@@ -177,6 +237,7 @@ void rest_users_patch(struct call *call)
 	struct account_patch read = {0};
 	struct json_doc *doc = NULL;
 	const struct json_value *body = credentials_body(call, &doc);
+	struct buf if_match = BUF_INIT;
 	struct patching *p;
 	struct fault fault;
 
@@ -191,7 +252,10 @@ void rest_users_patch(struct call *call)
 	p = xcalloc(1, sizeof(*p));
 	p->call = call;
 	p->patch = (struct account_patch){keep(read.full_name), keep(read.avatar_url),
-					  keep(read.email)};
+					  keep(read.email), {NULL, 0}};
+	if (http_header_join(call->req, "If-Match", &if_match))
+		p->if_match = keep(if_match.len ? buf_str(&if_match) : STR(""));
+	buf_done(&if_match);
 	p->credentials = ACCOUNT_CREDENTIALS_ANY;
 	p->is_moved = read.email.p;
 	if (p->is_moved)

@@ -229,6 +229,7 @@ def cases(Case):
     yield from write_cases(Case, ME, 200, signed_in({'full_name': 'A. Body', 'avatar_url': None}), {'full_name': 5},
                            True, {'full_name': 'x'}, 'PATCH')
     yield Case('PATCH', ME, 409, prepare=taken_email)
+    yield Case('PATCH', ME, 412, 'If-Match: "0000000000000000"', prepare=signed_in({'full_name': 'A. Body'}))
     yield Case('PATCH', ME, 429, body={'full_name': 'x'}, state='limited')
     yield from write_cases(Case, ME, 204, signed_in(password), {'password': 5}, True, password, 'DELETE')
     yield Case('DELETE', ME, 403, prepare=signed_in({'password': 'x'}))

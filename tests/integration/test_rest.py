@@ -11,7 +11,7 @@ import pytest
 
 from roomd_clients import Http, NativeSocket
 from roomd_harness import unique
-from roomd_people import People, bearer
+from roomd_people import PASSWORD, People, bearer, unique_login
 
 DAEMON = {'workers': 2, 'settings': {'auth.hash_memory': '64k', 'auth.hash_passes': 1,
                                      'http.origins': 'https://app.example.org'}}
@@ -94,6 +94,33 @@ async def test_a_kind_that_cannot_be_made_is_a_fault_of_the_field(daemon):
             body = {'kind': kind, 'name': unique('room')}
             status, problem, _ = await http.ask('POST', CONVERSATIONS, body, headers=head)
             assert (status, problem['field']) == (422, 'kind')
+
+
+async def test_nobody_writes_over_a_profile_that_they_have_not_seen(daemon):
+    """Seen red without a tag of profiles, and with it compared before the change only: several were stored."""
+    async with People(daemon) as http:
+        made = await http.new_person()
+        head, path = bearer(made['token']), '/api/v1/users/me'
+        for lap in range(3):
+            _, _, headers = await http.ask('GET', path, headers=head)
+            fields = {**head, 'If-Match': f'"other", {headers["ETag"]}'}
+            names = [f'{lap}.{i}' for i in range(10)]
+            answers = await asyncio.gather(*(http.ask('PATCH', path, {'full_name': name}, headers=fields) for name in names))
+            won = [name for name, answer in zip(names, answers) if answer[0] == 200]
+            assert len(won) == 1 and sorted(answer[0] for answer in answers) == [200] + 9 * [412]
+            assert {answer[1]['code'] for answer in answers if answer[0] == 412} == {'changed'}
+            _, profile, headers = await http.ask('GET', path, headers=head)
+            assert profile['full_name'] == won[0]
+        seen = headers['ETag']
+        for change in ({'avatar_url': 'https://example.org/é.png'}, {'full_name': None},
+                       {'email': unique_login('e') + '@example.org', 'password': PASSWORD}):
+            status, profile, headers = await http.ask('PATCH', path, change, headers={**head, 'If-Match': seen})
+            assert status == 200 and headers['ETag'] != seen, change
+            status, problem, answered = await http.ask('PATCH', path, {'full_name': 'x'}, headers={**head, 'If-Match': seen})
+            assert (status, problem['code'], answered['ETag']) == (412, 'changed', headers['ETag'])
+            seen = headers['ETag']
+        assert (await http.ask('PATCH', path, {'full_name': 'x'}, headers={**head, 'If-Match': '*'}))[0] == 200
+        assert (await http.ask('PATCH', path, {'full_name': 'y'}, headers=head))[0] == 200
 
 
 @pytest.mark.parametrize('field', ['W/{}', '{}x', '', '"', 'x'])
