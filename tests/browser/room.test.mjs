@@ -29,6 +29,24 @@ test('S0-06, S0-07 what is said, who comes and who goes shows without a reload',
   });
 });
 
+// Red while the second message took the key of the first: it was a duplicate, acknowledged and lost.
+test('what is sent before the answer to the message before is another message, Enter twice is one', async () => {
+  await inRoom(unique('Ann'), null, async (ann) => {
+    await ann.evaluate(() => {
+      const { message } = document.getElementById('last').elements;
+      for (const text of ['one', 'one', 'one two', 'three', 'three']) {
+        message.value = text;
+        message.form.requestSubmit();
+      }
+    });
+    await ann.waitForFunction(() => document.getElementById('message').value === '');
+    await until(ann, 3);
+    await say(ann, 'last');
+    await until(ann, 4);
+    assert.deepEqual(await lines(ann), ['one', 'one two', 'three', 'last']);
+  });
+});
+
 // Red without catchUp: what was said meanwhile is missing.
 test('S0-05 a lost connection is told, and what was said meanwhile is there afterwards, once', async () => {
   await inRoom(unique('Ann'), null, async (ann, code) => {

@@ -197,19 +197,37 @@ function newKey() {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }
 
+let sending = null; // the last message that no answer came for: { text, key }
+
+/** Puts a message into the form that may be stored already: with its key it stays one. */
+function putBack({ text, key }) {
+  form.elements.message.value = text;
+  form.elements.key.value = key;
+}
+
 async function send(socket, event) {
-  if (!socket.connected) return; // the form is sent as it is
-  event.preventDefault();
   const { key, message } = form.elements;
-  const text = message.value;
+  const isRepeated = sending?.text === message.value;
+  if (!socket.connected) { // the form is sent as it is
+    if (isRepeated) putBack(sending);
+    return;
+  }
+  event.preventDefault();
+  if (isRepeated) return;
+  const mine = { text: message.value, key: key.value };
+  sending = mine;
+  key.value = newKey(); // what is sent before the answer is another message
   try {
-    const answer = await socket.timeout(ACK_MS).emitWithAck('message', { data: text, clientMsgId: key.value });
+    const answer = await socket.timeout(ACK_MS).emitWithAck('message', { data: mine.text, clientMsgId: mine.key });
     say(answer.ok ? '' : answer.error);
-    if (!answer.ok) return;
-    key.value = newKey();
-    if (message.value === text) message.value = '';
+    if (message.value !== mine.text) return;
+    if (answer.ok) message.value = '';
+    else key.value = mine.key;
   } catch {
-    form.submit(); // with its key: if the message was stored, it stays one
+    putBack(mine);
+    form.submit();
+  } finally {
+    if (sending === mine) sending = null;
   }
 }
 
