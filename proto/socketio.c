@@ -339,4 +339,6 @@ void sio_auth_read(const struct sio_packet *p, struct sio_auth *ret)
 	ret->token = auth_text(p, "token");
 	ret->pid = auth_text(p, "pid");
 	ret->offset = auth_text(p, "offset");
+	ret->autojoin = false;
+	ret->has_autojoin = json_to_bool(json_get(p->data, "autojoin"), &ret->autojoin);
 }

@@ -102,6 +102,8 @@ struct sio_auth {
 	struct str token;  /* credentials */
 	struct str pid;	   /* the session to recover */
 	struct str offset; /* what it received last; may be empty although PID is not */
+	bool has_autojoin; /* it said whether it follows all its user's conversations */
+	bool autojoin;	   /* what it said */
 };
 #define SIO_AUTH_MAX 16384 /* bytes of each */
 void sio_auth_read(const struct sio_packet *p, struct sio_auth *ret);

@@ -193,6 +193,24 @@ int report_resolve(struct db *db, int64_t id, int64_t conv, int64_t actor, struc
 	return page_submit(db, STMT_REPORT_RESOLVE, &args, deadline_ms, done, arg, ret_token);
 }
 
+int member_places(struct db *db, int64_t user, int64_t since_ms, int limit, uint64_t deadline_ms,
+		  db_rows_fn *done, void *arg, uint64_t *ret_token)
+{
+	struct db_args args = DB_ARGS_INIT;
+
+	db_args_i64(&args, user);
+	db_args_i64(&args, since_ms);
+	db_args_i32(&args, limit);
+	return db_ask(db, STMT_MEMBER_PLACES, &args, deadline_ms, db_answer_rows,
+		      (struct db_call){arg, (db_fn *)done}, ret_token);
+}
+
+void member_place_get(const struct db_result *res, int i, int64_t *ret_conv, int64_t *ret_rev)
+{
+	*ret_conv = db_get_i64(res, i, 0);
+	*ret_rev = db_get_i64(res, i, 1);
+}
+
 static void on_conv(const struct db_call *call, const struct db_result *res)
 {
 	int err = db_result_err(res);

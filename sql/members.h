@@ -34,6 +34,15 @@ struct member_row {
 };
 
 /*
+ * Where to begin in each open conversation that USER is a member of, the newest LIMIT of them: rows
+ * for member_place_get. At 0 in those made at SINCE_MS (since 1970; 0: none) or later, else at the
+ * last revision.
+ */
+int member_places(struct db *db, int64_t user, int64_t since_ms, int limit, uint64_t deadline_ms,
+		  db_rows_fn *done, void *arg, uint64_t *ret_token) MUST_CHECK;
+void member_place_get(const struct db_result *res, int i, int64_t *ret_conv, int64_t *ret_rev);
+
+/*
  * The rows of N pairs (1 to MEMBERS_ROLES_MAX) of conversation and user, and of open conversations
  * everybody who is not simply a member, at most MEMBERS_EXCEPTIONS_MAX of each. Ascending by
  * conversation; at least one row for each that exists, for members_roles_row.

@@ -425,6 +425,7 @@ void eio_conn_done(struct conn *c)
 		sio_in_done(c->eio->in);
 	free(c->eio->in);
 	sio_return_forget(c);
+	sio_all_stop(c);
 	if (c->eio->core->on_done)
 		c->eio->core->on_done(c->eio->state);
 	free(c->eio);

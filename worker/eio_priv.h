@@ -27,6 +27,7 @@ struct eio {
 	bool is_entering;   /* its room is being joined: sio_connect.c's */
 	struct sio_return *back; /* owned; sio_connect.c's: the session it comes back to, or NULL */
 	struct sio_in *in;  /* owned; sio.c's: of packets with attachments; NULL before any */
+	struct sio_all *all; /* owned; sio_all.c's: it follows all of its user's, or NULL */
 };
 
 /* One packet of the session, from either transport. */

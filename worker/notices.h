@@ -24,6 +24,10 @@ void notices_stored(struct worker *wk, const struct event *events, size_t n);
 void notices_enter(struct conn *c);
 void notices_leave(struct conn *c);
 
+/* Calls FN for each of USER's connections here that has entered; it may end them. */
+void notices_each(struct worker *wk, int64_t user, void (*fn)(struct conn *c, void *arg),
+		  void *arg);
+
 /* A control record of the ring. False: it is none of these. */
 bool notices_control(struct worker *wk, struct str bytes);
 

@@ -69,12 +69,28 @@ void notices_leave(struct conn *c)
 		log_debug("a worker was not asking for announcements");
 }
 
+void notices_each(struct worker *wk, int64_t user, void (*fn)(struct conn *c, void *arg),
+		  void *arg)
+{
+	const struct notices *ns = wk->notices;
+	const struct noted *who;
+
+	for (uint32_t i = 0; ns && (who = map_get(&ns->people, (uint64_t)user)) && i < who->n;
+	     i++) {
+		struct conn *c = conn_find(wk, who->conns[i]);
+
+		if (c)
+			fn(c, arg);
+	}
+}
+
 /* ---- Showing ---- */
 
 static void tell(struct conn *c, const struct event *ev, int64_t unread)
 {
 	const size_t most = (size_t)conn_worker(c)->settings->deliver_shed_at;
 	const struct s4_view view = {.receiver = ev->subject};
+	const bool is_joined = sub_find(c, ev->conv) != NULL;
 	struct buf *b;
 	size_t mark;
 
@@ -83,8 +99,10 @@ static void tell(struct conn *c, const struct event *ev, int64_t unread)
 		return;
 	b = conn_reply(c);
 	mark = ws_frame_begin(b);
-	s4_add_notification(b, ev, &view, unread, sub_find(c, ev->conv) != NULL);
+	s4_add_notification(b, ev, &view, unread, is_joined);
 	ws_frame_end(b, mark, WS_OP_TEXT);
+	if (!is_joined)
+		sio_all_look(c);
 }
 
 static void tell_person(struct notices *ns, const struct notice_receiver *to,

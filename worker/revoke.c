@@ -19,6 +19,7 @@
 #include "worker/persist.h"
 #include "worker/roles.h"
 #include "worker/session.h"
+#include "worker/sio.h"
 #include "worker/ws_conn.h"
 
 #define NOTICE_MARK "revoke\1"
@@ -189,6 +190,7 @@ bool revoke_control(struct worker *wk, struct str bytes)
 		break;
 	case NOTICE_MEMBER:
 		roles_changed(wk, n.conv, n.user);
+		sio_all_changed(wk, n.user);
 		break;
 	case NOTICE_KICK:
 		roles_put_out(wk, n.conv, n.user, E_KICKED);

@@ -12,6 +12,7 @@
 #include "worker/deliver.h"
 #include "worker/persist.h"
 #include "worker/resume.h"
+#include "worker/sio.h"
 #include "worker/ws_conn.h"
 
 #define AWAY_MS 1000 /* without a database: who comes then is told to come again */
@@ -65,7 +66,12 @@ struct entering {
 static void enter(struct conn *c, const struct entering *e, const struct rights *r)
 {
 	const struct cmd_id *re = e->has_re ? &e->re : NULL;
+	struct sub *sub = dialect_is_sio(c->dialect) ? sub_find(c, e->conv) : NULL;
 
+	if (sub) { /* it has come by itself meanwhile */
+		sio_say_joined(sub, re, -1, sub_position(sub));
+		return;
+	}
 	if (authz_allows(&r->actor, MAY_READ)) {
 		chan_join(c, e->conv, e->has_rev, e->rev, re);
 		return;

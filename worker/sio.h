@@ -37,6 +37,17 @@ void sio_return(struct conn *c);
 /* Drops who waits for it. */
 void sio_return_forget(struct conn *c);
 
+/*
+ * USER may have become a member of another conversation: his clients that follow all of them look.
+ */
+void sio_all_changed(struct worker *wk, int64_t user);
+
+/* The same for one client, which follows all or not. */
+void sio_all_look(struct conn *c);
+
+/* From now on it follows what it joins. */
+void sio_all_stop(struct conn *c);
+
 /* The session ends and shall not come back by itself: leaves the main namespace. */
 void sio_say_disconnect(struct conn *c);
 

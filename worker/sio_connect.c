@@ -134,6 +134,20 @@ static void enter(struct conn *c, const struct uuid *session, const struct resum
 		return;
 	c->is_presence_stale = true; /* knows nobody yet */
 	presence_catch_up(c);
+	sio_all_enter(c, session, known);
+}
+
+void sio_all_known(struct conn *c)
+{
+	enter(c, NULL, NULL);
+}
+
+static void enter_new(struct conn *c)
+{
+	if (c->eio->all)
+		sio_all_begin(c);
+	else
+		enter(c, NULL, NULL);
 }
 
 /* A client that comes back, while its session is looked up. */
@@ -159,7 +173,7 @@ static void on_known(struct worker *wk, void *arg, int err, const struct resume_
 		else if (known->is_known)
 			enter(c, &r->cur.session, known);
 		else
-			enter(c, NULL, NULL);
+			enter_new(c);
 		roles_unblock(c);
 	}
 	return_free(r);
@@ -208,13 +222,24 @@ static bool read_return(const struct conn *c, const struct sio_auth *auth, struc
 	return is_mine;
 }
 
+/* A client without a room of its own follows what it says, or what the setting does. */
+static bool wants_all(const struct conn *c, const struct sio_auth *auth)
+{
+	bool all = auth->has_autojoin ? auth->autojoin
+				      : conn_worker(c)->settings->engineio_autojoin;
+
+	return all && c->dialect == DIALECT_S4;
+}
+
 static void come_in(struct conn *c, const struct sio_auth *auth)
 {
 	struct sio_return *r;
 	struct cursor cur;
 
+	if (wants_all(c, auth))
+		sio_all_start(c);
 	if (!read_return(c, auth, &cur)) {
-		enter(c, NULL, NULL);
+		enter_new(c);
 		return;
 	}
 	r = xmalloc(sizeof(*r));

@@ -45,6 +45,8 @@ static void run(struct conn *c, const struct cmd *cmd)
 {
 	struct sub *sub = cmd->op == OP_SUB ? sub_find(c, cmd->conv) : NULL;
 
+	if (cmd->op == OP_UNSUB)
+		sio_all_stop(c); /* its client decides */
 	if (sub)
 		sio_say_joined(sub, &cmd->id, -1, sub_position(sub));
 	else

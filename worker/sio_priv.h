@@ -29,6 +29,22 @@ void sio_run(struct conn *c, struct str data, bool is_binary, const struct sio_c
 void sio_connect(struct conn *c, const struct sio_packet *p);
 void sio_disconnect(struct conn *c, const struct sio_packet *p);
 
+/* C will follow all conversations of its user. */
+void sio_all_start(struct conn *c);
+
+/*
+ * Looks up where to begin in all of them; when that is known sio_all_known lets C in, which is
+ * blocked until then. C must have been started.
+ */
+void sio_all_begin(struct conn *c);
+void sio_all_known(struct conn *c);
+
+/*
+ * C is in: it follows what was looked up. SESSION and KNOWN: what it came back to, and what it
+ * follows already or has left; NULL for a new one. Nothing happens to who was not started.
+ */
+void sio_all_enter(struct conn *c, const struct uuid *session, const struct resume_known *known);
+
 /* C is in the room of its page, or was told why it is not: its requests are heard. */
 void sio_entered(struct conn *c);
 

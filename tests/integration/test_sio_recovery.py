@@ -26,6 +26,7 @@ class Recoverer:
     def __init__(self, daemon, account):
         self.daemon, self.token, self.user = daemon, account['token'], account['user']['id']
         self.pid = self.offset = self.sid = None
+        self.auth = {}
         self.heard, self.raw, self.answers, self.acks = [], [], {}, 0
 
     async def connect(self, pid=None, offset=None):
@@ -34,7 +35,7 @@ class Recoverer:
         self.link = await websockets.connect(self.daemon.ws + PATH)
         self.ready = asyncio.get_running_loop().create_future()
         self.reading = asyncio.create_task(self.read())
-        auth = {'token': self.token, **({'pid': pid} if pid else {}), **({'offset': offset} if offset else {})}
+        auth = {**self.auth, 'token': self.token, **({'pid': pid} if pid else {}), **({'offset': offset} if offset else {})}
         await self.link.send('40' + json.dumps(auth))
         return await asyncio.wait_for(self.ready, PATIENCE)
 

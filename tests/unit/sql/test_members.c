@@ -37,6 +37,21 @@ static void on_roles(void *arg UNUSED, int err, const struct db_result *res)
 	}
 }
 
+static void on_places(void *arg UNUSED, int err, const struct db_result *res)
+{
+	size_t len = 0;
+
+	got.n++;
+	got.err = err;
+	for (int i = 0; !err && i < db_rows(res) && len < sizeof(got.json); i++) {
+		int64_t conv, rev;
+
+		member_place_get(res, i, &conv, &rev);
+		len += (size_t)snprintf(got.json + len, sizeof(got.json) - len,
+					"%" PRId64 "@%" PRId64 " ", conv, rev);
+	}
+}
+
 static void on_changes(void *arg UNUSED, int err, struct str seen, bool is_other,
 		       const struct db_result *res)
 {
@@ -414,6 +429,40 @@ static void test_reports(void **state UNUSED)
 	assert_int_equal(got.err, -ERR_NOENT);
 }
 
+static void places(int64_t user, int64_t since_ms, int limit)
+{
+	ASK(member_places(l.db, user, since_ms, limit, 0, on_places, NULL, NULL));
+	assert_int_equal(got.err, 0);
+}
+
+/* The newest first; a closed one and one that was left are none. */
+static void test_places(void **state)
+{
+	int64_t dora = pg_account(pg, "dora"), first = room;
+	int64_t made = clock_wall_ms() - 60000;
+	char expected[100];
+
+	assert_int_equal(change(KIND_MEMBER_JOIN, dora, "member", 0), CHANGE_STORED);
+	new_room(state);
+	assert_int_equal(change(KIND_MEMBER_JOIN, dora, "member", 0), CHANGE_STORED);
+	pg_valuef(pg, "UPDATE conversations SET created_at = created_at - interval '1 hour'"
+		      " WHERE id = %" PRId64 " RETURNING id", first);
+	places(dora, 0, 10);
+	snprintf(expected, sizeof(expected), "%" PRId64 "@2 %" PRId64 "@2 ", room, first);
+	assert_string_equal(got.json, expected);
+	places(dora, made, 10);
+	snprintf(expected, sizeof(expected), "%" PRId64 "@0 %" PRId64 "@2 ", room, first);
+	assert_string_equal(got.json, expected);
+	places(dora, 0, 1);
+	snprintf(expected, sizeof(expected), "%" PRId64 "@2 ", room);
+	assert_string_equal(got.json, expected);
+	assert_int_equal(change(KIND_MEMBER_LEAVE, dora, NULL, 0), CHANGE_STORED);
+	pg_valuef(pg, "UPDATE conversations SET closed_at = now() WHERE id = %" PRId64
+		      " RETURNING id", first);
+	places(dora, made, 10);
+	assert_string_equal(got.json, "");
+}
+
 static void test_audit(void **state UNUSED)
 {
 	const struct audit_entry entry = {.actor = berta,
@@ -455,6 +504,7 @@ int main(void)
 		ROOM_TEST(test_mutes),
 		ROOM_TEST(test_lists),
 		ROOM_TEST(test_reports),
+		ROOM_TEST(test_places),
 		ROOM_TEST(test_audit),
 	};
 
