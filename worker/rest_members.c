@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "proto/json.h"
 #include "proto/utf8.h"
+#include "sql/accounts.h"
 #include "sql/changes.h"
 #include "sql/members.h"
 #include "worker/audit.h"
@@ -242,13 +243,41 @@ static void on_target(struct worker *wk, void *arg, int err, const struct rights
 		carry_out(call);
 }
 
+/* Who has gone, or is shut out of the server, is nobody that could be made a member. */
+static void on_invited(void *arg, int err, struct str json)
+{
+	struct call *call = arg;
+	struct act *a = call->state;
+	struct json_doc *doc = NULL;
+	bool is_disabled = false;
+	struct fault fault;
+
+	if (!err)
+		err = json_parse(json, 4, &doc, &fault);
+	if (!err)
+		err = json_get_bool(json_root(doc), "is_disabled", true, &is_disabled, &fault);
+	json_doc_free(&doc);
+	if (err == -ERR_NOENT || (!err && is_disabled))
+		fail(call, E_NOT_FOUND, "There is no such user.");
+	else if (err)
+		fail(call, E_UNAVAILABLE, NULL);
+	else
+		roles_get(call->wk, a->conv, a->target, false, on_target, call);
+}
+
 static void with_room(struct call *call, const struct room *room)
 {
 	struct act *a = call->state;
+	int r;
 
 	a->conv = room->id;
 	a->actor = rest_rights(call, room->id).actor;
-	if (a->action == MAY_JOIN || a->action == MAY_LEAVE)
+	if (a->action == MAY_INVITE) {
+		r = account_get(dbio_reader(call->wk), a->target, NULL, false,
+				dbio_deadline(call->wk), on_invited, call, NULL);
+		if (r < 0)
+			on_invited(call, r, STR(""));
+	} else if (a->action == MAY_JOIN || a->action == MAY_LEAVE)
 		carry_out(call);
 	else
 		roles_get(call->wk, room->id, a->target, false, on_target, call);

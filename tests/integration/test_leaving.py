@@ -10,6 +10,22 @@ DAEMON = {'workers': 2, 'settings': {'auth.hash_memory': '64k', 'auth.hash_passe
 ME = '/api/v1/users/me'
 
 
+async def test_who_has_gone_is_made_a_member_of_nothing(daemon):
+    """Seen red when any number of a user would do: the owner of a room was somebody who had gone."""
+    async with People(daemon) as http:
+        owner, gone, here = [await http.new_person() for _ in range(3)]
+        status, _, _ = await http.ask('DELETE', ME, {'password': PASSWORD}, headers=bearer(gone['token']))
+        assert status == 204
+        head = bearer(owner['token'])
+        _, room, _ = await http.ask('POST', '/api/v1/conversations', {'name': unique('room')}, headers=head)
+        path = f'/api/v1/conversations/{room["id"]}/members'
+        for name in (gone['user']['id'], gone['user']['uid'], 2000000000):
+            status, problem, _ = await http.ask('POST', path, {'user': name, 'role': 'owner'}, headers=head)
+            assert (status, problem['code']) == (404, 'not_found'), problem
+        status, member, _ = await http.ask('POST', path, {'user': here['user']['uid'], 'role': 'owner'}, headers=head)
+        assert (status, member['role']) == (200, 'owner')
+
+
 async def test_an_account_goes_with_its_password(daemon, rows):
     """Seen red with the name kept, and with the leaving not announced."""
     async with People(daemon) as http:
