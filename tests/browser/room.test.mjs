@@ -68,6 +68,17 @@ test('S0-05 a lost connection is told, and what was said meanwhile is there afte
   });
 });
 
+// Red while the page said that it was reconnecting, and did not.
+test('S0-49 who comes back without a session is led to the start', async () => {
+  await inRoom(unique('Ann'), null, async (ann) => {
+    await ann.context().clearCookies();
+    await ann.context().setOffline(true);
+    await ann.waitForSelector('#status:not([hidden])');
+    await ann.context().setOffline(false);
+    await ann.waitForURL((url) => url.pathname === '/');
+  });
+});
+
 test('S0-54 earlier messages come when the reader scrolls up', async () => {
   await inRoom(unique('Ann'), null, async (ann) => {
     await sendMany(ann, 1, 120);

@@ -161,6 +161,12 @@ addEventListener('click', (event) => {
 
 // ---- The connection ---------------------------------------------------------------------------
 
+/** Refused by the server, which the client takes for good: the page tells whether we are out. */
+async function tryAgain(socket) {
+  await read('/room').catch(() => null);
+  setTimeout(() => socket.connect(), RETRY_MS);
+}
+
 function connect() {
   const socket = globalThis.io();
   socket.on('connect', () => {
@@ -176,7 +182,10 @@ function connect() {
     say('The connection is lost. Reconnecting…');
     if (reason === 'io server disconnect') socket.connect(); // then the page tells why, if there is a reason
   });
-  socket.on('connect_error', () => say('There is no connection. Reconnecting…'));
+  socket.on('connect_error', () => {
+    say('There is no connection. Reconnecting…');
+    if (!socket.active) tryAgain(socket);
+  });
   socket.on('message', (event) => {
     if (!event.system) {
       show(messageLine(event));
