@@ -99,6 +99,16 @@ static bool has_no_body(int status)
 	return status < 200 || status == 204 || status == 304;
 }
 
+/* The request itself is gone when an answer comes later; without a route none does. */
+static const char *method_of(const struct call *call)
+{
+	if (call->head_only)
+		return http_method_name(HTTP_HEAD);
+	if (call->route)
+		return http_method_name(call->route->method);
+	return call->req ? http_method_name(call->req->method) : "";
+}
+
 /*
  * One line for a request, with what finds it again and nothing that a client wrote: the address is
  * the table's, not the request's.
@@ -106,7 +116,6 @@ static bool has_no_body(int status)
 static void log_request(const struct call *call, int status)
 {
 	static struct log_rate rate;
-	const char *method = call->route ? http_method_name(call->route->method) : "";
 	const char *path = call->route ? call->route->path : "", *client = call->address;
 	uint64_t suppressed = 0, took_ms = clock_mono_ms() - call->since_ms;
 	/* 501 and 505 are the client's doing */
@@ -117,7 +126,7 @@ static void log_request(const struct call *call, int status)
 	if (is_ours && !log_rate_pass(&rate, 1000, &suppressed))
 		return;
 	log_at(level, "request", LF_STR("request", call->request_id), LF_STR("client", client),
-	       LF_STR("method", method), LF_STR("route", path), LF_INT("status", status),
+	       LF_STR("method", method_of(call)), LF_STR("route", path), LF_INT("status", status),
 	       LF_INT("ms", (int64_t)took_ms), LF_INT("user", call->who.user),
 	       LF_INT("suppressed", (int64_t)suppressed));
 }

@@ -417,6 +417,14 @@ async def test_s0_61_one_line_per_event_and_the_level_is_settable_at_run_time(st
         assert len(quiet) == len(loud) == 4 and all(ids.count(request) == 1 for request in loud), 'one line for each'
         line = next(line for line in logged() if line['request'] in loud)
         assert (line['level'], line['method'], line['route'], line['status']) == ('info', 'GET', '/api/v1/users/me', 401)
+        await asyncio.to_thread(one.switch, **{'log.requests': 'all'})
+        # red with the method of the route: GET, and nothing where there is no route
+        for method, path, status in (('HEAD', '/', 200), ('DELETE', '/nowhere', 404)):
+            answered, _, headers = await http.ask(method, path)
+            asked = headers['X-Request-Id']
+            assert answered == status
+            await eventually(lambda: asked in {line['request'] for line in logged()}, 'the line')
+            assert [line['method'] for line in logged() if line['request'] == asked] == [method]
 
 
 # ---------------------------------------------------------------- the socket
