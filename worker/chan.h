@@ -119,8 +119,9 @@ struct chan {
 	uint64_t roster_at_ms; /* not before */
 	struct roster *roster; /* owned; roster.c's, NULL while nothing happens */
 	uint64_t flush_at_ns;  /* hold-off: not before */
-	/* owned; user -> struct marks since the last flush, or longer while somebody is owed */
+	/* owned; user -> struct marks of the last seconds, or longer while somebody is owed */
 	struct map *marks;
+	uint64_t marked_at_ms; /* the newest of them */
 	uint32_t n_owing;  /* live subscriptions that owe_state */
 	struct replay *replay; /* owned; NULL when nobody has caught up lately */
 };

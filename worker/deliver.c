@@ -308,6 +308,8 @@ void deliver_event(struct chan *ch, const struct event *ev)
 {
 	struct str json;
 
+	if (deliver_mark_is_stale(ch, ev))
+		return;
 	deliver_marks_note(ch, ev);
 	add_own(ch, DIALECT_RAW, ev);
 	add_own(ch, DIALECT_S0, ev);

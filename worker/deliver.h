@@ -52,6 +52,12 @@ void deliver_marks_note(struct chan *ch, const struct event *ev);
 void deliver_marks_clear(struct chan *ch);
 
 /*
+ * Whether EV is a mark that its user has gone beyond, as was announced here before: whoever is told
+ * of it now would see the mark go back.
+ */
+bool deliver_mark_is_stale(const struct chan *ch, const struct event *ev);
+
+/*
  * Sends a connection's replies, and with them what one of its channels would send it this turn.
  * False: there is nothing to join, and nothing was done.
  */

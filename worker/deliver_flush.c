@@ -33,6 +33,15 @@ static size_t events_max(const struct worker *wk)
 	return max - max / REPLIES_PART;
 }
 
+/* Two workers may announce one user's marks the other way round, this far apart at most. */
+#define MARKS_KEPT_MS 5000
+
+static void marks_let_go(struct chan *ch)
+{
+	if (ch->marks && ch->n_owing == 0 && clock_mono_ms() - ch->marked_at_ms > MARKS_KEPT_MS)
+		deliver_marks_clear(ch);
+}
+
 void deliver_owe(struct sub *sub)
 {
 	if (!sub->owes_state)
@@ -43,7 +52,7 @@ void deliver_owe(struct sub *sub)
 void deliver_forgive(struct sub *sub)
 {
 	if (sub->owes_state && --sub->chan->n_owing == 0 && list_empty(&sub->chan->dirty))
-		deliver_marks_clear(sub->chan);
+		marks_let_go(sub->chan);
 	sub->owes_state = false;
 }
 
@@ -323,8 +332,7 @@ void deliver_flush(struct chan *ch)
 	}
 	worker_count(ch->wk, M_BYTES_OUT, (int64_t)(bytes - saved));
 	ch->flushed_rev = ch->rev;
-	if (ch->n_owing == 0)
-		deliver_marks_clear(ch);
+	marks_let_go(ch);
 	worker_count(ch->wk, M_SENDS, calls);
 	if (receivers < HOLDOFF_RECEIVERS)
 		return;
@@ -386,11 +394,26 @@ struct marks {
 	int64_t read_rev, delivered_rev; /* of the messages; 0: not known */
 };
 
+static bool is_mark(const struct event *ev)
+{
+	return (ev->type == EVT_READ || ev->type == EVT_DELIVERED) && ev->actor > 0;
+}
+
+bool deliver_mark_is_stale(const struct chan *ch, const struct event *ev)
+{
+	const struct marks *m;
+
+	if (!is_mark(ev) || !ch->marks)
+		return false;
+	m = map_get(ch->marks, (uint64_t)ev->actor);
+	return m && ev->seq < (ev->type == EVT_READ ? m->read : m->delivered);
+}
+
 void deliver_marks_note(struct chan *ch, const struct event *ev)
 {
 	struct marks *m;
 
-	if ((ev->type != EVT_READ && ev->type != EVT_DELIVERED) || ev->actor <= 0)
+	if (!is_mark(ev))
 		return;
 	if (!ch->marks)
 		ch->marks = xcalloc(1, sizeof(*ch->marks));
@@ -401,6 +424,7 @@ void deliver_marks_note(struct chan *ch, const struct event *ev)
 		m = xcalloc(1, sizeof(*m));
 		map_put(ch->marks, (uint64_t)ev->actor, m);
 	}
+	ch->marked_at_ms = clock_mono_ms();
 	if (ev->type == EVT_READ && ev->seq > m->read) {
 		m->read = ev->seq;
 		m->read_rev = ev->target_rev;

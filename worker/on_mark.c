@@ -212,7 +212,8 @@ static void say_mark(struct sub *sub, enum event_type type, const struct mark_ro
 		.actor = row->user,
 	};
 
-	deliver_single(sub, &ev);
+	if (!deliver_mark_is_stale(sub->chan, &ev)) /* read before, and announced since */
+		deliver_single(sub, &ev);
 }
 
 static void on_marks(void *arg, int err, const struct db_result *res)

@@ -272,6 +272,33 @@ static void test_behind_is_said(void **state)
 	told_until(&native, "{\"op\":\"live\",\"c\":42,\"rev\":"); /* answers nothing: no "re" */
 }
 
+static void publish_mark(enum event_type type, int64_t user, int64_t seq)
+{
+	const struct event ev = {
+		.type = type, .conv = ROOM, .seq = seq, .at_ms = STAND_AT_MS, .actor = user};
+
+	publish_as(1, &ev);
+	turns(2);
+}
+
+/*
+ * PROTOCOL.md section 7, 8: two workers that raise one user's mark may announce it the other way
+ * round, in different turns. Seen red without deliver_mark_is_stale: the mark went back.
+ */
+static void test_marks_never_go_back(void **state)
+{
+	(void)state;
+	publish_mark(EVT_READ, 7, 9);
+	publish_mark(EVT_READ, 7, 8);
+	publish_mark(EVT_DELIVERED, 7, 8); /* of another kind */
+	publish_mark(EVT_READ, 8, 5);	   /* of somebody else */
+	publish_mark(EVT_READ, 7, 10);
+	assert_contains(str_of(told_until(&native, "\"t\":\"read\"")), "\"user\":7,\"seq\":9");
+	assert_contains(str_of(told_until(&native, "\"op\"")), "\"t\":\"delivered\"");
+	assert_contains(str_of(told_until(&native, "\"op\"")), "\"user\":8,\"seq\":5");
+	assert_contains(str_of(told_until(&native, "\"op\"")), "\"user\":7,\"seq\":10");
+}
+
 /* C14: ephemeral events go first. */
 static void test_ephemeral_first(void **state)
 {
@@ -537,6 +564,7 @@ int main(void)
 		T(test_full_socket_gets_everything_in_order),
 		T(test_behind_and_back),
 		T(test_behind_is_said),
+		T(test_marks_never_go_back),
 		T(test_ephemeral_first),
 		T(test_who_stays_behind_is_cut_off),
 		T(test_replies_leave_with_the_rooms_frames),
