@@ -66,7 +66,10 @@ bool origin_is_allowed(const struct settings *s, const struct http_request *req)
 {
 	struct str origin = http_header(req, "Origin");
 
-	return !origin.p || is_own(origin, req->host) || is_listed(s, origin);
+	if (!origin.p)
+		return !str_eq(http_header(req, "Sec-Fetch-Site"), STR("cross-site")) ||
+		       has_item(s, STR("*"));
+	return is_own(origin, req->host) || is_listed(s, origin);
 }
 
 /* The origin of a Referer: all in front of its path. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which web origins may do what: same-origin checks, the list http.origins, CORS fields.
- * Requests that carry no Origin do not come from a page of another site and pass.
+ * Requests that carry no Origin do not come from a page of another site, unless they say so, and
+ * pass.
  */
 #ifndef WORKER_ORIGIN_H
 #define WORKER_ORIGIN_H
@@ -12,9 +13,9 @@
 #include "proto/http.h"
 
 /*
- * True without an Origin field, when Origin's host and port are the request's own (RFC 6454 section
- * 5; the scheme is not compared because a proxy may end TLS), or when http.origins lists it or has
- * "*".
+ * True without an Origin field, unless Sec-Fetch-Site is cross-site; when Origin's host and port
+ * are the request's own (RFC 6454 section 5; the scheme is not compared because a proxy may end
+ * TLS); or when http.origins lists it or has "*".
  */
 bool origin_is_allowed(const struct settings *s, const struct http_request *req);
 

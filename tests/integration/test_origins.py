@@ -60,6 +60,16 @@ async def test_upgrades_of_other_origins_are_refused(daemon, origin, status):
             assert (await link.upgrade(path, *fields)).status == status, path
 
 
+async def test_fetch_metadata_alone_tells_of_other_sites(daemon):
+    """S1-44. Seen red with the look at Origin alone: the socket was opened."""
+    for site, is_ours in (('cross-site', False), ('same-origin', True), ('none', True)):
+        async with await Link.open(daemon) as link:
+            assert (await link.upgrade('/ws', f'Sec-Fetch-Site: {site}')).status == (101 if is_ours else 403)
+        async with await Link.open(daemon) as link:
+            answer = await link.ask('POST', '/api/chat/rooms', [f'Sec-Fetch-Site: {site}'], b'{}')
+            assert answer.status == (422 if is_ours else 403)
+
+
 async def test_a_cookie_opens_nothing_for_other_sites_even_if_all_may_call(start_daemon):
     """S1-44. Any page may call and connect as a guest then, but not as whoever looks at it. Seen red with
     the check of the origin alone: the socket of the other site was opened."""

@@ -58,6 +58,10 @@ static void test_origins(void **state)
 	check_status(POST_JSON "Origin: ftp://a:8080\r\n\r\n{}", 403);
 	check_status(POST_JSON "Origin: null\r\n\r\n{}", 403);
 	check_status(POST_JSON "Origin:\r\n\r\n{}", 403);
+	/* Fetch Metadata tells of a page of another site too */
+	check_status(POST_JSON "Sec-Fetch-Site: cross-site\r\n\r\n{}", 403);
+	check_status(POST_JSON "Sec-Fetch-Site: same-origin\r\n\r\n{}", 200);
+	check_status(POST_JSON "Sec-Fetch-Site: none\r\n\r\n{}", 200);
 	/* default ports may be left out */
 	check_status("POST /echo HTTP/1.1\r\nHost: b:443\r\nOrigin: https://b\r\n"
 		     "Content-Length: 0\r\n\r\n",
