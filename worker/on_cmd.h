@@ -37,6 +37,9 @@ void on_frame_forget(struct conn *c);
  */
 void on_cmd_confirm(struct sub *sub);
 void on_mark_flush(struct worker *wk);
+
+/* Says it once more to who asks although it stands or will; nothing without RE. */
+void on_mark_again(struct sub *sub, const struct cmd_id *re);
 void on_mark_close(struct worker *wk);
 
 #endif

@@ -305,26 +305,48 @@ void on_mark_close(struct worker *wk)
 	}
 }
 
-void on_mark_confirm(struct sub *sub, const struct cmd_id *re)
+/* The marks that changed after SINCE, if it is not 0, and what is unread. */
+static void confirm_later(struct sub *sub, const struct cmd_id *re, int64_t since)
 {
 	struct worker *wk = sub->chan->wk;
-	struct confirming *cf;
+	struct confirming *cf = xcalloc(1, sizeof(*cf));
 
-	if (!sub->conn->user || !db_is_connected(dbio_reader(wk))) {
-		sub_say_live(sub, re, sub->conn->user ? UNREAD_UNKNOWN : 0);
-		return;
-	}
-	cf = xcalloc(1, sizeof(*cf));
 	*cf = (struct confirming){
 		.conn_id = sub->conn->id,
 		.joined = sub->joined,
-		.serial = sub->confirming = ++wk->next_serial,
+		.serial = sub->confirming,
 		.conv = sub->chan->conv,
 		.user = sub->conn->user,
-		.since = MAX(sub->known_rev, 0),
+		.since = since,
 		.re = *re,
 	};
 	list_init(&cf->node);
 	list_append(&wk->confirming, &cf->node);
 	worker_kick(wk);
+}
+
+/* What the database has to tell for the confirmation can be asked for. */
+static bool may_ask(const struct sub *sub)
+{
+	return sub->conn->user && db_is_connected(dbio_reader(sub->chan->wk));
+}
+
+void on_mark_confirm(struct sub *sub, const struct cmd_id *re)
+{
+	if (!may_ask(sub)) {
+		sub_say_live(sub, re, sub->conn->user ? UNREAD_UNKNOWN : 0);
+		return;
+	}
+	sub->confirming = ++sub->chan->wk->next_serial;
+	confirm_later(sub, re, MAX(sub->known_rev, 0));
+}
+
+void on_mark_again(struct sub *sub, const struct cmd_id *re)
+{
+	if (!re->len)
+		return;
+	if (sub->state == SUB_LIVE && may_ask(sub))
+		confirm_later(sub, re, 0);
+	else
+		sub_say_live(sub, re, UNREAD_UNKNOWN);
 }

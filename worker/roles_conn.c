@@ -10,9 +10,9 @@
 #include "worker/chan.h"
 #include "worker/dbio.h"
 #include "worker/deliver.h"
+#include "worker/on_cmd.h"
 #include "worker/persist.h"
 #include "worker/resume.h"
-#include "worker/sio.h"
 #include "worker/ws_conn.h"
 
 #define AWAY_MS 1000 /* without a database: who comes then is told to come again */
@@ -69,7 +69,8 @@ static void enter(struct conn *c, const struct entering *e, const struct rights 
 	struct sub *sub = dialect_is_sio(c->dialect) ? sub_find(c, e->conv) : NULL;
 
 	if (sub) { /* it has come by itself meanwhile */
-		sio_say_joined(sub, re, -1, sub_position(sub));
+		if (re)
+			on_mark_again(sub, re);
 		return;
 	}
 	if (authz_allows(&r->actor, MAY_READ)) {

@@ -40,7 +40,7 @@ static void refuse_field(struct conn *c, const struct cmd *cmd, enum proto_error
 	refuse(c, cmd, &fault);
 }
 
-/* Joining twice changes nothing: what was said about the first time is said again. */
+/* Joining twice changes nothing: how the conversation stands is said again. */
 static void run(struct conn *c, const struct cmd *cmd)
 {
 	struct sub *sub = cmd->op == OP_SUB ? sub_find(c, cmd->conv) : NULL;
@@ -48,7 +48,7 @@ static void run(struct conn *c, const struct cmd *cmd)
 	if (cmd->op == OP_UNSUB)
 		sio_all_stop(c); /* its client decides */
 	if (sub)
-		sio_say_joined(sub, &cmd->id, -1, sub_position(sub));
+		on_mark_again(sub, &cmd->id);
 	else
 		on_cmd(c, cmd);
 }

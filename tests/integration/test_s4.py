@@ -159,6 +159,19 @@ async def test_s4_11_each_of_the_two_writes_without_having_joined(daemon):
         assert await bob.told(2) == ['first', 'still here']
 
 
+async def test_s4_10_joining_again_tells_how_the_conversation_stands(daemon):
+    """As who joins with each connection, whether it recovered or not, needs it. Red with null for unread."""
+    async with people_of(daemon, 'ann', 'bob') as (ann, bob):
+        room = (await ann.write(bob.id, 'one'))['message']['conversation_id']
+        first = await bob.ask('join_conversation', room)
+        assert (first['unread'], first['rev']) == (1, 1)
+        assert await bob.ask('join_conversation', f'conversation_{room}') == first
+        await ann.write(bob.id, 'two')
+        await bob.wait('new_message')
+        assert await bob.ask('join_conversation', room) == {**first, 'unread': 2, 'rev': 2}
+        assert not bob.of('messages_read') and not bob.of('message_delivered')
+
+
 async def test_s4_28_everybody_is_in_the_room_of_his_own_notifications(daemon):
     """Red when the id is not compared with the own one."""
     async with people_of(daemon, 'ann', 'bob') as (ann, bob):
