@@ -190,7 +190,8 @@ bool revoke_control(struct worker *wk, struct str bytes)
 		break;
 	case NOTICE_MEMBER:
 		roles_changed(wk, n.conv, n.user);
-		sio_all_changed(wk, n.user);
+		if (n.user) /* else of everybody who is in it already */
+			sio_all_changed(wk, n.user);
 		break;
 	case NOTICE_KICK:
 		roles_put_out(wk, n.conv, n.user, E_KICKED);
