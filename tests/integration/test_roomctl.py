@@ -684,7 +684,10 @@ def test_verify_refuses_other_words_and_says_when_there_is_no_database(daemon, t
 
 
 def test_check_does_what_roomd_t_does(daemon, tmp_path):
-    assert ask(daemon, 'check') == run_roomd('-t', '-c', daemon.conf).stdout == 'configuration ok\n'
+    ours, theirs = roomctl('-c', daemon.conf, 'check'), run_roomd('-t', '-c', daemon.conf)
+    assert ours.returncode == theirs.returncode == 0
+    assert ours.stdout == theirs.stdout == 'configuration ok\n'
+    assert ours.stderr == theirs.stderr  # where people have signed in: that all of them came from one address
     bad = tmp_path / 'bad.conf'
     write_settings(bad, dict(daemon.settings, **{'server.workers': 'many'}))
     ours, theirs = roomctl('-c', bad, 'check'), run_roomd('-t', '-c', bad)
