@@ -319,6 +319,48 @@ static void test_many_requests_and_no_reader(void **state)
 	expect_pongs(n + 1, n + 1);
 }
 
+/*
+ * Who is cut off gets the rest of the frame of which it has a part, and then the close frame. Red
+ * without is_begun: the last pong is cut short.
+ */
+static void test_a_begun_frame_is_finished_before_the_close(void **state)
+{
+	char text[64] = "";
+	int n = 0, got = 0;
+
+	(void)state;
+	hello();
+	small_socket();
+	while (n < 300) { /* answered with one send, of which the socket takes a part */
+		ping_many(n + 1, n + 50);
+		n += 50;
+	}
+	turn();
+	assert_non_null(client_conn(&cl)->out);
+	ping_many(n + 1, n + 50);
+	turn();
+	now_ms += 60001; /* deliver.behind_timeout, 30s */
+	conn_check_slow(wk);
+	for (;;) {
+		const char *frame = told(&cl);
+
+		if (!*frame || !strcmp(frame, "(part)")) {
+			turn();
+			continue;
+		}
+		if (!strncmp(frame, "close ", 6)) {
+			assert_contains(str_of(frame), "close 4480");
+			break;
+		}
+		assert_int_equal(frame[strlen(frame) - 1], '}');
+		if (!strstr(frame, "\"op\":\"pong\""))
+			continue;
+		snprintf(text, sizeof(text), "{\"op\":\"pong\",\"re\":%d,", ++got);
+		assert_contains(str_of(frame), text);
+	}
+	assert_true(got > 0 && got < n); /* what was behind it is not sent any more */
+}
+
 /* It is not heard, so it is not taken for lost; it is cut off when it has read nothing for long. */
 static void test_silence_of_a_stopped_connection(void **state)
 {
@@ -394,6 +436,7 @@ int main(void)
 		T(test_each_living_one),
 		T(test_replies_wait_for_a_slow_reader),
 		T(test_many_requests_and_no_reader),
+		T(test_a_begun_frame_is_finished_before_the_close),
 		T(test_silence_of_a_stopped_connection),
 		T(test_pages_one_by_one),
 	};
