@@ -97,7 +97,7 @@ void conn_reply_done(struct conn *c)
 	c->reply = NULL;
 }
 
-static void queue_blob(struct conn *c, struct blob *blob, size_t off, bool is_begun)
+static void queue_blob(struct conn *c, struct blob *blob, size_t off)
 {
 	struct worker *wk = conn_worker(c);
 
@@ -107,7 +107,7 @@ static void queue_blob(struct conn *c, struct blob *blob, size_t off, bool is_be
 		chan_mark_queued(c, true);
 		update_events(c);
 	}
-	outq_add(c->out, blob, off, is_begun);
+	outq_add(c->out, blob, off);
 	if (c->io.fd < 0)
 		eio_has_output(c);
 }
@@ -150,18 +150,18 @@ void conn_queue_shared(struct conn *c, const uint8_t *p, size_t len, size_t off,
 		return;
 	if (!*blob)
 		*blob = blob_new(p, len);
-	queue_blob(c, *blob, off, false);
+	queue_blob(c, *blob, off);
 }
 
-/* IS_BEGUN: what was before P in the first frame is sent. */
-static void queue_copy(struct conn *c, const uint8_t *p, size_t len, bool is_begun)
+/* All of it, with what is sent already: the queue must know that the peer has begun to read it. */
+static void queue_copy(struct conn *c, const uint8_t *p, size_t len, size_t off)
 {
 	struct blob *blob;
 
-	if (!len)
+	if (off == len)
 		return;
 	blob = blob_new(p, len);
-	queue_blob(c, blob, 0, is_begun);
+	queue_blob(c, blob, off);
 	blob_unref(&blob);
 }
 
@@ -208,11 +208,9 @@ void conn_flush_with(struct conn *c, const uint8_t *p, size_t len)
 		cut_off(c); /* comes here again, with the close frame */
 		return;
 	}
-	if ((size_t)sent < n)
-		queue_copy(c, reply->p + sent, n - (size_t)sent, sent > 0);
-	sent = (size_t)sent < n ? 0 : sent - (ssize_t)n;
-	if ((size_t)sent < len)
-		queue_copy(c, p + sent, len - (size_t)sent, sent > 0);
+	if (n)
+		queue_copy(c, reply->p, n, MIN((size_t)sent, n));
+	queue_copy(c, p, len, (size_t)sent - MIN((size_t)sent, n));
 	conn_reply_done(c);
 }
 

@@ -52,17 +52,17 @@ static void grow(struct outq *q)
 	q->cap = cap;
 }
 
-void outq_add(struct outq *q, struct blob *blob, size_t off, bool is_begun)
+void outq_add(struct outq *q, struct blob *blob, size_t off)
 {
 	if (q->n == q->cap)
 		grow(q);
-	*seg_at(q, q->n++) = (struct outseg){blob_ref(blob), (uint32_t)off, is_begun || off > 0};
+	*seg_at(q, q->n++) = (struct outseg){blob_ref(blob), (uint32_t)off};
 	q->bytes += blob->len - off;
 }
 
 void outq_cut(struct outq *q)
 {
-	uint32_t keep = q->n && seg_at(q, 0)->is_begun ? 1 : 0;
+	uint32_t keep = q->n && seg_at(q, 0)->off > 0 ? 1 : 0;
 
 	for (uint32_t i = keep; i < q->n; i++) {
 		struct outseg *s = seg_at(q, i);
@@ -82,7 +82,6 @@ static void consume(struct outq *q, size_t sent)
 
 		if (sent < left) {
 			s->off += (uint32_t)sent;
-			s->is_begun = true;
 			return;
 		}
 		sent -= left;

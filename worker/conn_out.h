@@ -13,7 +13,6 @@
 struct outseg {
 	struct blob *blob; /* one reference */
 	uint32_t off;	   /* sent so far */
-	bool is_begun;	   /* the peer has a part of its first frame */
 };
 
 struct conn;
@@ -30,13 +29,10 @@ struct outq {
 struct outq *outq_new(struct conn *conn, uint64_t now_ms);
 void outq_free(struct outq **q);
 
-/*
- * Adds the bytes of BLOB from OFF on, after which the peer has a part of its first frame if OFF is
- * not 0, or IS_BEGUN; takes a reference.
- */
-void outq_add(struct outq *q, struct blob *blob, size_t off, bool is_begun);
+/* Adds the bytes of BLOB from OFF on; takes a reference. */
+void outq_add(struct outq *q, struct blob *blob, size_t off);
 
-/* Drops everything but a segment that is begun: the peer must see its frames whole. */
+/* Drops everything but a segment that is partly sent: the peer must see its frames whole. */
 void outq_cut(struct outq *q);
 
 /* Appends the unsent bytes of the first MAX segments to B. */

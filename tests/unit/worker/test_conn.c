@@ -321,7 +321,7 @@ static void test_many_requests_and_no_reader(void **state)
 
 /*
  * Who is cut off gets the rest of the frame of which it has a part, and then the close frame. Red
- * without is_begun: the last pong is cut short.
+ * where the rest is queued by itself: the last pong is cut short.
  */
 static void test_a_begun_frame_is_finished_before_the_close(void **state)
 {

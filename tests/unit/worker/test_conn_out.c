@@ -37,7 +37,7 @@ static void add(struct outq *q, char fill, size_t len, size_t off)
 	struct blob *b = blob_new(NULL, len);
 
 	memset(b->bytes, fill, len);
-	outq_add(q, b, off, false);
+	outq_add(q, b, off);
 	blob_unref(&b);
 }
 
