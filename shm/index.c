@@ -12,27 +12,19 @@
 
 static const struct {
 	enum pool pool;
-	unsigned shards, first; /* number of its first shard's index */
+	unsigned first; /* number of its first shard's index */
 } rows[INDEXES] = {
-	[INDEX_ROOMS] = {POOL_ROOMS, ROOM_SHARDS, 0},
-	[INDEX_MEMBERS] = {POOL_MEMBERS, ROOM_SHARDS, ROOM_SHARDS},
-	[INDEX_USERS] = {POOL_USERS, USER_SHARDS, 2 * ROOM_SHARDS},
+	[INDEX_ROOMS] = {POOL_ROOMS, 0},
+	[INDEX_MEMBERS] = {POOL_MEMBERS, ROOM_SHARDS},
+	[INDEX_USERS] = {POOL_USERS, 2 * ROOM_SHARDS},
 };
 
-/* An index, and which one it is. */
-struct at {
-	struct shm_index *x;
-	unsigned number;
-};
-
-static struct at index_at(const struct shm *shm, enum index id, unsigned shard)
+static struct shm_index *index_at(const struct shm *shm, enum index id, unsigned shard)
 {
-	unsigned number = rows[id].first + shard;
-
-	return (struct at){&shm->indexes[number], number};
+	return &shm->indexes[rows[id].first + shard];
 }
 
-static struct at index_of(const struct shm *shm, enum index id, int64_t key)
+static struct shm_index *index_of(const struct shm *shm, enum index id, int64_t key)
 {
 	return index_at(shm, id,
 			id == INDEX_USERS ? user_shard(shm, key) : room_shard(shm, key));
@@ -73,18 +65,18 @@ static unsigned part_of(uint32_t b)
 	return (unsigned)__builtin_ctz(pow2_below(b) / INDEX_FIRST);
 }
 
-static uint32_t *bucket_at(const struct shm *shm, struct at at, uint32_t b)
+static uint32_t *bucket_at(const struct shm *shm, const struct shm_index *x, uint32_t b)
 {
 	if (b < INDEX_FIRST)
-		return &shm->buckets[at.number * INDEX_FIRST + b];
-	return &shm->buckets[at.x->part[part_of(b)] + b - pow2_below(b)];
+		return &shm->buckets[(size_t)(x - shm->indexes) * INDEX_FIRST + b];
+	return &shm->buckets[x->part[part_of(b)] + b - pow2_below(b)];
 }
 
-static uint32_t *bucket_of(const struct shm *shm, struct at at, uint32_t hash)
+static uint32_t *bucket_of(const struct shm *shm, const struct shm_index *x, uint32_t hash)
 {
-	uint32_t n = n_buckets(at.x), low = pow2_below(n), b = hash & (2 * low - 1);
+	uint32_t n = n_buckets(x), low = pow2_below(n), b = hash & (2 * low - 1);
 
-	return bucket_at(shm, at, b < n ? b : hash & (low - 1));
+	return bucket_at(shm, x, b < n ? b : hash & (low - 1));
 }
 
 uint32_t index_first(const struct shm *shm, enum index id, int64_t key, int64_t user)
@@ -106,23 +98,23 @@ static bool part_take(struct shm *shm, struct shm_index *x, unsigned part)
 }
 
 /* One bucket more, which takes its records from the one that had them so far. */
-static void split(struct shm *shm, enum index id, struct at at)
+static void split(struct shm *shm, enum index id, struct shm_index *x)
 {
-	uint32_t b = n_buckets(at.x), *from, idx, *to;
+	uint32_t b = n_buckets(x), *from, idx, *to;
 
 	if (part_of(b) >= INDEX_PARTS ||
-	    (!at.x->part[part_of(b)] && !part_take(shm, at.x, part_of(b))))
+	    (!x->part[part_of(b)] && !part_take(shm, x, part_of(b))))
 		return; /* chains get longer */
-	from = bucket_at(shm, at, b - pow2_below(b));
+	from = bucket_at(shm, x, b - pow2_below(b));
 	idx = *from;
-	at.x->more++;
+	x->more++;
 	FAULT_POINT("index.split");
 	*from = 0;
 	while (idx) {
 		struct shm_rec *rec = rec_at(shm, rows[id].pool, idx);
 		uint32_t next = rec->next;
 
-		to = bucket_of(shm, at, hash_of_rec(shm, id, idx));
+		to = bucket_of(shm, x, hash_of_rec(shm, id, idx));
 		rec->next = *to;
 		*to = idx;
 		idx = next;
@@ -132,34 +124,34 @@ static void split(struct shm *shm, enum index id, struct at at)
 void index_add(struct shm *shm, enum index id, uint32_t idx)
 {
 	struct shm_rec *rec = rec_at(shm, rows[id].pool, idx);
-	struct at at = index_of(shm, id, rec_key(rec));
-	uint32_t *bucket = bucket_of(shm, at, hash_of_rec(shm, id, idx));
+	struct shm_index *x = index_of(shm, id, rec_key(rec));
+	uint32_t *bucket = bucket_of(shm, x, hash_of_rec(shm, id, idx));
 
 	rec->next = *bucket;
 	*bucket = idx;
-	if (++at.x->n > CHAIN * n_buckets(at.x))
-		split(shm, id, at);
+	if (++x->n > CHAIN * n_buckets(x))
+		split(shm, id, x);
 }
 
 void index_del(struct shm *shm, enum index id, uint32_t idx)
 {
 	struct shm_rec *rec = rec_at(shm, rows[id].pool, idx);
-	struct at at = index_of(shm, id, rec_key(rec));
-	uint32_t *p = bucket_of(shm, at, hash_of_rec(shm, id, idx));
+	struct shm_index *x = index_of(shm, id, rec_key(rec));
+	uint32_t *p = bucket_of(shm, x, hash_of_rec(shm, id, idx));
 
 	while (*p && *p != idx)
 		p = &rec_at(shm, rows[id].pool, *p)->next;
 	if (!*p)
 		return;
 	*p = rec->next;
-	at.x->n--;
+	x->n--;
 }
 
 void index_clear(struct shm *shm, enum index id, unsigned shard)
 {
-	struct at at = index_at(shm, id, shard);
+	struct shm_index *x = index_at(shm, id, shard);
 
-	for (uint32_t b = 0; b < n_buckets(at.x); b++)
-		*bucket_at(shm, at, b) = 0;
-	at.x->n = 0;
+	for (uint32_t b = 0; b < n_buckets(x); b++)
+		*bucket_at(shm, x, b) = 0;
+	x->n = 0;
 }
